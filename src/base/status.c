@@ -1,0 +1,73 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static _Thread_local struct {
+    kiln_status code;
+    char message[2048];
+} last;
+
+const char *kiln_last_error(void)
+{
+    return last.code == KILN_OK ? "" : last.message;
+}
+
+kiln_status kiln_last_status(void)
+{
+    return last.code;
+}
+
+void kiln_clear_error(void)
+{
+    last.code = KILN_OK;
+    last.message[0] = '\0';
+}
+
+int kiln_report_errors(FILE *stream)
+{
+    if (last.code == KILN_OK)
+        return 0;
+    fprintf(stream, "kiln: %s\n", last.message);
+    kiln_clear_error();
+    return 1;
+}
+
+const char *kiln_version(void)
+{
+    return KILN_VERSION;
+}
+
+kiln_status kiln_fail(kiln_status code, const char *format, ...)
+{
+    va_list args;
+    char message[sizeof last.message]; /* the arguments may point into the old message */
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    memcpy(last.message, message, sizeof message);
+    last.code = code;
+    return code;
+}
+
+kiln_status kiln_fail_in(const char *format, ...)
+{
+    va_list args;
+    char place[512];
+    va_start(args, format);
+    vsnprintf(place, sizeof place, format, args);
+    va_end(args);
+    return kiln_fail(last.code == KILN_OK ? KILN_ERROR_ARGUMENT : last.code, "%s: %s", place, last.message);
+}
+
+kiln_status kiln_fail_null(const char *what)
+{
+    if (last.code != KILN_OK)
+        return last.code;
+    return kiln_fail(KILN_ERROR_ARGUMENT, "%s is NULL", what);
+}
+
+kiln_status kiln_fail_memory(size_t bytes)
+{
+    return kiln_fail(KILN_ERROR_MEMORY, "out of memory: %zu bytes could not be allocated on the host; close other programs or use a smaller batch", bytes);
+}

@@ -1,0 +1,30 @@
+/* Status and the last failure of each thread. */
+#ifndef BASE_STATUS_H
+#define BASE_STATUS_H
+
+#include <kiln/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Records a failure and returns its code: `return kiln_fail(KILN_ERROR_SHAPE, "layer %s: ...", name);`
+ * One sentence: what failed, on which layer, file or device with which sizes; what to do. No newline. */
+kiln_status kiln_fail(kiln_status code, const char *format, ...) KILN_PRINTF(2, 3);
+
+/* Puts "PREFIX: " before the recorded failure and returns its code (for a caller that knows the place). */
+kiln_status kiln_fail_in(const char *format, ...) KILN_PRINTF(1, 2);
+
+/* For a builder that was given NULL: keeps the failure on record, or records that `what` is NULL. */
+kiln_status kiln_fail_null(const char *what);
+
+/* Failure for lack of host memory. */
+kiln_status kiln_fail_memory(size_t bytes);
+
+/* Returns from the calling function when EXPR is not KILN_OK. */
+#define KILN_TRY(EXPR)                                                                             \
+    do {                                                                                           \
+        kiln_status try_status_ = (EXPR);                                                          \
+        if (try_status_ != KILN_OK)                                                                \
+            return try_status_;                                                                    \
+    } while (0)
+
+#endif
