@@ -1,0 +1,319 @@
+/* Training: compile, fit, evaluate, predict, with Keras's names, defaults and meaning. */
+#ifndef KILN_TRAIN_H
+#define KILN_TRAIN_H
+
+#include "data.h"
+#include "model.h"
+
+KILN_BEGIN_DECLS
+
+/* ---- Learning rate schedules ---- */
+typedef enum kiln_schedule_kind {
+    KILN_SCHEDULE_NONE = 0,
+    KILN_SCHEDULE_EXPONENTIAL,
+    KILN_SCHEDULE_COSINE,
+    KILN_SCHEDULE_PIECEWISE,
+    KILN_SCHEDULE_POLYNOMIAL
+} kiln_schedule_kind;
+
+#define KILN_SCHEDULE_PIECES 16
+
+/* A schedule by value. Steps count optimizer steps from 0; formulas as in keras.optimizers.schedules. */
+typedef struct kiln_schedule {
+    kiln_schedule_kind kind;
+    double initial_learning_rate;
+    int64_t decay_steps;
+    double decay_rate;          /* exponential */
+    kiln_choice staircase;      /* exponential; default: no */
+    double alpha;               /* cosine: share of the rate that remains; default 0 */
+    double warmup_target;       /* cosine: rate after the warm-up; 0: no warm-up */
+    int64_t warmup_steps;       /* cosine */
+    double end_learning_rate;   /* polynomial; default 0.0001 */
+    double power;               /* polynomial; default 1 */
+    kiln_choice cycle;          /* polynomial; default: no */
+    int piece_count;            /* piecewise: boundaries; values has one more */
+    double boundaries[KILN_SCHEDULE_PIECES];
+    double values[KILN_SCHEDULE_PIECES + 1];
+} kiln_schedule;
+
+/* The rate at a step. */
+KILN_API double kiln_schedule_rate(const kiln_schedule *schedule, int64_t step);
+
+#ifndef __cplusplus
+#define kiln_exponential_decay(rate, steps, factor, ...)                                           \
+    ((kiln_schedule){.kind = KILN_SCHEDULE_EXPONENTIAL, .initial_learning_rate = rate, .decay_steps = steps, .decay_rate = factor})
+#define kiln_cosine_decay(rate, ...)                                                               \
+    ((kiln_schedule){.kind = KILN_SCHEDULE_COSINE, .initial_learning_rate = rate, .decay_steps = __VA_ARGS__})
+#define kiln_polynomial_decay(rate, ...)                                                           \
+    ((kiln_schedule){.kind = KILN_SCHEDULE_POLYNOMIAL, .initial_learning_rate = rate, .decay_steps = __VA_ARGS__})
+#endif
+
+/* ---- Optimizers ---- */
+typedef enum kiln_optimizer_kind {
+    KILN_OPTIMIZER_DEFAULT = 0, /* RMSprop, as in Keras */
+    KILN_OPTIMIZER_SGD,
+    KILN_OPTIMIZER_ADAM,
+    KILN_OPTIMIZER_ADAMW,
+    KILN_OPTIMIZER_RMSPROP,
+    KILN_OPTIMIZER_ADAGRAD
+} kiln_optimizer_kind;
+
+/* An optimizer by value; a field left zero is Keras's default for that optimizer. */
+typedef struct kiln_optimizer {
+    kiln_optimizer_kind kind;
+    double learning_rate;               /* SGD 0.01, others 0.001 */
+    kiln_schedule schedule;             /* takes the place of learning_rate */
+    double momentum;                    /* SGD, RMSprop: 0 */
+    kiln_choice nesterov;               /* SGD: no */
+    double beta_1, beta_2;              /* Adam, AdamW: 0.9, 0.999 */
+    double rho;                         /* RMSprop: 0.9 */
+    kiln_choice centered;               /* RMSprop: no */
+    kiln_choice amsgrad;                /* Adam, AdamW: no */
+    double epsilon;                     /* 1e-7 */
+    double initial_accumulator_value;   /* Adagrad: 0.1 */
+    double weight_decay;                /* AdamW 0.004, others none */
+    double clipnorm, clipvalue, global_clipnorm; /* none; one of them at most */
+    int64_t gradient_accumulation_steps; /* none */
+} kiln_optimizer;
+
+#ifndef __cplusplus
+#define kiln_sgd(...) ((kiln_optimizer){.kind = KILN_OPTIMIZER_SGD, __VA_ARGS__})
+#define kiln_adam(...) ((kiln_optimizer){.kind = KILN_OPTIMIZER_ADAM, __VA_ARGS__})
+#define kiln_adamw(...) ((kiln_optimizer){.kind = KILN_OPTIMIZER_ADAMW, __VA_ARGS__})
+#define kiln_rmsprop(...) ((kiln_optimizer){.kind = KILN_OPTIMIZER_RMSPROP, __VA_ARGS__})
+#define kiln_adagrad(...) ((kiln_optimizer){.kind = KILN_OPTIMIZER_ADAGRAD, __VA_ARGS__})
+#endif
+
+/* The plain form: kind with Keras's defaults filled in. */
+KILN_API kiln_optimizer kiln_optimizer_of(kiln_optimizer_kind kind);
+
+/* ---- Losses ---- */
+typedef enum kiln_loss_kind {
+    KILN_LOSS_NONE = 0,
+    KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
+    KILN_LOSS_CATEGORICAL_CROSSENTROPY,
+    KILN_LOSS_BINARY_CROSSENTROPY,
+    KILN_LOSS_MEAN_SQUARED_ERROR,
+    KILN_LOSS_MEAN_ABSOLUTE_ERROR,
+    KILN_LOSS_MEAN_SQUARED_LOGARITHMIC_ERROR,
+    KILN_LOSS_HUBER,
+    KILN_LOSS_HINGE,
+    KILN_LOSS_CUSTOM
+} kiln_loss_kind;
+
+/* Graph operations for a loss of one's own: graph.h of the public headers. */
+struct kiln_ops;
+typedef int32_t kiln_node;
+
+/* Builds the loss of one sample each, shape (batch), from the targets and the outputs. */
+typedef kiln_node (*kiln_loss_function)(struct kiln_ops *ops, kiln_node y_true, kiln_node y_pred, void *user);
+
+typedef struct kiln_loss {
+    kiln_loss_kind kind;
+    kiln_choice from_logits;   /* default: no */
+    double label_smoothing;    /* categorical, binary: 0 */
+    double delta;              /* Huber: 1 */
+    kiln_loss_function function; /* custom */
+    void *user;
+} kiln_loss;
+
+#ifndef __cplusplus
+#define kiln_sparse_categorical_crossentropy(...) ((kiln_loss){.kind = KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY, __VA_ARGS__})
+#define kiln_categorical_crossentropy(...) ((kiln_loss){.kind = KILN_LOSS_CATEGORICAL_CROSSENTROPY, __VA_ARGS__})
+#define kiln_binary_crossentropy(...) ((kiln_loss){.kind = KILN_LOSS_BINARY_CROSSENTROPY, __VA_ARGS__})
+#define kiln_mean_squared_error(...) ((kiln_loss){.kind = KILN_LOSS_MEAN_SQUARED_ERROR, __VA_ARGS__})
+#define kiln_mean_absolute_error(...) ((kiln_loss){.kind = KILN_LOSS_MEAN_ABSOLUTE_ERROR, __VA_ARGS__})
+#define kiln_mean_squared_logarithmic_error(...) ((kiln_loss){.kind = KILN_LOSS_MEAN_SQUARED_LOGARITHMIC_ERROR, __VA_ARGS__})
+#define kiln_huber(...) ((kiln_loss){.kind = KILN_LOSS_HUBER, __VA_ARGS__})
+#define kiln_hinge(...) ((kiln_loss){.kind = KILN_LOSS_HINGE, __VA_ARGS__})
+#endif
+KILN_API kiln_loss kiln_loss_of(kiln_loss_kind kind);
+
+/* ---- Metrics: by Keras's names ----
+ * "accuracy" (the form follows the loss), "sparse_categorical_accuracy", "categorical_accuracy",
+ * "binary_accuracy", "top_k_categorical_accuracy(k=5)", "sparse_top_k_categorical_accuracy(k=5)", "precision",
+ * "recall", "auc", "mae", "mse", "rmse", "r2_score", and the long names of those. */
+#define KILN_MAX_METRICS 16
+typedef struct kiln_metrics {
+    const char *names[KILN_MAX_METRICS]; /* ends at the first NULL */
+} kiln_metrics;
+#ifndef __cplusplus
+#define KILN_METRICS(...) ((kiln_metrics){.names = {__VA_ARGS__}})
+#endif
+
+/* ---- compile ---- */
+typedef struct kiln_compile_args {
+    kiln_model *model;
+    kiln_optimizer optimizer;
+    kiln_loss loss;
+    kiln_metrics metrics;
+    kiln_device *device;  /* NULL: kiln_device_open(NULL), kept open by the model */
+    const char *gemm;     /* "auto" (default), "clblast", "tile"; $KILN_GEMM */
+} kiln_compile_args;
+
+/* Configures the model for training, and places its weights on the device. */
+KILN_API kiln_status kiln_compile_with(const kiln_compile_args *args);
+#ifndef __cplusplus
+#define kiln_compile(...) kiln_compile_with(&(kiln_compile_args){.model = __VA_ARGS__})
+#endif
+
+/* ---- logs and history ---- */
+/* Named figures: {"loss": 0.2, "accuracy": 0.94}. */
+typedef struct kiln_logs kiln_logs;
+KILN_API size_t kiln_logs_count(const kiln_logs *logs);
+KILN_API const char *kiln_logs_name(const kiln_logs *logs, size_t index);
+KILN_API double kiln_logs_value(const kiln_logs *logs, size_t index);
+KILN_API double kiln_logs_get(const kiln_logs *logs, const char *name); /* NaN when there is none */
+
+/* The figures of each epoch of one kiln_fit. */
+typedef struct kiln_history kiln_history;
+KILN_API size_t kiln_history_epochs(const kiln_history *history);
+KILN_API int64_t kiln_history_epoch(const kiln_history *history, size_t index); /* its number, from 0 */
+KILN_API const kiln_logs *kiln_history_logs(const kiln_history *history, size_t index);
+KILN_API double kiln_history_get(const kiln_history *history, const char *name, size_t index);
+
+/* ---- callbacks ---- */
+/* What a callback sees. Functions left NULL are skipped; a status other than KILN_OK stops the training with it;
+ * kiln_stop_training(model) ends it after the running steps. epoch counts from 0; logs may be NULL. */
+typedef struct kiln_callback kiln_callback;
+typedef struct kiln_callback_functions {
+    kiln_status (*on_train_begin)(void *user, kiln_model *model);
+    kiln_status (*on_train_end)(void *user, kiln_model *model);
+    kiln_status (*on_epoch_begin)(void *user, kiln_model *model, int64_t epoch);
+    kiln_status (*on_epoch_end)(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs);
+    kiln_status (*on_refresh)(void *user, kiln_model *model, int64_t step, const kiln_logs *logs); /* about 10 a second */
+    void (*release)(void *user);
+} kiln_callback_functions;
+KILN_API kiln_callback *kiln_callback_new(const kiln_callback_functions *functions, void *user);
+
+typedef struct kiln_early_stopping_args {
+    const char *monitor;      /* default "val_loss" */
+    double min_delta;         /* 0 */
+    int64_t patience;         /* 0 */
+    const char *mode;         /* "auto", "min", "max" */
+    double baseline;          /* none when 0; KILN_ZERO for 0 */
+    kiln_choice restore_best_weights; /* no */
+    int64_t start_from_epoch; /* 0 */
+    int verbose;
+} kiln_early_stopping_args;
+KILN_API kiln_callback *kiln_early_stopping_with(const kiln_early_stopping_args *args);
+
+typedef struct kiln_model_checkpoint_args {
+    const char *filepath;     /* may hold {epoch} and {val_loss:.4f}, as in Keras */
+    const char *monitor;      /* "val_loss" */
+    kiln_choice save_best_only; /* no */
+    const char *mode;
+    int verbose;
+} kiln_model_checkpoint_args;
+KILN_API kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args);
+
+typedef struct kiln_csv_logger_args {
+    const char *filename;
+    const char *separator; /* "," */
+    kiln_choice append;    /* no */
+} kiln_csv_logger_args;
+KILN_API kiln_callback *kiln_csv_logger_with(const kiln_csv_logger_args *args);
+
+typedef double (*kiln_rate_function)(int64_t epoch, double learning_rate, void *user);
+KILN_API kiln_callback *kiln_learning_rate_scheduler(kiln_rate_function function, void *user);
+
+typedef struct kiln_reduce_lr_on_plateau_args {
+    const char *monitor;   /* "val_loss" */
+    double factor;         /* 0.1 */
+    int64_t patience;      /* 10 */
+    double min_delta;      /* 0.0001 */
+    int64_t cooldown;      /* 0 */
+    double min_lr;         /* 0 */
+    const char *mode;
+    int verbose;
+} kiln_reduce_lr_on_plateau_args;
+KILN_API kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_plateau_args *args);
+KILN_API kiln_callback *kiln_terminate_on_nan(void);
+/* Frees a callback that no kiln_fit took. */
+KILN_API void kiln_callback_free(kiln_callback *callback);
+#ifndef __cplusplus
+#define kiln_early_stopping(...) kiln_early_stopping_with(&(kiln_early_stopping_args){.verbose = 0, __VA_ARGS__})
+#define kiln_model_checkpoint(...) kiln_model_checkpoint_with(&(kiln_model_checkpoint_args){.filepath = __VA_ARGS__})
+#define kiln_csv_logger(...) kiln_csv_logger_with(&(kiln_csv_logger_args){.filename = __VA_ARGS__})
+#define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.verbose = 0, __VA_ARGS__})
+#endif
+
+/* The rate in force (schedules aside), and a new one from the next step on. */
+KILN_API double kiln_learning_rate(const kiln_model *model);
+KILN_API kiln_status kiln_set_learning_rate(kiln_model *model, double rate);
+
+/* ---- fit, evaluate, predict ---- */
+#define KILN_MAX_CALLBACKS 16
+typedef struct kiln_fit_args {
+    kiln_model *model;
+    kiln_dataset *data;           /* not taken over */
+    int64_t batch_size;           /* 32 */
+    int64_t epochs;               /* 1 */
+    int64_t initial_epoch;        /* 0 */
+    int64_t steps_per_epoch;      /* the whole data */
+    kiln_choice shuffle;          /* yes */
+    kiln_dataset *validation_data; /* not taken over */
+    double validation_split;      /* 0: none; else the last part of the data, unshuffled, as in Keras */
+    int64_t validation_batch_size; /* batch_size */
+    int64_t validation_freq;      /* 1 */
+    size_t class_weight_count;    /* 0: none */
+    const double *class_weight;   /* by class */
+    uint64_t seed;                /* 0: the model's */
+    int verbose;                  /* default 1: bar; 2: a line an epoch; KILN_NO: silence */
+    int check_numerics;           /* after a loss that is not finite, run the step again and name the launch */
+    kiln_callback *callbacks[KILN_MAX_CALLBACKS]; /* taken over; ends at the first NULL */
+} kiln_fit_args;
+
+/* Trains. The history belongs to the model, valid until its next kiln_fit; NULL on failure (a run that was
+ * interrupted returns its history and leaves KILN_INTERRUPTED on record). */
+KILN_API const kiln_history *kiln_fit_with(const kiln_fit_args *args);
+
+typedef struct kiln_evaluate_args {
+    kiln_model *model;
+    kiln_dataset *data;
+    int64_t batch_size; /* 32 */
+    int64_t steps;      /* the whole data */
+    int verbose;        /* as for fit */
+} kiln_evaluate_args;
+/* Loss and metrics over a data set. The logs belong to the model until its next evaluate; NULL on failure. */
+KILN_API const kiln_logs *kiln_evaluate_with(const kiln_evaluate_args *args);
+
+typedef struct kiln_predict_args {
+    kiln_model *model;
+    kiln_dataset *data;
+    int64_t batch_size; /* 32 */
+    int verbose;        /* as for fit */
+    size_t output;      /* which output; 0 */
+} kiln_predict_args;
+/* The outputs for every sample: samples x output shape floats, the caller's to free; *samples is set if not NULL.
+ * NULL on failure. */
+KILN_API float *kiln_predict_with(const kiln_predict_args *args, int64_t *samples);
+#ifndef __cplusplus
+#define kiln_fit(...) kiln_fit_with(&(kiln_fit_args){.model = __VA_ARGS__})
+#define kiln_evaluate(...) kiln_evaluate_with(&(kiln_evaluate_args){.model = __VA_ARGS__})
+#endif
+
+/* Asks the training of this model (NULL: every training of the process) to end after the running steps. Safe in a signal handler. */
+KILN_API void kiln_stop_training(kiln_model *model);
+
+/* ---- a loop of one's own ---- */
+/* One batch: arrays in the order of the model's inputs and outputs, samples rows each (data typed as declared by
+ * dtype). The logs are those of the epoch so far until kiln_reset_metrics. sample_weights may be NULL. */
+KILN_API const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
+                                              const float *sample_weights);
+KILN_API const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
+                                             const float *sample_weights);
+/* y[i] gets samples x output shape floats. */
+KILN_API kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, float *const *y);
+KILN_API kiln_status kiln_reset_metrics(kiln_model *model);
+
+/* ---- saved models ---- */
+/* Writes the model (architecture, compile configuration, weights, optimizer state) to one file, through a temporary
+ * file; the old file survives a failure. */
+KILN_API kiln_status kiln_save(kiln_model *model, const char *path);
+/* Reads a saved model, or a Keras architecture .json (then without weights). The format is found by content. NULL on failure. */
+KILN_API kiln_model *kiln_load(const char *path);
+
+KILN_END_DECLS
+
+#endif
