@@ -1,0 +1,71 @@
+/* A model: applications of layers to tensors, in order, with inputs and outputs. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "layer/layer.h"
+
+#include <kiln/model.h>
+
+#define MODEL_MAX_LAYER_INPUTS 16
+
+/* One application of a layer: its input tensors are outputs of earlier applications. */
+typedef struct model_call {
+    kiln_layer *layer;
+    int inputs[MODEL_MAX_LAYER_INPUTS]; /* indices of model_call; none for an input layer */
+    int input_count;
+    kiln_shape shape; /* of one sample of its output */
+} model_call;
+
+struct model_training; /* train/: what kiln_compile made */
+
+struct kiln_model {
+    char *name;
+    bool sequential;
+    kiln_layer **layers; /* in order, each once */
+    size_t layer_count, layer_capacity;
+    model_call *calls;   /* in order of execution */
+    size_t call_count, call_capacity;
+    int *inputs, *outputs; /* indices of calls */
+    size_t input_count, output_count;
+    uint64_t seed;
+    bool seeded;         /* the weights have their values */
+    struct model_training *training;
+    void (*free_training)(struct kiln_model *model);
+    struct model_facts *facts; /* what is Kiln's own and kept with the model */
+};
+
+/* Kept in metadata.json's "kiln" object. */
+typedef struct model_facts {
+    double input_scale;     /* 0: none */
+    char **class_names;
+    size_t class_count;
+    char **feature_names;
+    size_t feature_count;
+    char *compile_config;   /* Keras's compile_config JSON text as read, until kiln_compile; NULL: none */
+} model_facts;
+
+/* An empty model to be filled (by the format floor). */
+kiln_model *model_new(const char *name, bool sequential);
+/* Applies a layer to the outputs of earlier calls; builds it; *call is the new one's index. The model takes
+ * the layer over (on failure too). */
+kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs, int *call);
+kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs, const int *output_calls);
+
+/* Gives all weights their initial values, once. */
+kiln_status model_seed_weights(kiln_model *model);
+
+/* Adds the model's calls to a graph: inputs are nodes with the batch axis; outputs gets output_count nodes.
+ * call->loss becomes the sum of the regularization penalties. */
+kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs, ir_id *outputs);
+
+/* Weight by position over all layers, in Keras's order. */
+size_t model_weight_count(const kiln_model *model);
+layer_weight *model_weight(const kiln_model *model, size_t index, kiln_layer **layer);
+
+/* Device memory of weights (store.c): places those not yet on the device, in as few slabs as it allows, and uploads. */
+kiln_status store_place(kiln_device *device, ir_weight *const *weights, size_t count);
+kiln_status store_upload(ir_weight *weight, const float *values);
+kiln_status store_download(ir_weight *weight, float *values);
+void store_release(ir_weight *weight);
+
+#endif
