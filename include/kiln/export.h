@@ -4,10 +4,10 @@
 
 #if defined(__GNUC__)
 #define KILN_API __attribute__((visibility("default")))
-#define KILN_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define KILN_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define KILN_API
-#define KILN_PRINTF(format, first)
+#define KILN_PRINTF(text, first)
 #endif
 
 #ifdef __cplusplus
