@@ -3,10 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-static _Thread_local struct {
-    kiln_status code;
-    char message[2048];
-} last;
+static _Thread_local kiln_error_record last;
 
 const char *kiln_last_error(void)
 {
@@ -22,6 +19,16 @@ void kiln_clear_error(void)
 {
     last.code = KILN_OK;
     last.message[0] = '\0';
+}
+
+void kiln_error_save(kiln_error_record *record)
+{
+    *record = last;
+}
+
+void kiln_error_restore(const kiln_error_record *record)
+{
+    last = *record;
 }
 
 int kiln_report_errors(FILE *stream)

@@ -19,6 +19,15 @@ kiln_status kiln_fail_null(const char *what);
 /* Failure for lack of host memory. */
 kiln_status kiln_fail_memory(size_t bytes);
 
+/* Attempts that may fail without it being a failure: save before, restore after, and what they recorded
+ * is forgotten while an older failure stays on record. */
+typedef struct kiln_error_record {
+    kiln_status code;
+    char message[2048];
+} kiln_error_record;
+void kiln_error_save(kiln_error_record *record);
+void kiln_error_restore(const kiln_error_record *record);
+
 /* Returns from the calling function when EXPR is not KILN_OK. */
 #define KILN_TRY(EXPR)                                                                             \
     do {                                                                                           \

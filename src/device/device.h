@@ -11,7 +11,8 @@
 #include <kiln/device.h>
 
 typedef struct device_profile device_profile; /* profile.h */
-typedef struct program_table program_table;   /* program.c */
+typedef struct program_table program_table;   /* program.h */
+typedef struct device_waiter device_waiter;   /* wait.h */
 
 struct kiln_device {
     kiln_device_info info;
@@ -22,6 +23,7 @@ struct kiln_device {
     cl_command_queue transfer; /* staged uploads, in order */
     program_table *programs;
     device_profile *profile; /* NULL: not profiling */
+    device_waiter *waiter;   /* bounds every wait */
     uint64_t used, peak;     /* bytes */
     bool lost;               /* a call failed in a way no later call survives */
     bool synchronous;        /* KILN_DEBUG=sync: finish after each launch */

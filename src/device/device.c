@@ -1,0 +1,121 @@
+#include "device/device.h"
+
+#include "base/env.h"
+#include "device/inject.h"
+#include "device/list.h"
+#include "device/program.h"
+#include "device/wait.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* References of all devices; a device itself is used by one thread at a time. */
+static pthread_mutex_t reference_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* A CPU driver that reports vector registers maps a work-item to them when the kernel uses vectors;
+ * one that reports scalars (as GPUs do) vectorizes across work-items itself and wants large groups.
+ */
+static bool prefers_serial_kernels(const found_device *found)
+{
+    cl_uint width = 0;
+    clGetDeviceInfo(found->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
+    return found->info.type == KILN_DEVICE_CPU && width > 1;
+}
+
+static kiln_status open_found(kiln_device *device, const found_device *found)
+{
+    cl_int error;
+    device->info = found->info;
+    device->platform = found->platform;
+    device->id = found->id;
+    device->synchronous = env_debug("sync");
+    device->serial_kernels = prefers_serial_kernels(found);
+    device->references = 1;
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)found->platform, 0};
+    device->context = CL_MAKE(&error, clCreateContext, properties, 1, &device->id, NULL, NULL);
+    KILN_TRY(device_check(device, error, "clCreateContext", "opening the device"));
+    device->queue = CL_MAKE(&error, clCreateCommandQueue, device->context, device->id, 0);
+    KILN_TRY(device_check(device, error, "clCreateCommandQueue", "opening the device"));
+    device->transfer = CL_MAKE(&error, clCreateCommandQueue, device->context, device->id, 0);
+    KILN_TRY(device_check(device, error, "clCreateCommandQueue", "opening the device"));
+    device->programs = program_table_new(device, found->platform_version);
+    if (device->programs == NULL)
+        return kiln_last_status();
+    device->waiter = waiter_new();
+    return device->waiter ? KILN_OK : kiln_last_status();
+}
+
+kiln_device *kiln_device_open(const char *selector)
+{
+    found_device *found;
+    size_t count, chosen = 0;
+    text skipped = {0};
+    kiln_device *device = NULL;
+    kiln_status status = list_devices(&found, &count, &skipped);
+    if (status == KILN_OK)
+        status = list_select(found, count, selector, skipped.data, &chosen);
+    if (status == KILN_OK && (device = mem_new(1, sizeof *device)) != NULL) {
+        status = open_found(device, &found[chosen]);
+        if (status != KILN_OK) {
+            kiln_device_close(device);
+            device = NULL;
+        }
+    }
+    if (device && selector == NULL && env_get(ENV_DEVICE) == NULL)
+        device->info.is_default = 1;
+    free(found);
+    text_free(&skipped);
+    return device;
+}
+
+kiln_device *device_retain(kiln_device *device)
+{
+    if (device) {
+        pthread_mutex_lock(&reference_lock);
+        device->references++;
+        pthread_mutex_unlock(&reference_lock);
+    }
+    return device;
+}
+
+void kiln_device_close(kiln_device *device)
+{
+    if (device == NULL)
+        return;
+    pthread_mutex_lock(&reference_lock);
+    bool last = --device->references <= 0;
+    pthread_mutex_unlock(&reference_lock);
+    if (!last)
+        return;
+    /* A lost device may never finish what it was given, and releasing a queue waits for that: what
+     * belongs to the driver is left to it. */
+    if (!device->lost && device->queue)
+        device_finish(device);
+    waiter_free(device->waiter);
+    program_table_free(device->programs, device->lost);
+    if (!device->lost) {
+        if (device->transfer)
+            clReleaseCommandQueue(device->transfer);
+        if (device->queue)
+            clReleaseCommandQueue(device->queue);
+        if (device->context)
+            clReleaseContext(device->context);
+    }
+    free(device);
+}
+
+const kiln_device_info *kiln_device_describe(const kiln_device *device)
+{
+    return device ? &device->info : NULL;
+}
+
+uint64_t kiln_device_memory_used(const kiln_device *device)
+{
+    return device ? device->used : 0;
+}
+
+uint64_t kiln_device_memory_peak(const kiln_device *device)
+{
+    return device ? device->peak : 0;
+}

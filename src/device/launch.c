@@ -1,0 +1,67 @@
+/* Launches, and waiting for them. */
+#include "device/inject.h"
+#include "device/inside.h"
+#include "device/wait.h"
+
+kiln_status device_launch(kiln_device *device, cl_kernel kernel, int dims, const size_t *global,
+                          const size_t *local, const device_launch_info *info)
+{
+    if (device->lost)
+        return device_fail_lost(device);
+    cl_event event = NULL;
+    cl_int error = CL_QUEUE(device, device->queue, clEnqueueNDRangeKernel, kernel, (cl_uint)dims,
+                            NULL, global, local, 0, NULL, device->profile ? &event : NULL);
+    if (error != CL_SUCCESS)
+        return device_check(device, error, "clEnqueueNDRangeKernel", "launching %s%s%s",
+                            info && info->name ? info->name : "a kernel",
+                            info && info->what ? " for " : "",
+                            info && info->what ? info->what : "");
+    if (event)
+        KILN_TRY(profile_record(device, event, info));
+    if (device->synchronous && device_finish(device) != KILN_OK)
+        return kiln_fail_in("%s%s%s", info && info->name ? info->name : "a kernel",
+                            info && info->what ? " for " : "",
+                            info && info->what ? info->what : "");
+    return KILN_OK;
+}
+
+kiln_status device_fail_lost(kiln_device *device)
+{
+    return kiln_fail(
+        KILN_ERROR_DEVICE,
+        "device \"%s\" is lost: an earlier command failed or never came to an end; run "
+        "again, with another --device if it happens again",
+        device->info.name);
+}
+
+kiln_status device_finish(kiln_device *device)
+{
+    if (device->lost)
+        return device_fail_lost(device);
+    bool timed_out;
+    double seconds;
+    cl_int error = inject("clFinish", device, device->queue);
+    if (error == CL_SUCCESS)
+        error =
+            waiter_finish(device->waiter, device->queue, device->transfer, &timed_out, &seconds);
+    else
+        timed_out = false;
+    if (timed_out) {
+        device->lost = true;
+        return kiln_fail(KILN_ERROR_DEVICE,
+                         "device lost: \"%s\" did not finish its work within %g seconds; run again "
+                         "with a smaller batch or another --device",
+                         device->info.name, seconds);
+    }
+    return device_check(device, error, "clFinish", "waiting");
+}
+
+kiln_status device_flush(kiln_device *device)
+{
+    if (device->lost)
+        return device_fail_lost(device);
+    cl_int error = inject("clFlush", device, device->queue);
+    if (error == CL_SUCCESS)
+        error = clFlush(device->queue);
+    return device_check(device, error, "clFlush", "flushing the queue");
+}

@@ -1,0 +1,197 @@
+#include "device/program.h"
+
+#include "base/env.h"
+#include "base/hash.h"
+#include "device/inject.h"
+#include "device/inside.h"
+#include "device/program_cache.h"
+#include "device/source.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The flags that leave NaN and infinities alone. -cl-mad-enable lets a * b + c be one operation;
+ * -cl-no-signed-zeros lets x + 0 be x; -cl-denorms-are-zero spares CPU drivers the slow path for
+ * numbers below 1e-38, which moments of vanished gradients reach. -cl-fast-relaxed-math,
+ * -cl-finite-math-only and -cl-unsafe-math-optimizations stay out: they let a compiler drop the
+ * test for a loss that is not finite. */
+static const char default_options[] =
+    "-cl-std=CL1.2 -cl-mad-enable -cl-no-signed-zeros -cl-denorms-are-zero";
+
+typedef struct built_program {
+    uint64_t hash[2];
+    cl_program program;
+} built_program;
+
+struct program_table {
+    built_program *items;
+    size_t count, capacity;
+    program_cache cache;
+};
+
+void (*device_on_compile)(const char *label);
+
+/* Not every driver's compiler may run in two threads. */
+static pthread_mutex_t build_lock = PTHREAD_MUTEX_INITIALIZER;
+
+program_table *program_table_new(kiln_device *device, const char *platform_version)
+{
+    program_table *table = mem_new(1, sizeof *table);
+    if (table)
+        program_cache_open(&table->cache, device, platform_version);
+    return table;
+}
+
+void program_table_free(program_table *table, bool abandon)
+{
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < table->count && !abandon; i++)
+        clReleaseProgram(table->items[i].program);
+    free(table->items);
+    program_cache_close(&table->cache);
+    free(table);
+}
+
+/* Appends the lines of a log that begin with an error, joined by "; ", up to a few; the whole log's
+ * beginning when it has none. */
+static void summarize_log(const char *log, text *out)
+{
+    enum { LINES = 3, LONGEST = 240 };
+    int lines = 0;
+    for (const char *line = log; *line && lines < LINES;) {
+        size_t length = strcspn(line, "\n");
+        char copy[LONGEST + 1];
+        snprintf(copy, sizeof copy, "%.*s", (int)length, line);
+        if (strstr(copy, "error:") || strstr(copy, "error :"))
+            text_add(out, "%s%s", lines++ ? "; " : "", copy);
+        line += length + (line[length] == '\n');
+    }
+    if (lines > 0)
+        return;
+    log += strspn(log, " \t\n");
+    char start[LONGEST + 1];
+    snprintf(start, sizeof start, "%s", *log ? log : "the driver gave no reason");
+    for (char *at = start; (at = strchr(at, '\n'));)
+        *at = ' ';
+    text_add(out, "%s", start);
+}
+
+static kiln_status fail_build(kiln_device *device, cl_program program, cl_int error,
+                              const char *label)
+{
+    size_t length = 0;
+    char *log = NULL;
+    text summary = {0};
+    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length);
+    if (length > 1 && (log = mem_new(length + 1, 1)) != NULL &&
+        clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, length, log, NULL))
+        log[0] = '\0';
+    if (log && env_debug("source"))
+        fprintf(stderr, "%s: build log\n%s\n", label, log);
+    summarize_log(log ? log : "", &summary);
+    kiln_status status =
+        kiln_fail(KILN_ERROR_BUILD, "the kernels of %s do not compile on \"%s\" (%s): %s", label,
+                  device->info.name, device_error_name(error), summary.data ? summary.data : "");
+    text_free(&summary);
+    free(log);
+    return status;
+}
+
+static kiln_status build(kiln_device *device, const char *label, const char *source,
+                         const char *options, bool known, cl_program *program)
+{
+    cl_int error;
+    size_t length = strlen(source);
+    if (!known && device_on_compile)
+        device_on_compile(label);
+    *program = CL_MAKE(&error, clCreateProgramWithSource, device->context, 1, &source, &length);
+    if (*program == NULL || error != CL_SUCCESS)
+        return device_check(device, error, "clCreateProgramWithSource", "compiling %s", label);
+    error = CL_RUN(clBuildProgram, *program, 1, &device->id, options, NULL, NULL);
+    if (error == CL_SUCCESS)
+        return KILN_OK;
+    kiln_status status = error == CL_BUILD_PROGRAM_FAILURE || error == CL_INVALID_BUILD_OPTIONS
+                             ? fail_build(device, *program, error, label)
+                             : device_check(device, error, "clBuildProgram", "compiling %s", label);
+    clReleaseProgram(*program);
+    *program = NULL;
+    return status;
+}
+
+/* Puts source and options together as the driver gets them. */
+static kiln_status assemble(const char *source, const char *options, text *full, text *flags)
+{
+    bool own_standard = options && strstr(options, "-cl-std=");
+    text_add(flags, "%s%s%s", own_standard ? strchr(default_options, ' ') + 1 : default_options,
+             options && *options ? " " : "", options ? options : "");
+    kiln_status status = source_file(full, "common.clh");
+    text_add(full, "%s", "");
+    text_bytes(full, source, strlen(source));
+    if (status == KILN_OK && (full->failed || flags->failed))
+        status = kiln_last_status();
+    return status;
+}
+
+static kiln_status build_or_load(kiln_device *device, const char *label, const text *full,
+                                 const text *flags, uint64_t hash, cl_program *program)
+{
+    program_cache *cache = &device->programs->cache;
+    *program = program_cache_load(cache, hash, full, flags->data);
+    if (*program)
+        return KILN_OK;
+    if (env_debug("source"))
+        fprintf(stderr, "/* %s: %s */\n%s\n", label, flags->data, full->data);
+    KILN_TRY(
+        build(device, label, full->data, flags->data, program_cache_knows(cache, hash), program));
+    program_cache_store(cache, hash, full, flags->data, *program);
+    return KILN_OK;
+}
+
+kiln_status device_program(kiln_device *device, const char *label, const char *source,
+                           const char *options, cl_program *program)
+{
+    *program = NULL;
+    if (device->lost)
+        return device_fail_lost(device);
+    program_table *table = device->programs;
+    text full = {0}, flags = {0};
+    kiln_status status = assemble(source, options, &full, &flags);
+    built_program built = {0};
+    if (status == KILN_OK) {
+        for (int i = 0; i < 2; i++)
+            built.hash[i] =
+                hash_string(hash_bytes((uint64_t)i, full.data, full.length), flags.data);
+        for (size_t i = 0; i < table->count && *program == NULL; i++)
+            if (memcmp(table->items[i].hash, built.hash, sizeof built.hash) == 0)
+                *program = table->items[i].program;
+    }
+    if (status == KILN_OK && *program == NULL && (status = MEM_PUSH_ROOM(table)) == KILN_OK) {
+        pthread_mutex_lock(&build_lock);
+        status = build_or_load(device, label, &full, &flags, built.hash[0], &built.program);
+        pthread_mutex_unlock(&build_lock);
+        if (status == KILN_OK) {
+            table->items[table->count++] = built;
+            *program = built.program;
+        }
+    }
+    text_free(&full);
+    text_free(&flags);
+    return status;
+}
+
+kiln_status device_kernel(kiln_device *device, cl_program program, const char *name,
+                          cl_kernel *kernel)
+{
+    cl_int error;
+    *kernel = NULL;
+    if (device->lost)
+        return device_fail_lost(device);
+    *kernel = CL_MAKE(&error, clCreateKernel, program, name);
+    if (*kernel && error == CL_SUCCESS)
+        return KILN_OK;
+    *kernel = NULL;
+    return device_check(device, error ? error : CL_INVALID_KERNEL_NAME, "clCreateKernel",
+                        "finding kernel %s", name);
+}

@@ -1,0 +1,157 @@
+#include "device/program_cache.h"
+
+#include "base/env.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "device/inject.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An entry is this header and the driver's binary. */
+typedef struct entry_header {
+    char magic[8];
+    uint64_t identity, source; /* second hashes of what the file's name is a hash of */
+    uint64_t bytes, check;     /* of the binary */
+} entry_header;
+
+static const char magic[8] = "KilnPrg1";
+static const size_t largest_binary = (size_t)256 << 20;
+
+static bool driver_caches(const kiln_device *device)
+{
+    static const char *const platforms[] = {"Portable Computing Language", "NVIDIA", "rusticl"};
+    for (size_t i = 0; i < sizeof platforms / sizeof *platforms; i++)
+        if (strstr(device->info.platform, platforms[i]))
+            return true;
+    return false;
+}
+
+void program_cache_open(program_cache *cache, kiln_device *device, const char *platform_version)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    cache->device = device;
+    cache->binaries = env_debug("program-cache") || !driver_caches(device);
+    cache->identity =
+        str_format("%s\n%s\n%s\n%s\n%s\n%s\n", device->info.name, device->info.vendor,
+                   device->info.driver, device->info.version, platform_version, KILN_VERSION);
+    kiln_error_restore(&before);
+}
+
+void program_cache_close(program_cache *cache)
+{
+    free(cache->identity);
+    cache->identity = NULL;
+}
+
+static char *entry_path(const program_cache *cache, uint64_t hash, bool binary)
+{
+    char name[40];
+    if (cache->identity == NULL)
+        return NULL;
+    snprintf(name, sizeof name, "%016" PRIx64 ".%s", hash_string(hash, cache->identity),
+             binary ? "bin" : "seen");
+    return file_cache_path("programs", name);
+}
+
+static entry_header make_header(const program_cache *cache, const text *source, const char *options,
+                                const void *binary, size_t bytes)
+{
+    entry_header header = {.identity = hash_string(1, cache->identity),
+                           .source =
+                               hash_string(hash_bytes(2, source->data, source->length), options),
+                           .bytes = bytes,
+                           .check = hash_bytes(3, binary, bytes)};
+    memcpy(header.magic, magic, sizeof magic);
+    return header;
+}
+
+static cl_program build_binary(kiln_device *device, const unsigned char *binary, size_t bytes,
+                               const char *options)
+{
+    cl_int error, accepted = CL_SUCCESS;
+    cl_program program = CL_MAKE(&error, clCreateProgramWithBinary, device->context, 1, &device->id,
+                                 &bytes, &binary, &accepted);
+    if (program && error == CL_SUCCESS && accepted == CL_SUCCESS &&
+        CL_RUN(clBuildProgram, program, 1, &device->id, options, NULL, NULL) == CL_SUCCESS)
+        return program;
+    if (program)
+        clReleaseProgram(program);
+    return NULL;
+}
+
+cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *source,
+                              const char *options)
+{
+    kiln_error_record before;
+    void *data = NULL;
+    size_t bytes = 0;
+    cl_program program = NULL;
+    if (!cache->binaries)
+        return NULL;
+    kiln_error_save(&before);
+    char *path = entry_path(cache, hash, true);
+    if (path && file_exists(path) && file_read(path, largest_binary, &data, &bytes) == KILN_OK &&
+        bytes > sizeof(entry_header)) {
+        const unsigned char *binary = (unsigned char *)data + sizeof(entry_header);
+        entry_header header =
+            make_header(cache, source, options, binary, bytes - sizeof(entry_header));
+        if (memcmp(&header, data, sizeof header) == 0)
+            program = build_binary(cache->device, binary, bytes - sizeof header, options);
+    }
+    free(data);
+    free(path);
+    kiln_error_restore(&before);
+    return program;
+}
+
+bool program_cache_knows(const program_cache *cache, uint64_t hash)
+{
+    kiln_error_record before;
+    if (cache->binaries)
+        return false; /* it would have been loaded */
+    kiln_error_save(&before);
+    char *path = entry_path(cache, hash, false);
+    bool known = path && file_exists(path);
+    free(path);
+    kiln_error_restore(&before);
+    return known;
+}
+
+static void store_binary(program_cache *cache, const char *path, const text *source,
+                         const char *options, cl_program program)
+{
+    size_t bytes = 0;
+    text entry = {0};
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) !=
+            CL_SUCCESS ||
+        bytes == 0 || bytes > largest_binary - sizeof(entry_header))
+        return;
+    unsigned char *binary = mem_new(bytes, 1);
+    if (binary && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) ==
+                      CL_SUCCESS) {
+        entry_header header = make_header(cache, source, options, binary, bytes);
+        text_bytes(&entry, (const char *)&header, sizeof header);
+        text_bytes(&entry, (const char *)binary, bytes);
+        if (!entry.failed)
+            file_write_atomic(path, entry.data, entry.length);
+    }
+    text_free(&entry);
+    free(binary);
+}
+
+void program_cache_store(program_cache *cache, uint64_t hash, const text *source,
+                         const char *options, cl_program program)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    char *path = entry_path(cache, hash, cache->binaries);
+    if (path && cache->binaries)
+        store_binary(cache, path, source, options, program);
+    else if (path && !file_exists(path))
+        file_write_atomic(path, "", 0);
+    free(path);
+    kiln_error_restore(&before);
+}

@@ -1,0 +1,30 @@
+/* Compiled programs on disk, under "programs" in the cache folder.
+ *
+ * Where the driver keeps compiled programs itself, only an empty mark is left, which says that this
+ * program has been compiled before. Nothing here can fail in a way that matters: a bad entry is one
+ * that is not there. */
+#ifndef DEVICE_PROGRAM_CACHE_H
+#define DEVICE_PROGRAM_CACHE_H
+
+#include "device/device.h"
+
+typedef struct program_cache {
+    kiln_device *device;
+    char *identity; /* device, driver, platform and Kiln's version; NULL: no cache */
+    bool binaries;  /* keep them; else only the marks */
+} program_cache;
+
+void program_cache_open(program_cache *cache, kiln_device *device, const char *platform_version);
+void program_cache_close(program_cache *cache);
+
+/* A program of the cache, built, or NULL. hash is of source and options. */
+cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *source,
+                              const char *options);
+
+/* Was this program compiled before, so that the driver probably has it? */
+bool program_cache_knows(const program_cache *cache, uint64_t hash);
+
+void program_cache_store(program_cache *cache, uint64_t hash, const text *source,
+                         const char *options, cl_program program);
+
+#endif
