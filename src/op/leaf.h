@@ -1,0 +1,17 @@
+/* Descriptors that the code generator has to know by name. */
+#ifndef OP_LEAF_H
+#define OP_LEAF_H
+
+#include "op/op.h"
+
+extern const op_descriptor op_desc_input, op_desc_weight; /* OP_SOURCE */
+extern const op_descriptor op_desc_constant, op_desc_batch, op_desc_row_mask, op_desc_row_count,
+    op_desc_uniform, op_desc_iota;                                                  /* OP_LEAF */
+extern const op_descriptor op_desc_reshape, op_desc_scan_stack, op_desc_scan_final; /* OP_VIEW */
+extern const op_descriptor op_desc_transpose, op_desc_slice, op_desc_pad, op_desc_gather,
+    op_desc_gather_gradient, op_desc_pick, op_desc_one_hot, op_desc_scan_slice,
+    op_desc_scan_state;                      /* OP_INDEXED */
+extern const op_descriptor op_desc_reduce[]; /* OP_REDUCE, by op_reduction */
+extern const op_descriptor op_desc_matmul;   /* OP_PRODUCT */
+
+#endif

@@ -1,0 +1,32 @@
+/* Every operation that is no pointwise function; those are listed by op_pointwise(). */
+#include "op/leaf.h"
+
+const op_descriptor *const op_registry[] = {
+    &op_desc_input,
+    &op_desc_weight,
+    &op_desc_constant,
+    &op_desc_batch,
+    &op_desc_row_mask,
+    &op_desc_row_count,
+    &op_desc_uniform,
+    &op_desc_iota,
+    &op_desc_reshape,
+    &op_desc_transpose,
+    &op_desc_slice,
+    &op_desc_pad,
+    &op_desc_gather,
+    &op_desc_gather_gradient,
+    &op_desc_pick,
+    &op_desc_one_hot,
+    &op_desc_scan_slice,
+    &op_desc_scan_state,
+    &op_desc_scan_stack,
+    &op_desc_scan_final,
+    &op_desc_reduce[R_SUM],
+    &op_desc_reduce[R_MAX],
+    &op_desc_reduce[R_MIN],
+    &op_desc_reduce[R_LOGSUMEXP],
+    &op_desc_reduce[R_ARGMAX],
+    &op_desc_matmul,
+    NULL,
+};
