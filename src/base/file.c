@@ -102,6 +102,9 @@ static int open_temporary(file_writer *writer)
 kiln_status file_begin(file_writer *writer, const char *path)
 {
     struct stat about;
+    *writer = (file_writer){0};
+    if (*path == '\0')
+        return kiln_fail(KILN_ERROR_FILE, "an empty name cannot be written to; give a file name");
     *writer = (file_writer){.path = final_path(path)};
     if (writer->path == NULL)
         return kiln_last_status();
@@ -171,11 +174,11 @@ kiln_status file_commit(file_writer *writer)
 {
     if (writer->stream == NULL)
         return kiln_fail_null("the file to commit");
-    /* After an earlier write that failed the rest is still in the buffer: flushing it again says
-     * why. */
-    bool good = !ferror(writer->stream);
     errno = 0;
-    good = fflush(writer->stream) == 0 && good;
+    bool good = !ferror(writer->stream) && fflush(writer->stream) == 0;
+    /* Why an earlier write failed is forgotten by now; one more byte fails for the same reason. */
+    if (!good && errno == 0 && write(fileno(writer->stream), "", 1) == 1)
+        errno = EIO;
     if (good && writer->temporary)
         good = fsync(fileno(writer->stream)) == 0;
     int error = errno;

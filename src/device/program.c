@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "base/hash.h"
+#include "device/build_log.h"
 #include "device/inject.h"
 #include "device/inside.h"
 #include "device/program_cache.h"
@@ -54,32 +55,8 @@ void program_table_free(program_table *table, bool abandon)
     free(table);
 }
 
-/* Appends the lines of a log that begin with an error, joined by "; ", up to a few; the whole log's
- * beginning when it has none. */
-static void summarize_log(const char *log, text *out)
-{
-    enum { LINES = 3, LONGEST = 240 };
-    int lines = 0;
-    for (const char *line = log; *line && lines < LINES;) {
-        size_t length = strcspn(line, "\n");
-        char copy[LONGEST + 1];
-        snprintf(copy, sizeof copy, "%.*s", (int)length, line);
-        if (strstr(copy, "error:") || strstr(copy, "error :"))
-            text_add(out, "%s%s", lines++ ? "; " : "", copy);
-        line += length + (line[length] == '\n');
-    }
-    if (lines > 0)
-        return;
-    log += strspn(log, " \t\n");
-    char start[LONGEST + 1];
-    snprintf(start, sizeof start, "%s", *log ? log : "the driver gave no reason");
-    for (char *at = start; (at = strchr(at, '\n'));)
-        *at = ' ';
-    text_add(out, "%s", start);
-}
-
 static kiln_status fail_build(kiln_device *device, cl_program program, cl_int error,
-                              const char *label)
+                              const char *label, const char *source)
 {
     size_t length = 0;
     char *log = NULL;
@@ -90,7 +67,7 @@ static kiln_status fail_build(kiln_device *device, cl_program program, cl_int er
         log[0] = '\0';
     if (log && env_debug("source"))
         fprintf(stderr, "%s: build log\n%s\n", label, log);
-    summarize_log(log ? log : "", &summary);
+    build_log_summary(log ? log : "", source, &summary);
     kiln_status status =
         kiln_fail(KILN_ERROR_BUILD, "the kernels of %s do not compile on \"%s\" (%s): %s", label,
                   device->info.name, device_error_name(error), summary.data ? summary.data : "");
@@ -113,7 +90,7 @@ static kiln_status build(kiln_device *device, const char *label, const char *sou
     if (error == CL_SUCCESS)
         return KILN_OK;
     kiln_status status = error == CL_BUILD_PROGRAM_FAILURE || error == CL_INVALID_BUILD_OPTIONS
-                             ? fail_build(device, *program, error, label)
+                             ? fail_build(device, *program, error, label, source)
                              : device_check(device, error, "clBuildProgram", "compiling %s", label);
     clReleaseProgram(*program);
     *program = NULL;
