@@ -65,6 +65,29 @@ typedef struct kiln_activation_args {
 } kiln_activation_args;
 KILN_API kiln_layer *kiln_activation_with(const kiln_activation_args *args);
 
+/* Activations that Keras has as layers of their own. */
+typedef struct kiln_relu_args {
+    KILN_LAYER_ARGS
+    double max_value;      /* default: none; KILN_ZERO for 0 */
+    double negative_slope; /* default: 0 */
+    double threshold;      /* default: 0 */
+} kiln_relu_args;
+KILN_API kiln_layer *kiln_relu_with(const kiln_relu_args *args);
+typedef struct kiln_leaky_relu_args {
+    KILN_LAYER_ARGS
+    double negative_slope; /* default: 0.3; KILN_ZERO for 0 */
+} kiln_leaky_relu_args;
+KILN_API kiln_layer *kiln_leaky_relu_with(const kiln_leaky_relu_args *args);
+typedef struct kiln_elu_args {
+    KILN_LAYER_ARGS
+    double alpha; /* default: 1; KILN_ZERO for 0 */
+} kiln_elu_args;
+KILN_API kiln_layer *kiln_elu_with(const kiln_elu_args *args);
+typedef struct kiln_softmax_args {
+    KILN_LAYER_ARGS
+} kiln_softmax_args;
+KILN_API kiln_layer *kiln_softmax_with(const kiln_softmax_args *args);
+
 /* Dropout: in training, zeroes a share `rate` of the elements and scales the others by 1 / (1 - rate). */
 typedef struct kiln_dropout_args {
     double rate;
@@ -80,11 +103,12 @@ typedef struct kiln_rescaling_args {
 } kiln_rescaling_args;
 KILN_API kiln_layer *kiln_rescaling_with(const kiln_rescaling_args *args);
 
-/* Normalization: (x - mean) / sqrt(variance) for each element of the last axis (axis -1), learned from data by
- * kiln_normalization_adapt or by kiln_fit's first call (from the training part only), not by gradients. */
+/* Normalization: (x - mean) / sqrt(variance) for each element of the last axis, learned from data by
+ * kiln_normalization_adapt or by kiln_fit's first call (from the training part only), not by gradients. With mean and
+ * variance given it has no weights. */
 typedef struct kiln_normalization_args {
     KILN_LAYER_ARGS
-    size_t count;           /* of mean and variance, when given: the last axis */
+    size_t count;           /* of mean and variance, when given: the last axis, or 1 */
     const double *mean;     /* copied */
     const double *variance; /* copied */
     kiln_choice invert;     /* default: no */
@@ -97,6 +121,10 @@ KILN_API kiln_layer *kiln_normalization_with(const kiln_normalization_args *args
 #define kiln_reshape(...) kiln_reshape_with(&(kiln_reshape_args){.target_shape = __VA_ARGS__})
 #define kiln_dense(...) kiln_dense_with(&(kiln_dense_args){.units = __VA_ARGS__})
 #define kiln_activation(...) kiln_activation_with(&(kiln_activation_args){.activation = __VA_ARGS__})
+#define kiln_relu(...) kiln_relu_with(&(kiln_relu_args){.name = NULL, __VA_ARGS__})
+#define kiln_leaky_relu(...) kiln_leaky_relu_with(&(kiln_leaky_relu_args){.name = NULL, __VA_ARGS__})
+#define kiln_elu(...) kiln_elu_with(&(kiln_elu_args){.name = NULL, __VA_ARGS__})
+#define kiln_softmax(...) kiln_softmax_with(&(kiln_softmax_args){.name = NULL, __VA_ARGS__})
 #define kiln_dropout(...) kiln_dropout_with(&(kiln_dropout_args){.rate = __VA_ARGS__})
 #define kiln_rescaling(...) kiln_rescaling_with(&(kiln_rescaling_args){.scale = __VA_ARGS__})
 #define kiln_normalization(...) kiln_normalization_with(&(kiln_normalization_args){.name = NULL, __VA_ARGS__})

@@ -15,9 +15,14 @@ typedef enum layer_field_type {
     FIELD_ACTIVATION,  /* char * spec: "relu", "leaky_relu(negative_slope=0.2)" */
     FIELD_INITIALIZER, /* char * spec: "glorot_uniform", "random_normal(stddev=0.02)" */
     FIELD_REGULARIZER, /* char * spec or NULL: "l2(0.01)" */
-    FIELD_NUMBERS,     /* layer_numbers: a list of doubles or null */
+    FIELD_NUMBERS,     /* layer_numbers: a list of doubles, or null */
+    FIELD_MAYBE,       /* double; NaN: None */
+    /* Not stored; text is the JSON that Keras writes: */
+    FIELD_FIXED,  /* the one value understood */
+    FIELD_IGNORED /* any other is accepted too */
 } layer_field_type;
 
+/* A list that may be absent (values NULL); an empty list has values too. */
 typedef struct layer_numbers {
     size_t count;
     double *values; /* owned */
@@ -28,17 +33,18 @@ typedef struct layer_field {
     const char *name; /* Keras's config key */
     layer_field_type type;
     size_t offset;    /* into the layer's config structure */
-    double number;    /* default of INT, FLOAT, BOOL */
-    const char *text; /* default of the text types; NULL: none */
+    double number;    /* default of INT, FLOAT, BOOL, MAYBE */
+    const char *text; /* default of the text types and of NUMBERS ("-1"); NULL: none */
     bool required;
+    bool quiet; /* not written to JSON while it is None */
 } layer_field;
 
 /* What a call of a layer may use. */
 typedef struct layer_call {
     ir_graph *graph;
     bool training;
-    ir_id loss;        /* sum of activity regularization so far, or IR_NONE; a scalar per batch */
-    uint32_t stream;   /* number of the next random draw, unique in the model */
+    ir_id loss;      /* sum of activity regularization so far, or IR_NONE; a scalar per batch */
+    uint32_t stream; /* number of the next random draw, unique in the model */
 } layer_call;
 
 typedef struct layer_class {
@@ -49,76 +55,163 @@ typedef struct layer_class {
     size_t field_count;
     /* All may be NULL. Shapes are of one sample. */
     kiln_status (*check)(const kiln_layer *layer);
-    kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input, kiln_shape *output); /* default: the same */
-    kiln_status (*build)(kiln_layer *layer, kiln_shape input);                                  /* makes the weights */
+    kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input,
+                                kiln_shape *output);           /* default: the same */
+    kiln_status (*build)(kiln_layer *layer, kiln_shape input); /* makes the weights */
     kiln_status (*call)(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output);
+    /* Sets weights from data; rows x features values. A class with it wants it done before
+     * training. */
+    kiln_status (*adapt)(kiln_layer *layer, const float *values, int64_t rows, int64_t features);
 } layer_class;
 
 typedef struct layer_weight {
     ir_weight weight;
     char *initializer; /* spec */
     char *regularizer; /* spec or NULL */
+    bool constant;     /* follows from the configuration: neither counted nor saved */
 } layer_weight;
 
 struct kiln_layer {
     const layer_class *cls;
-    char *name;          /* NULL until the model names it */
-    void *config;        /* cls->config_size bytes, filled from the field table */
+    char *name;             /* NULL until the model names it */
+    void *config;           /* cls->config_size bytes, filled from the field table */
     kiln_shape input_shape; /* as given; see has_input_shape */
     bool has_input_shape;
     kiln_dtype input_dtype;
     bool trainable;
     bool built;
+    bool adapted; /* the class has adapt() and the weights have values of their own */
     kiln_shape built_shape;
     layer_weight **weights;
     size_t weight_count, weight_capacity;
-    int references;      /* models that hold it */
+    int references; /* models that hold it */
 };
 
-/* Every class, ends with NULL; and a class by Keras's name (NULL when unknown; no failure recorded). */
+/* Every class, ends with NULL; and a class by Keras's name (NULL when unknown; no failure
+ * recorded). */
 extern const layer_class *const layer_registry[];
 const layer_class *layer_find_class(const char *class_name);
+/* The class of input layers: they have no call; shape and type are the layer's input_shape and
+ * input_dtype. */
+extern const layer_class input_class;
 
 /* A layer with its configuration set to the defaults. NULL on failure. */
 kiln_layer *layer_new(const layer_class *cls);
 /* Common arguments; name may be NULL. */
-kiln_status layer_set_common(kiln_layer *layer, kiln_shape input_shape, const char *name, kiln_choice trainable);
-kiln_status layer_set_text(kiln_layer *layer, const char *field, const char *value); /* copies */
+kiln_status layer_set_common(kiln_layer *layer, kiln_shape input_shape, const char *name,
+                             kiln_choice trainable);
+/* Names the layer and its weights. */
+kiln_status layer_set_name(kiln_layer *layer, const char *name);
+/* Sets a field of a text type; copies. NULL keeps the default. */
+kiln_status layer_set_text(kiln_layer *layer, const char *field, const char *value);
+/* Sets a field of type NUMBERS; copies. values NULL: none. */
+kiln_status layer_set_numbers(kiln_layer *layer, const char *field, const double *values,
+                              size_t count);
 kiln_status layer_check(const kiln_layer *layer);
 const layer_field *layer_find_field(const layer_class *cls, const char *name);
+/* Where a field of this layer lies: int64_t *, double *, bool *, kiln_shape *, char ** or
+ * layer_numbers *. */
+void *layer_field_at(const kiln_layer *layer, const layer_field *field);
+/* The end of a builder: the layer when status is KILN_OK and layer_check passes, else NULL (freed).
+ */
+kiln_layer *layer_finish(kiln_layer *layer, kiln_status status);
+/* What to call it in messages: "layer dense_1", or "Dense layer" before it has a name (a ring of
+ * buffers, one a thread). */
+const char *layer_label(const kiln_layer *layer);
+/* Has the layer weights that come from data, and are they still missing? */
+bool layer_wants_adapt(const kiln_layer *layer);
 
 /* For build(): adds a weight named "kernel"; it gets its values later from the initializer. */
-kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape shape, const char *initializer,
-                             const char *regularizer, bool trainable);
+kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape shape,
+                             const char *initializer, const char *regularizer, bool trainable);
+/* Makes the weights for an input of this shape; a layer that is built already only checks that it
+ * fits. */
 kiln_status layer_build(kiln_layer *layer, kiln_shape input);
 kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output);
+/* For call(): adds a penalty, a scalar node, to the call's loss. */
+kiln_status layer_add_penalty(layer_call *call, ir_id penalty);
+/* For call(): the activity regularizer's penalty of an output, a mean over the rows of the batch.
+ */
+kiln_status layer_add_activity(layer_call *call, const char *regularizer, ir_id output);
 
-/* Draws initial values of all weights: the generator's stream is (seed, weight_index...), weight_index counts the model's weights. */
+/* Draws the values of those weights that have none yet. The generator's stream is (seed, index),
+ * index counting the model's weights. */
 kiln_status layer_initialize(kiln_layer *layer, uint64_t seed, uint32_t first_weight_index);
+/* Sets a weight's values, on the host and, when it is placed, on the device. */
+kiln_status weight_write(ir_weight *weight, const float *values);
+/* Elements of a shape; fails when they are more than memory could hold. */
+kiln_status weight_elements(kiln_shape shape, const char *what, size_t *elements);
 
 /* ---- specs: "name(key=value, ...)" (spec.c) ---- */
+#define SPEC_MAX 8
 typedef struct spec {
     char name[64];
     int count;
-    char keys[8][32];   /* "" for a positional one */
-    double values[8];
-    bool given_none[8]; /* written as None */
+    char keys[SPEC_MAX][32];   /* "" for a positional one */
+    double values[SPEC_MAX];   /* true is 1, false 0 */
+    char words[SPEC_MAX][32];  /* a value that is no number; else "" */
+    bool given_none[SPEC_MAX]; /* written as None */
 } spec;
-kiln_status spec_parse(const char *text, const char *what, spec *out);
+kiln_status spec_parse(const char *source, const char *what, spec *out);
 /* The value of key (or of the position), else fallback. */
 double spec_number(const spec *s, const char *key, int position, double fallback);
 /* Fails for a key that is not in the NULL-ended list. */
 kiln_status spec_only(const spec *s, const char *what, const char *const *keys);
 
+/* Tables of what a spec may name. */
+typedef enum spec_type {
+    SPEC_NUMBER,
+    SPEC_INTEGER,
+    SPEC_BOOL,
+    SPEC_WORD, /* one of the words in `words`, separated by spaces */
+    SPEC_NULL  /* Keras has it; only None is understood */
+} spec_type;
+typedef struct spec_key {
+    const char *name; /* Keras's; NULL ends the list */
+    spec_type type;
+    double number;     /* default */
+    const char *words; /* SPEC_WORD: what is allowed, the default first */
+    bool none;         /* default None */
+    bool required;
+} spec_key;
+typedef struct spec_class {
+    const char *name;       /* "glorot_uniform"; NULL ends the table */
+    const char *class_name; /* Keras's class, "GlorotUniform"; NULL: Keras has a function only */
+    const char *aliases;    /* other names, separated by spaces, or NULL */
+    spec_key keys[SPEC_MAX];
+} spec_class;
+extern const spec_class activation_classes[], initializer_classes[], regularizer_classes[];
+/* The entry by name, class name or alias; NULL when there is none (no failure recorded). */
+const spec_class *spec_find(const spec_class *table, const char *name);
+/* Parses and checks against a table: afterwards out's keys are those of *cls in order, with
+ * defaults filled in. */
+kiln_status spec_resolve(const spec_class *table, const char *what, const char *source, spec *out,
+                         const spec_class **cls);
+/* The shortest text, with a point, that reads back as this number: "0.1", "1e-07", "128". Returns
+ * buffer. */
+#define SPEC_NUMBER_ROOM 32
+const char *spec_number_text(double number, char buffer[SPEC_NUMBER_ROOM]);
+/* Reads a number whatever the locale; NULL when source does not begin with one, else what follows
+ * it.
+ */
+const char *spec_read_number(const char *source, double *number);
+/* " (did you mean \"relu\"?)" if one of the names (NULL-ended) is close to word, else "". Ring of
+ * buffers. */
+const char *spec_hint(const char *word, const char *const *names);
+
 /* ---- activations, initializers, regularizers (one file each) ---- */
-kiln_status activation_check(const char *text);
+kiln_status activation_check(const char *source);
 /* Applies an activation to x; NULL or "linear" is x. */
-ir_id activation_apply(ir_graph *graph, const char *text, ir_id x);
-kiln_status initializer_check(const char *text);
-/* Fills values (shape) with draws of generator (seed, stream). Keras's fan rules: the last axis is fan out. */
-kiln_status initializer_fill(const char *text, kiln_shape shape, uint64_t seed, uint32_t stream, float *values);
-kiln_status regularizer_check(const char *text);
+ir_id activation_apply(ir_graph *graph, const char *source, ir_id x);
+/* The shape of one sample after it (glu halves the last axis). */
+kiln_status activation_shape(const char *source, kiln_shape input, kiln_shape *output);
+kiln_status initializer_check(const char *source);
+/* Fills values (shape) with draws of generator (seed, stream). Keras's fan rules: the last axis is
+ * fan out. */
+kiln_status initializer_fill(const char *source, kiln_shape shape, uint64_t seed, uint32_t stream,
+                             float *values);
+kiln_status regularizer_check(const char *source);
 /* The penalty of x as a scalar node; IR_NONE (no failure) for NULL. */
-ir_id regularizer_apply(ir_graph *graph, const char *text, ir_id x);
+ir_id regularizer_apply(ir_graph *graph, const char *source, ir_id x);
 
 #endif

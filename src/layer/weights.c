@@ -1,0 +1,142 @@
+/* Weights of layers: made at build, given their values at initialization. */
+#include "layer/layer.h"
+
+#include <string.h>
+
+kiln_status weight_elements(kiln_shape shape, const char *what, size_t *elements)
+{
+    *elements = 1;
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dims[i] < 1)
+            return kiln_fail(KILN_ERROR_SHAPE, "%s cannot have the shape %s", what,
+                             ir_shape_text(shape));
+        if ((uint64_t)shape.dims[i] > SIZE_MAX / 16 / *elements)
+            return kiln_fail(KILN_ERROR_MEMORY, "%s of shape %s is larger than any memory", what,
+                             ir_shape_text(shape));
+        *elements *= (size_t)shape.dims[i];
+    }
+    return KILN_OK;
+}
+
+static void drop_weight(layer_weight *w)
+{
+    free(w->weight.path);
+    free(w->weight.host);
+    free(w->initializer);
+    free(w->regularizer);
+    free(w);
+}
+
+kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape shape,
+                             const char *initializer, const char *regularizer, bool trainable)
+{
+    size_t elements;
+    if (weight_elements(shape, name, &elements) != KILN_OK)
+        return kiln_fail_in("%s", layer_label(layer));
+    KILN_TRY(mem_grow(&layer->weights, &layer->weight_capacity, layer->weight_count + 1,
+                      sizeof *layer->weights));
+    layer_weight *w = mem_new(1, sizeof *w);
+    if (w == NULL)
+        return KILN_ERROR_MEMORY;
+    w->weight.shape = shape;
+    w->weight.trainable = trainable;
+    w->weight.path = layer->name ? str_format("%s/%s", layer->name, name) : str_copy(name);
+    w->initializer = str_copy(initializer ? initializer : "zeros");
+    w->regularizer = regularizer ? str_copy(regularizer) : NULL;
+    if (w->weight.path == NULL || w->initializer == NULL ||
+        (regularizer && w->regularizer == NULL)) {
+        drop_weight(w);
+        return KILN_ERROR_MEMORY;
+    }
+    layer->weights[layer->weight_count++] = w;
+    return KILN_OK;
+}
+
+kiln_status layer_build(kiln_layer *layer, kiln_shape input)
+{
+    if (layer->built) {
+        const kiln_shape *was = &layer->built_shape;
+        if (layer->weight_count > 0 && was->rank > 0 &&
+            (input.rank == 0 || input.dims[input.rank - 1] != was->dims[was->rank - 1]))
+            return kiln_fail(KILN_ERROR_SHAPE,
+                             "%s has weights for inputs %s and cannot take inputs %s",
+                             layer_label(layer), ir_shape_text(*was), ir_shape_text(input));
+        return KILN_OK;
+    }
+    kiln_status status = layer->cls->build ? layer->cls->build(layer, input) : KILN_OK;
+    if (status != KILN_OK) {
+        while (layer->weight_count > 0)
+            drop_weight(layer->weights[--layer->weight_count]);
+        return status;
+    }
+    layer->built = true;
+    layer->built_shape = input;
+    return KILN_OK;
+}
+
+kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output)
+{
+    *output = input;
+    if (layer->cls->output_shape && layer->cls->output_shape(layer, input, output) != KILN_OK)
+        return kiln_fail_in("%s", layer_label(layer));
+    return KILN_OK;
+}
+
+kiln_status layer_initialize(kiln_layer *layer, uint64_t seed, uint32_t first_weight_index)
+{
+    for (size_t i = 0; i < layer->weight_count; i++) {
+        layer_weight *w = layer->weights[i];
+        size_t elements;
+        if (w->weight.host || w->weight.device)
+            continue;
+        KILN_TRY(weight_elements(w->weight.shape, w->weight.path, &elements));
+        float *values = mem_new(elements, sizeof *values);
+        if (values == NULL)
+            return KILN_ERROR_MEMORY;
+        if (initializer_fill(w->initializer, w->weight.shape, seed,
+                             first_weight_index + (uint32_t)i, values) != KILN_OK) {
+            free(values);
+            return kiln_fail_in("%s", w->weight.path);
+        }
+        w->weight.host = values;
+    }
+    return KILN_OK;
+}
+
+kiln_status weight_write(ir_weight *weight, const float *values)
+{
+    size_t elements;
+    KILN_TRY(weight_elements(weight->shape, weight->path, &elements));
+    if (weight->device)
+        return device_write(weight->device, weight->memory, weight->offset * sizeof *values, values,
+                            elements * sizeof *values);
+    if (weight->host == NULL && (weight->host = mem_new(elements, sizeof *values)) == NULL)
+        return KILN_ERROR_MEMORY;
+    memmove(weight->host, values, elements * sizeof *values);
+    return KILN_OK;
+}
+
+kiln_status layer_add_penalty(layer_call *call, ir_id penalty)
+{
+    if (penalty == IR_NONE)
+        return kiln_last_status();
+    call->loss =
+        call->loss == IR_NONE ? penalty : op_binary(call->graph, F_ADD, call->loss, penalty);
+    return call->loss == IR_NONE ? kiln_last_status() : KILN_OK;
+}
+
+kiln_status layer_add_activity(layer_call *call, const char *regularizer, ir_id output)
+{
+    ir_graph *g = call->graph;
+    if (regularizer == NULL)
+        return KILN_OK;
+    if (output == IR_NONE)
+        return kiln_last_status();
+    /* Rows past the end of a partial batch do not count. */
+    kiln_shape mask_shape = {.rank = g->items[output].shape.rank};
+    for (int i = 0; i < mask_shape.rank; i++)
+        mask_shape.dims[i] = i == 0 ? g->items[output].shape.dims[0] : 1;
+    ir_id mask = op_reshape(g, op_row_mask(g, mask_shape.dims[0]), mask_shape);
+    ir_id penalty = regularizer_apply(g, regularizer, op_binary(g, F_MUL, output, mask));
+    return layer_add_penalty(call, op_binary(g, F_DIV, penalty, op_row_count(g)));
+}
