@@ -1,0 +1,125 @@
+/* kiln devices */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    bool json;
+} given;
+
+static const option options[] = {
+    {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL,
+     "an array of objects on standard output", 0},
+};
+
+static void print_size(uint64_t bytes)
+{
+    if (bytes >= UINT64_C(10) << 30)
+        printf("%.0f GiB", (double)bytes / (double)(UINT64_C(1) << 30));
+    else if (bytes >= UINT64_C(1) << 30)
+        printf("%.1f GiB", (double)bytes / (double)(UINT64_C(1) << 30));
+    else if (bytes >= UINT64_C(1) << 20)
+        printf("%.0f MiB", (double)bytes / (double)(UINT64_C(1) << 20));
+    else
+        printf("%.0f KiB", (double)bytes / 1024);
+}
+
+static void print_device(const kiln_device_info *d)
+{
+    printf("%c %d  %s\n", d->is_default ? '*' : ' ', d->index, d->name);
+    printf("     address          %d:%d%s%s\n", d->platform_index, d->device_index,
+           d->pci[0] ? ", PCI " : "", d->pci);
+    printf("     type             %s, %u compute units", kiln_device_type_name(d->type),
+           d->compute_units);
+    if (d->clock_mhz)
+        printf(" at %u MHz", d->clock_mhz);
+    printf("\n     vendor           %s\n     driver           %s %s (%s)\n     memory           ",
+           d->vendor, d->platform, d->driver, d->version);
+    print_size(d->memory);
+    printf("%s, largest allocation ", d->has_unified_memory ? " shared with the host" : "");
+    print_size(d->largest_allocation);
+    printf(", local ");
+    print_size(d->local_memory);
+    printf("\n     extras           %s%s%s%s\n", d->has_fp16 ? "fp16 " : "",
+           d->has_fp64 ? "fp64 " : "", d->has_subgroups ? "subgroups " : "",
+           d->has_fp16 || d->has_fp64 || d->has_subgroups ? "" : "none");
+}
+
+static json_t *describe(const kiln_device_info *d)
+{
+    char address[32];
+    snprintf(address, sizeof address, "%d:%d", d->platform_index, d->device_index);
+    return json_pack(
+        "{s:i, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:b, s:b, s:b, s:b}",
+        "index", d->index, "address", address, "default", d->is_default, "name", d->name, "type",
+        kiln_device_type_name(d->type), "vendor", d->vendor, "platform", d->platform, "driver",
+        d->driver, "version", d->version, "pci", d->pci, "compute_units",
+        (json_int_t)d->compute_units, "clock_mhz", (json_int_t)d->clock_mhz, "memory_bytes",
+        (json_int_t)d->memory, "largest_allocation_bytes", (json_int_t)d->largest_allocation,
+        "local_memory_bytes", (json_int_t)d->local_memory, "largest_work_group",
+        (json_int_t)d->largest_work_group, "base_alignment_bytes", (json_int_t)d->base_alignment,
+        "fp16", d->has_fp16, "fp64", d->has_fp64, "subgroups", d->has_subgroups, "unified_memory",
+        d->has_unified_memory);
+}
+
+static int print_all_json(const kiln_device_info *devices, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(list, describe(&devices[i])) != 0) {
+            /* The only text that JSON refuses is one that is not UTF-8. */
+            json_decref(list);
+            fprintf(stderr,
+                    "kiln: device %zu cannot be described in JSON: its name is not UTF-8 text; "
+                    "see kiln devices\n",
+                    i);
+            return EXIT_FAILED;
+        }
+    return cli_print_json(list);
+}
+
+static int run(int count, char **words)
+{
+    int status = options_parse(&command_devices, &given, &count, words);
+    if (status >= 0)
+        return status;
+    kiln_device_info *devices;
+    char *skipped;
+    size_t found;
+    if (kiln_devices_list(&devices, &found, &skipped) != KILN_OK)
+        return cli_fail();
+    if (given.json) {
+        status = print_all_json(devices, found);
+    } else {
+        status = EXIT_DONE;
+        for (size_t i = 0; i < found; i++)
+            print_device(&devices[i]);
+        if (found)
+            printf("\n* is used when neither --device nor KILN_DEVICE names another.\n");
+    }
+    if (skipped && skipped[0] && status == EXIT_DONE)
+        fprintf(stderr, "%s%s", skipped, skipped[strlen(skipped) - 1] == '\n' ? "" : "\n");
+    fflush(stdout);
+    if (found == 0) {
+        fprintf(stderr, "kiln: no OpenCL device found: no driver announces one; install a driver "
+                        "for your device, or pocl-opencl-icd to compute on the CPU\n");
+        status = EXIT_FAILED;
+    }
+    free(devices);
+    free(skipped);
+    return status;
+}
+
+const command command_devices = {
+    .name = "devices",
+    .arguments = "",
+    .summary = "list the OpenCL devices of this machine",
+    .help = "Lists every device of every OpenCL platform: what it is, its driver, its memory, and\n"
+            "what it can do besides plain OpenCL 1.2. Platforms that fail are skipped and named.",
+    .example = "  kiln devices\n  KILN_DEVICE=gpu kiln fit mlp mnist",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .run = run,
+};
