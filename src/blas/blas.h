@@ -39,6 +39,14 @@ typedef struct blas_choice {
  * epilogue or loader of its own, which only `tile` can take. */
 kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_product *product, bool fused, blas_choice *choice);
 
+/* A choice of engine BLAS_TILE is compiled as: "#define KILN_NAME ...", hooks, the defines, the template. The templates
+ * describe their hooks: KILN_LOAD_A, KILN_LOAD_B, KILN_STORE_C16, KILN_STORE_C1, KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS.
+ *
+ * Without hooks: the kernel (the caller releases it), and a launch of it. Offsets count elements. */
+kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_kernel *kernel);
+kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product, const blas_choice *choice, cl_kernel kernel,
+                              cl_mem a, size_t a_offset, cl_mem b, size_t b_offset, cl_mem c, size_t c_offset);
+
 /* "auto", "clblast", "tile"; a failure on record for another name. */
 kiln_status blas_engine_parse(const char *name, blas_engine *engine);
 const char *blas_engine_name(blas_engine engine);

@@ -1,0 +1,30 @@
+/* Tiles of the templates gemm_serial.cl and gemm_local.cl. */
+#ifndef BLAS_TILE_H
+#define BLAS_TILE_H
+
+#include "blas/blas.h"
+
+typedef struct tile {
+    bool serial;        /* gemm_serial.cl: one work-item a block; else gemm_local.cl */
+    int tm, tn;         /* elements of C a work-item (serial) or a work-group owns */
+    int rm, rn, kb;     /* serial: register tile, rows of op(B) packed at a time */
+    int pack_a, pack_b; /* serial: copy the block's operands first */
+    int lx, ly, kt;     /* local: work-group, values of k in local memory */
+} tile;
+
+enum { TILE_CANDIDATES = 4 };
+
+/* The tile that no measurement has chosen. */
+void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out);
+
+/* Tiles worth measuring, the rule's first; returns how many (at least 1). */
+int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
+                    tile out[TILE_CANDIDATES]);
+
+/* Can the tile run this product on this device? */
+bool tile_is_valid(const kiln_device *device, const tile *t);
+
+/* Fills in a choice of engine BLAS_TILE. */
+kiln_status tile_describe(const blas_product *product, const tile *t, blas_choice *choice);
+
+#endif
