@@ -21,6 +21,13 @@ typedef struct kiln_array {
  * else downloaded (and kept in the cache). Either pointer may be NULL. The caller frees both. */
 KILN_API kiln_status kiln_datasets_mnist_load(kiln_dataset **train, kiln_dataset **test);
 
+/* Tells how a download goes: bytes of the file that are there, and of all of it (0: not known). Called on the
+ * thread that downloads. Anything but 0 stops the download (KILN_INTERRUPTED). */
+typedef int (*kiln_download_progress)(void *user, const char *file, int64_t done, int64_t total);
+
+/* Sets the function for downloads that the calling thread starts; NULL: none. */
+KILN_API void kiln_set_download_progress(kiln_download_progress function, void *user);
+
 /* Handwriting-like digits drawn by a generator, 60,000 + 10,000, shaped and typed like MNIST, the same
  * bytes on every machine. Either pointer may be NULL. The caller frees both. */
 KILN_API kiln_status kiln_datasets_digits_load(kiln_dataset **train, kiln_dataset **test);
@@ -47,8 +54,9 @@ KILN_API kiln_dataset *kiln_dataset_from_function(kiln_batch_function function, 
  * says which half of a two-part source is meant. NULL on failure. Free with kiln_dataset_free. */
 typedef struct kiln_dataset_args {
     const char *part;             /* "train" (default) or "test" */
-    const char *label;            /* CSV: the label column, by name or index; default: the last */
+    const char *label;            /* CSV: the label column, by name or index (from 0; -1: the last); default: the last */
     kiln_choice has_labels;       /* CSV: KILN_NO: every column is a feature */
+    int64_t features;             /* CSV: those a model takes: a file of just as many columns has no label; 0: unknown */
     size_t class_count;           /* CSV: the classes of a text label, as kept with a model; 0: found in the file */
     const char *const *class_names;
 } kiln_dataset_args;
@@ -58,7 +66,7 @@ KILN_API kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dat
 #define KILN_DATASET_OPEN_(source, ...) kiln_dataset_open_with(source, &(kiln_dataset_args){__VA_ARGS__})
 #endif
 
-/* Number of samples; -1 for a function whose epoch has no declared length. */
+/* Number of samples; -1 for a function. */
 KILN_API int64_t kiln_dataset_size(const kiln_dataset *dataset);
 
 /* The samples first..first+count-1 as a data set of its own, which shares the arrays' memory with the one it

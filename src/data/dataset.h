@@ -31,20 +31,69 @@ struct kiln_dataset {
     double scale;                /* of the inputs; 1 unless byte images */
     char **class_names;          /* NULL: none */
     size_t class_count;
+    double *class_values; /* a CSV file's label column of integers: the number each class stands
+                             for; else NULL */
     char **feature_names; /* CSV columns in the order of the input's last axis; NULL: none */
     size_t feature_count;
-    bool split_by_class;  /* --validation-split draws by the seed (CSV) instead of taking the last part */
-    char *origin;         /* what was opened, for messages: "mnist:train" */
+    bool names_open; /* every named array is among the inputs: dataset_assign says which are targets
+                      */
+    bool split_by_class; /* --validation-split draws by the seed (CSV) instead of taking the last
+                            part */
+    char *origin;        /* what was opened, for messages: "mnist:train" */
     kiln_batch_function function; /* NULL: arrays */
     void *user;
     int64_t function_steps;
 };
 
-/* An empty data set; fill it, then hand it out. NULL on failure. */
+/* An empty data set; set samples, fill it, then hand it out. NULL on failure. */
 kiln_dataset *dataset_new(const char *origin);
 
-/* A column whose memory the data set takes over (freed on failure too). `block_data` must come from malloc. */
-kiln_status dataset_take_input(kiln_dataset *dataset, const char *name, kiln_dtype dtype, kiln_shape shape, void *block_data, size_t bytes);
-kiln_status dataset_take_target(kiln_dataset *dataset, const char *name, kiln_dtype dtype, kiln_shape shape, void *block_data, size_t bytes);
+/* A column whose memory the data set takes over (freed on failure too). `block_data` must come from
+ * malloc. 64-bit elements are narrowed. dataset->samples must be set. */
+kiln_status dataset_take_input(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
+                               kiln_shape shape, void *block_data, size_t bytes);
+kiln_status dataset_take_target(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
+                                kiln_shape shape, void *block_data, size_t bytes);
+
+/* A column inside a block that others use too; the data set takes a reference of its own. */
+kiln_status dataset_share_input(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
+                                kiln_shape shape, data_block *block, const void *data);
+kiln_status dataset_share_target(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
+                                 kiln_shape shape, data_block *block, const void *data);
+
+/* A block with one reference, which owns memory (freed on failure too). NULL on failure. */
+data_block *data_block_new(void *memory, size_t bytes, bool mapped);
+void data_block_release(data_block *block); /* NULL is allowed */
+
+/* Bytes of one sample of a column. */
+size_t data_column_row(const data_column *column);
+
+/* Copies names. */
+kiln_status dataset_set_class_names(kiln_dataset *dataset, size_t count, const char *const *names);
+kiln_status dataset_set_feature_names(kiln_dataset *dataset, size_t count,
+                                      const char *const *names);
+
+/* The same data set without its columns, for `samples` samples. NULL on failure. */
+kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples);
+
+/* The rows with these indices, copied, in this order. NULL on failure. */
+kiln_dataset *dataset_gather(const kiln_dataset *dataset, int64_t count, const int64_t *rows);
+
+/* Keras's validation_split: the last part, floor(samples * (1 - fraction)) samples stay in *train;
+ * or, where split_by_class is set, a part drawn by the seed. */
+kiln_status dataset_validation_split(const kiln_dataset *dataset, double fraction, uint64_t seed,
+                                     kiln_dataset **train, kiln_dataset **validation);
+
+/* Puts the columns into the order of a model's input and target names and drops columns that it
+ * does not have. A column without a name, or the only one against an only name, fits any. targets =
+ * 0 with need_targets false (predict): targets may be missing. The error lists what is missing and
+ * what there is. */
+kiln_status dataset_assign(kiln_dataset *dataset, size_t inputs, const char *const *input_names,
+                           size_t targets, const char *const *target_names, bool need_targets);
+
+/* Replaces class numbers by the numbers they stand for (class_values), as float32: for a regression
+ * on a CSV column of integers. Does nothing to other data sets, except that int32 targets become
+ * float32. */
+kiln_status dataset_labels_as_numbers(kiln_dataset *dataset);
 
 #endif
