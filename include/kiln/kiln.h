@@ -6,6 +6,7 @@
 #include "device.h"
 #include "layers.h"
 #include "model.h"
+#include "ops.h"
 #include "status.h"
 #include "train.h"
 #include "values.h"

@@ -46,6 +46,9 @@ const char *device_error_name(cl_int error);
 kiln_status device_alloc(kiln_device *device, size_t bytes, const char *what, cl_mem *memory);
 void device_free(kiln_device *device, cl_mem memory); /* NULL is allowed */
 kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, const void *data, size_t bytes); /* blocking */
+/* Enqueued on the transfer queue, beside the launches; data must stay, and memory is not to be used, until device_finish. */
+kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, const void *data,
+                          size_t bytes);
 kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes);        /* blocking */
 kiln_status device_fill_zero(kiln_device *device, cl_mem memory, size_t offset, size_t bytes);              /* enqueued */
 kiln_status device_copy(kiln_device *device, cl_mem from, size_t from_offset, cl_mem to, size_t to_offset, size_t bytes); /* enqueued */

@@ -81,6 +81,19 @@ kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, cons
     return device_finish(device);
 }
 
+kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, const void *data,
+                          size_t bytes)
+{
+    if (device->lost)
+        return device_fail_lost(device);
+    if (bytes == 0)
+        return KILN_OK;
+    cl_int error = CL_QUEUE(device, device->transfer, clEnqueueWriteBuffer, memory, CL_FALSE,
+                            offset, bytes, data, 0, NULL, NULL);
+    KILN_TRY(device_check(device, error, "clEnqueueWriteBuffer", "uploading %zu bytes", bytes));
+    return device_check(device, clFlush(device->transfer), "clFlush", "flushing the queue");
+}
+
 kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)
 {
     if (device->lost)

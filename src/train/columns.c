@@ -1,0 +1,169 @@
+/* Which column of a data set is which input or target of a model, and whether it fits. */
+#include "train/feed.h"
+
+#include <math.h>
+#include <string.h>
+
+static const kiln_layer *end_layer(const kiln_model *model, bool input, size_t i)
+{
+    return model->calls[input ? model->inputs[i] : model->outputs[i]].layer;
+}
+
+static const char *origin_of(const kiln_dataset *data)
+{
+    return data->origin ? data->origin : "the data set";
+}
+
+/* The column for input or target i: by name where there are several with names, else by position.
+ */
+static kiln_status pick(const kiln_dataset *data, const kiln_model *model, bool input, size_t i,
+                        const data_column **column)
+{
+    const data_column *columns = input ? data->inputs : data->targets;
+    size_t count = input ? data->input_count : data->target_count;
+    size_t wanted = input ? model->input_count : model->output_count;
+    const char *name = end_layer(model, input, i)->name;
+    bool named = count > 1;
+    for (size_t j = 0; j < count; j++)
+        named = named && columns[j].name;
+    if (!named || wanted == 1) {
+        if (count != wanted)
+            return kiln_fail(KILN_ERROR_SHAPE, "model %s has %zu %s, but %s has %zu", model->name,
+                             wanted, input ? "inputs" : "outputs", origin_of(data), count);
+        *column = &columns[i];
+        return KILN_OK;
+    }
+    for (size_t j = 0; j < count; j++) {
+        if (strcmp(columns[j].name, name) == 0) {
+            *column = &columns[j];
+            return KILN_OK;
+        }
+    }
+    if (count == wanted) { /* names of another convention: by position */
+        *column = &columns[i];
+        return KILN_OK;
+    }
+    return kiln_fail(KILN_ERROR_SHAPE, "%s has no %s named %s", origin_of(data),
+                     input ? "input" : "target", name);
+}
+
+/* Equal but for axes of 1, "(28, 28)" and "(28, 28, 1)". */
+static bool same_but_ones(kiln_shape a, kiln_shape b)
+{
+    int i = 0, j = 0;
+    for (;;) {
+        while (i < a.rank && a.dims[i] == 1)
+            i++;
+        while (j < b.rank && b.dims[j] == 1)
+            j++;
+        if (i == a.rank || j == b.rank)
+            return i == a.rank && j == b.rank;
+        if (a.dims[i++] != b.dims[j++])
+            return false;
+    }
+}
+
+kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool targets,
+                       data_types *types)
+{
+    const kiln_model *model = t->model;
+    *types = (data_types){.scale = data->scale};
+    if (model->input_count + model->output_count > TRAINING_MAX_COLUMNS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "model %s has %zu inputs and %zu outputs; %d together are the most",
+                         model->name, model->input_count, model->output_count,
+                         TRAINING_MAX_COLUMNS);
+    for (size_t i = 0; i < model->input_count; i++) {
+        const data_column *column;
+        KILN_TRY(pick(data, model, true, i, &column));
+        kiln_shape wanted = model->calls[model->inputs[i]].shape;
+        if (!same_but_ones(column->shape, wanted))
+            return kiln_fail(KILN_ERROR_SHAPE,
+                             "layer %s takes samples of shape %s, but those of %s have shape %s",
+                             end_layer(model, true, i)->name, ir_shape_text(wanted),
+                             origin_of(data), ir_shape_text(column->shape));
+        types->dtypes[i] = column->dtype;
+        types->shapes[i] = column->shape;
+    }
+    types->input_count = model->input_count;
+    if (!targets)
+        return KILN_OK;
+    if (data->target_count == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s has no targets to train or evaluate with",
+                         origin_of(data));
+    for (size_t i = 0; i < model->output_count; i++) {
+        const data_column *column;
+        KILN_TRY(pick(data, model, false, i, &column));
+        KILN_TRY(loss_check_shapes(&t->loss, column->shape, model->calls[model->outputs[i]].shape,
+                                   end_layer(model, false, i)->name));
+        types->dtypes[types->input_count + i] = column->dtype;
+        types->shapes[types->input_count + i] = column->shape;
+    }
+    types->target_count = model->output_count;
+    types->weighted = data->sample_weights != NULL;
+    return KILN_OK;
+}
+
+const data_column *columns_get(const model_training *t, const kiln_dataset *data, size_t i)
+{
+    const data_column *column = NULL;
+    size_t inputs = t->model->input_count;
+    bool input = i < inputs;
+    return pick(data, t->model, input, input ? i : i - inputs, &column) == KILN_OK ? column : NULL;
+}
+
+double columns_value(kiln_dtype dtype, const void *values, int64_t i)
+{
+    switch (dtype) {
+    case KILN_UINT8:
+        return ((const uint8_t *)values)[i];
+    case KILN_INT32:
+        return ((const int32_t *)values)[i];
+    default:
+        return (double)((const float *)values)[i];
+    }
+}
+
+kiln_status columns_check_labels(const model_training *t, const char *origin, size_t output,
+                                 kiln_dtype dtype, const void *values, int64_t count)
+{
+    kiln_shape shape = t->model->calls[t->model->outputs[output]].shape;
+    if (t->loss.kind != KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY || shape.rank == 0)
+        return KILN_OK;
+    int64_t classes = shape.dims[shape.rank - 1];
+    for (int64_t i = 0; i < count; i++) {
+        double label = columns_value(dtype, values, i);
+        if (label >= 0 && label < (double)classes && label == floor(label))
+            continue;
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: label %g of sample %lld is not one of the %lld classes of layer %s "
+                         "(0 to %lld)",
+                         origin, label, (long long)i, (long long)classes,
+                         end_layer(t->model, false, output)->name, (long long)classes - 1);
+    }
+    return KILN_OK;
+}
+
+kiln_status columns_class_weights(const char *origin, const double *by_class, size_t classes,
+                                  kiln_dtype dtype, kiln_shape shape, const void *values,
+                                  int64_t count, float *weights)
+{
+    int64_t row = kiln_shape_size(shape);
+    for (int64_t i = 0; i < count; i++) {
+        double label = columns_value(dtype, values, i * row);
+        if (row > 1) { /* one-hot: where the largest is */
+            int64_t best = 0;
+            for (int64_t j = 1; j < row; j++)
+                if (columns_value(dtype, values, i * row + j) >
+                    columns_value(dtype, values, i * row + best))
+                    best = j;
+            label = (double)best;
+        }
+        if (!(label >= 0 && label < (double)classes && label == floor(label)))
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "%s: label %g of sample %lld has no class weight; %zu were given",
+                             origin, label, (long long)i, classes);
+        weights[i] *= (float)by_class[(size_t)label];
+    }
+    return KILN_OK;
+}

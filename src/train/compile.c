@@ -1,0 +1,224 @@
+#include "train/training.h"
+
+#include "base/env.h"
+
+#include <string.h>
+
+/* ---- life of a training ---- */
+
+static void free_metric_texts(model_training *t)
+{
+    for (size_t i = 0; i < t->metric_text_count; i++)
+        free(t->metric_texts[i]);
+    t->metric_text_count = 0;
+}
+
+/* What hangs on the device and on the compiled choices. */
+static void free_programs_and_buffers(model_training *t)
+{
+    programs_free(t);
+    for (size_t i = 0; i < sizeof t->staging / sizeof *t->staging; i++)
+        if (t->staging[i].memory)
+            device_free(t->device, t->staging[i].memory);
+    memset(t->staging, 0, sizeof t->staging);
+    t->staging_rows = 0;
+    free(t->metrics);
+    t->metrics = NULL;
+    t->metric_count = t->sums = 0;
+    for (int i = 0; i < 2; i++) {
+        free(t->batch_sums[i]);
+        t->batch_sums[i] = NULL;
+    }
+}
+
+static void training_free(model_training *t)
+{
+    free_programs_and_buffers(t);
+    optimizer_free(&t->optimizer);
+    free_metric_texts(t);
+    free(t->trainable);
+    history_free(&t->history);
+    logs_free(&t->evaluate_logs);
+    logs_free(&t->batch_logs);
+    kiln_device_close(t->device);
+    free(t);
+}
+
+static void free_training(kiln_model *model)
+{
+    if (model->training)
+        training_free(training_of(model));
+    model->training = NULL;
+}
+
+kiln_status training_get(kiln_model *model, model_training **t)
+{
+    if (model == NULL)
+        return kiln_fail_null("the model");
+    if (model->training == NULL) {
+        model_training *made = mem_new(1, sizeof *made);
+        if (made == NULL)
+            return KILN_ERROR_MEMORY;
+        made->model = model;
+        kiln_optimizer args;
+        kiln_status status = optimizer_resolve(&(kiln_optimizer){0}, &args);
+        if (status != KILN_OK) {
+            free(made);
+            return status;
+        }
+        optimizer_init(&made->optimizer, &args);
+        model->training = made;
+        model->free_training = free_training;
+    }
+    *t = training_of(model);
+    return KILN_OK;
+}
+
+kiln_status training_needs_loss(const model_training *t, const char *what)
+{
+    if (t->loss.kind != KILN_LOSS_NONE)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_ARGUMENT,
+                     t->compiled ? "%s: model %s was compiled without a loss; give kiln_compile one"
+                                 : "%s: model %s is not compiled; call kiln_compile first",
+                     what, t->model->name ? t->model->name : "");
+}
+
+/* Brings weights home that lie on another device. */
+static kiln_status leave_other_devices(kiln_model *model, const kiln_device *device)
+{
+    for (size_t i = 0; i < model_weight_count(model); i++) {
+        kiln_layer *layer;
+        ir_weight *weight = &model_weight(model, i, &layer)->weight;
+        if (weight->memory == NULL || weight->device == device)
+            continue;
+        if (weight->host == NULL) {
+            weight->host = mem_new((size_t)kiln_shape_size(weight->shape), sizeof(float));
+            if (weight->host == NULL)
+                return KILN_ERROR_MEMORY;
+        }
+        KILN_TRY(store_download(weight, weight->host));
+        store_release(weight);
+    }
+    return KILN_OK;
+}
+
+static kiln_status place_weights(model_training *t)
+{
+    kiln_model *model = t->model;
+    size_t count = model_weight_count(model);
+    KILN_TRY(model_seed_weights(model));
+    KILN_TRY(leave_other_devices(model, t->device));
+    ir_weight **weights = mem_new(count, sizeof *weights);
+    if (weights == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        kiln_layer *layer;
+        weights[i] = &model_weight(model, i, &layer)->weight;
+    }
+    kiln_status status = store_place(t->device, weights, count);
+    free(weights);
+    return status;
+}
+
+/* Notes which weights are to be trained: a change takes effect at the next kiln_compile. */
+static kiln_status note_trainable(model_training *t)
+{
+    size_t count = model_weight_count(t->model);
+    bool *trainable = mem_new(count, sizeof *trainable);
+    if (trainable == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        kiln_layer *layer;
+        const ir_weight *weight = &model_weight(t->model, i, &layer)->weight;
+        trainable[i] = layer->trainable && weight->trainable;
+    }
+    free(t->trainable);
+    t->trainable = trainable;
+    return KILN_OK;
+}
+
+kiln_status training_ready(model_training *t)
+{
+    if (t->trainable == NULL)
+        KILN_TRY(note_trainable(t));
+    if (t->device == NULL) {
+        t->device = kiln_device_open(NULL);
+        if (t->device == NULL)
+            return kiln_last_status();
+    }
+    KILN_TRY(place_weights(t));
+    if (t->seed == 0)
+        t->seed = t->model->seed;
+    return KILN_OK;
+}
+
+/* ---- kiln_compile ---- */
+
+static kiln_status choose_engine(const char *gemm, blas_engine *engine)
+{
+    const char *name = gemm ? gemm : env_get(ENV_GEMM);
+    *engine = BLAS_AUTO;
+    return name ? blas_engine_parse(name, engine) : KILN_OK;
+}
+
+static kiln_status keep_metrics(model_training *t, const kiln_metrics *metrics)
+{
+    size_t count = 0;
+    metric checked;
+    while (count < KILN_MAX_METRICS && metrics->names[count]) {
+        KILN_TRY(metric_parse(metrics->names[count], &checked));
+        count++;
+    }
+    free_metric_texts(t);
+    for (size_t i = 0; i < count; i++) {
+        t->metric_texts[i] = str_copy(metrics->names[i]);
+        if (t->metric_texts[i] == NULL)
+            return KILN_ERROR_MEMORY;
+        t->metric_text_count = i + 1;
+    }
+    return KILN_OK;
+}
+
+static bool is_given(const kiln_optimizer *o)
+{
+    static const kiln_optimizer nothing;
+    return memcmp(o, &nothing, sizeof nothing) != 0;
+}
+
+kiln_status kiln_compile_with(const kiln_compile_args *args)
+{
+    model_training *t;
+    kiln_optimizer resolved;
+    blas_engine engine;
+    if (args == NULL)
+        return kiln_fail_null("the arguments of kiln_compile");
+    if (args->model == NULL)
+        return kiln_fail_null("the model to compile");
+    KILN_TRY(optimizer_resolve(&args->optimizer, &resolved));
+    KILN_TRY(loss_check(&args->loss));
+    KILN_TRY(choose_engine(args->gemm, &engine));
+    KILN_TRY(training_get(args->model, &t));
+    if (t->fit)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "a model cannot be compiled while it is trained");
+
+    /* A model from a file that has not run yet keeps what the file says and the call leaves out. */
+    bool from_file = t->compiled && t->device == NULL;
+    if (!from_file || is_given(&args->optimizer)) {
+        optimizer_free(&t->optimizer);
+        optimizer_init(&t->optimizer, &resolved);
+    }
+    if (!from_file || args->loss.kind != KILN_LOSS_NONE)
+        t->loss = args->loss;
+    if (!from_file || args->metrics.names[0])
+        KILN_TRY(keep_metrics(t, &args->metrics));
+    free_programs_and_buffers(t);
+    KILN_TRY(note_trainable(t));
+    t->engine = engine;
+    t->compiled = true;
+    if (args->device && args->device != t->device) {
+        kiln_device_close(t->device);
+        t->device = device_retain(args->device);
+    }
+    return training_ready(t);
+}

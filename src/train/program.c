@@ -1,0 +1,365 @@
+/* Builds the graph of a mode, batch size and types of data, and its plan. */
+#include "train/training.h"
+
+#include "graph/autodiff.h"
+
+#include <string.h>
+
+/* The graph while it is built. */
+typedef struct build {
+    model_training *t;
+    const data_types *types;
+    training_mode mode;
+    int64_t batch;
+    ir_graph graph;
+    ir_id inputs[TRAINING_MAX_COLUMNS], targets[TRAINING_MAX_COLUMNS];
+    ir_id outputs[TRAINING_MAX_COLUMNS];
+    ir_id mask, rows, weights; /* weights: the mask times the sample weights */
+    ir_id loss;                /* mean over the batch, and penalties */
+    ir_id *sums;
+    int sum_count;
+    plan_update *updates;
+    int update_count;
+} build;
+
+static kiln_shape with_batch(int64_t batch, kiln_shape shape)
+{
+    kiln_shape out = {.rank = shape.rank + 1, .dims = {batch}};
+    for (int i = 0; i < shape.rank; i++)
+        out.dims[i + 1] = shape.dims[i];
+    return out;
+}
+
+static const char *output_name(const kiln_model *model, size_t output)
+{
+    return model->calls[model->outputs[output]].layer->name;
+}
+
+static ir_id column(build *b, size_t i, double scale)
+{
+    return op_batch(&b->graph, TRAINING_SLOT_COLUMN(i), TRAINING_SLOT_ORDER, b->types->dtypes[i],
+                    with_batch(b->batch, b->types->shapes[i]), scale);
+}
+
+static kiln_status build_inputs(build *b)
+{
+    const kiln_model *model = b->t->model;
+    KILN_TRY(ir_set_place(&b->graph, "data"));
+    for (size_t i = 0; i < b->types->input_count; i++) {
+        kiln_shape wanted = with_batch(b->batch, model->calls[model->inputs[i]].shape);
+        ir_id x = column(b, i, b->types->scale);
+        if (x != IR_NONE && !ir_shape_equal(b->graph.items[x].shape, wanted))
+            x = op_reshape(&b->graph, x, wanted);
+        b->inputs[i] = x;
+        if (x == IR_NONE)
+            return kiln_last_status();
+    }
+    for (size_t i = 0; i < b->types->target_count; i++) {
+        b->targets[i] = column(b, b->types->input_count + i, 1);
+        if (b->targets[i] == IR_NONE)
+            return kiln_last_status();
+    }
+    return KILN_OK;
+}
+
+static kiln_status build_outputs(build *b)
+{
+    layer_call call = {
+        .graph = &b->graph, .training = b->mode == TRAINING_FIT, .loss = IR_NONE, .stream = 0};
+    KILN_TRY(model_build_graph(b->t->model, &call, b->inputs, b->outputs));
+    b->loss = call.loss;
+    return KILN_OK;
+}
+
+static kiln_status add_sum(build *b, ir_id node)
+{
+    if (node == IR_NONE)
+        return kiln_last_status();
+    ir_id *grown = realloc(b->sums, (size_t)(b->sum_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return kiln_fail_memory(sizeof *grown);
+    b->sums = grown;
+    b->sums[b->sum_count++] = node;
+    return KILN_OK;
+}
+
+/* The loss of every output, summed, and the penalties; in b->loss. */
+static kiln_status build_loss(build *b)
+{
+    ir_graph *g = &b->graph;
+    size_t count = b->types->target_count;
+    ir_id total = IR_NONE, parts[TRAINING_MAX_COLUMNS];
+    KILN_TRY(ir_set_place(g, "loss"));
+    b->mask = op_row_mask(g, b->batch);
+    b->rows = op_row_count(g);
+    b->weights = b->mask;
+    if (b->types->weighted) {
+        kiln_shape shape = {.rank = 1, .dims = {b->batch}};
+        ir_id w = op_batch(g, TRAINING_SLOT_WEIGHTS, TRAINING_SLOT_ORDER, KILN_FLOAT32, shape, 1);
+        b->weights = op_binary(g, F_MUL, b->mask, w);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ir_id values = loss_build(g, &b->t->loss, b->targets[i], b->outputs[i]);
+        parts[i] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, b->weights), 0, 0, false);
+        ir_id mean = op_binary(g, F_DIV, parts[i], b->rows);
+        total = i == 0 ? mean : op_binary(g, F_ADD, total, mean);
+        if (total == IR_NONE)
+            return kiln_fail_in("the loss of layer %s", output_name(b->t->model, i));
+    }
+    if (b->loss != IR_NONE)
+        total = op_binary(g, F_ADD, total, b->loss);
+    b->loss = total;
+    KILN_TRY(add_sum(b, op_binary(g, F_MUL, total, b->rows)));
+    KILN_TRY(add_sum(b, b->rows));
+    for (size_t i = 0; count > 1 && i < count; i++)
+        KILN_TRY(add_sum(b, parts[i]));
+    return KILN_OK;
+}
+
+/* Settles the metrics of all outputs, once the shapes of the targets are known. */
+static kiln_status resolve_metrics(model_training *t, const data_types *types)
+{
+    size_t outputs = types->target_count, each = t->metric_text_count;
+    const kiln_model *model = t->model;
+    if (t->metrics)
+        return KILN_OK;
+    metric *metrics = mem_new(outputs * each, sizeof *metrics);
+    if (metrics == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < outputs * each; i++) {
+        metric *m = &metrics[i];
+        size_t output = i / each;
+        kiln_status status = metric_parse(t->metric_texts[i % each], m);
+        m->output = output;
+        if (status == KILN_OK)
+            status = metric_resolve(m, types->shapes[types->input_count + output],
+                                    model->calls[model->outputs[output]].shape,
+                                    output_name(model, output));
+        if (status != KILN_OK) {
+            free(metrics);
+            return status;
+        }
+        if (outputs > 1) {
+            char name[sizeof m->name];
+            snprintf(name, sizeof name, "%.60s_%.60s", output_name(model, output), m->name);
+            memcpy(m->name, name, sizeof name);
+        }
+    }
+    t->metrics = metrics;
+    t->metric_count = outputs * each;
+    return KILN_OK;
+}
+
+static kiln_status build_metrics(build *b)
+{
+    model_training *t = b->t;
+    KILN_TRY(ir_set_place(&b->graph, "metrics"));
+    for (size_t i = 0; i < t->metric_count; i++) {
+        metric *m = &t->metrics[i];
+        ir_id sums[METRIC_MAX_SUMS];
+        KILN_TRY(metric_build(m, &b->graph, b->targets[m->output], b->outputs[m->output], b->mask,
+                              sums));
+        for (int j = 0; j < m->sum_count; j++)
+            KILN_TRY(add_sum(b, sums[j]));
+    }
+    return KILN_OK;
+}
+
+static kiln_status build_updates(build *b)
+{
+    kiln_model *model = b->t->model;
+    size_t weights = model_weight_count(model);
+    ir_id *wrt = mem_new(weights, sizeof *wrt), *gradients = mem_new(weights, sizeof *gradients);
+    b->updates = mem_new(weights, sizeof *b->updates);
+    kiln_status status = wrt && gradients && b->updates ? KILN_OK : KILN_ERROR_MEMORY;
+    int count = 0;
+    for (size_t i = 0; status == KILN_OK && i < weights; i++) {
+        kiln_layer *layer;
+        ir_weight *weight = &model_weight(model, i, &layer)->weight;
+        if (!b->t->trainable[i])
+            continue;
+        b->updates[count].weight = weight;
+        wrt[count] = op_weight(&b->graph, weight);
+        if (wrt[count++] == IR_NONE)
+            status = kiln_last_status();
+    }
+    if (status == KILN_OK)
+        status = ir_set_place(&b->graph, "gradients");
+    if (status == KILN_OK && count > 0)
+        status = graph_gradients(&b->graph, b->loss, count, wrt, gradients);
+    for (int i = 0; status == KILN_OK && i < count; i++)
+        if (gradients[i] != IR_NONE)
+            b->updates[b->update_count++] =
+                (plan_update){.weight = b->updates[i].weight, .gradient = gradients[i]};
+    free(wrt);
+    free(gradients);
+    return status;
+}
+
+static kiln_status build_graph(build *b)
+{
+    KILN_TRY(build_inputs(b));
+    KILN_TRY(build_outputs(b));
+    if (b->mode == TRAINING_PREDICT)
+        return KILN_OK;
+    KILN_TRY(build_loss(b));
+    KILN_TRY(build_metrics(b));
+    return b->mode == TRAINING_FIT ? build_updates(b) : KILN_OK;
+}
+
+static const char *const mode_names[] = {"train", "evaluate", "predict"};
+
+static kiln_status make_plan(build *b, program *p)
+{
+    model_training *t = b->t;
+    plan_request request = {.name = mode_names[b->mode],
+                            .graph = &b->graph,
+                            .loss = IR_NONE,
+                            .engine = t->engine,
+                            .seed = p->seed};
+    if (b->mode == TRAINING_PREDICT) {
+        request.output_count = (int)t->model->output_count;
+        request.outputs = b->outputs;
+    } else {
+        request.accumulator_count = b->sum_count;
+        request.accumulators = b->sums;
+        request.loss = b->loss;
+    }
+    if (b->mode == TRAINING_FIT && b->update_count > 0) {
+        KILN_TRY(optimizer_place(&t->optimizer, t->device, b->update_count, b->updates));
+        request.update_count = b->update_count;
+        request.updates = b->updates;
+        request.optimizer = &t->optimizer.plan;
+    }
+    KILN_TRY(plan_create(t->device, &request, &p->plan));
+    if (b->mode != TRAINING_PREDICT)
+        t->sums = plan_accumulator_size(p->plan);
+    return KILN_OK;
+}
+
+static void program_free(program *p)
+{
+    if (p && p->plan)
+        plan_free(p->plan);
+    free(p);
+}
+
+static kiln_status program_make(model_training *t, training_mode mode, int64_t batch,
+                                const data_types *types, program **made)
+{
+    build b = {.t = t,
+               .types = types,
+               .mode = mode,
+               .batch = batch,
+               .mask = IR_NONE,
+               .rows = IR_NONE,
+               .weights = IR_NONE,
+               .loss = IR_NONE};
+    program *p = mem_new(1, sizeof *p);
+    if (p == NULL)
+        return KILN_ERROR_MEMORY;
+    *p = (program){.mode = mode, .batch = batch, .seed = t->seed, .types = *types};
+    kiln_status status = KILN_OK;
+    if (mode != TRAINING_PREDICT)
+        status = resolve_metrics(t, types);
+    if (status == KILN_OK)
+        status = build_graph(&b);
+    if (status == KILN_OK)
+        status = make_plan(&b, p);
+    ir_free(&b.graph);
+    free(b.sums);
+    free(b.updates);
+    if (status != KILN_OK) {
+        program_free(p);
+        return status;
+    }
+    *made = p;
+    return KILN_OK;
+}
+
+static bool same_types(const data_types *a, const data_types *b)
+{
+    if (a->input_count != b->input_count || a->target_count != b->target_count ||
+        a->scale != b->scale || a->weighted != b->weighted)
+        return false;
+    for (size_t i = 0; i < a->input_count + a->target_count; i++)
+        if (a->dtypes[i] != b->dtypes[i] || !ir_shape_equal(a->shapes[i], b->shapes[i]))
+            return false;
+    return true;
+}
+
+program *program_find(const model_training *t, training_mode mode, int64_t rows,
+                      const data_types *types)
+{
+    program *best = NULL;
+    for (size_t i = 0; i < t->program_count; i++) {
+        program *p = t->programs[i];
+        bool same_seed = p->seed == t->seed || mode != TRAINING_FIT;
+        if (p->mode == mode && same_seed && p->batch >= rows && same_types(&p->types, types) &&
+            (best == NULL || p->batch < best->batch))
+            best = p;
+    }
+    return best;
+}
+
+kiln_status program_get(model_training *t, training_mode mode, int64_t batch,
+                        const data_types *types, program **p)
+{
+    *p = program_find(t, mode, batch, types);
+    if (*p && (*p)->batch == batch)
+        return KILN_OK;
+    KILN_TRY(
+        mem_grow(&t->programs, &t->program_capacity, t->program_count + 1, sizeof *t->programs));
+    program *made = NULL;
+    KILN_TRY(program_make(t, mode, batch, types, &made));
+    t->programs[t->program_count++] = made;
+    *p = made;
+    return KILN_OK;
+}
+
+void programs_free(model_training *t)
+{
+    for (size_t i = 0; i < t->program_count; i++)
+        program_free(t->programs[i]);
+    free(t->programs);
+    t->programs = NULL;
+    t->program_count = t->program_capacity = 0;
+}
+
+/* ---- sums ---- */
+
+kiln_status training_collect(model_training *t, program *p, double *totals)
+{
+    double *sums = mem_new(t->sums, sizeof *sums);
+    if (sums == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = plan_read_accumulators(p->plan, sums);
+    if (status == KILN_OK)
+        status = plan_reset_accumulators(p->plan);
+    for (size_t i = 0; status == KILN_OK && i < t->sums; i++)
+        totals[i] += sums[i];
+    free(sums);
+    return status;
+}
+
+kiln_status training_logs(const model_training *t, const double *totals, kiln_logs *logs)
+{
+    size_t outputs = t->model->output_count, next = 2;
+    double samples = totals[1];
+    logs_clear(logs);
+    KILN_TRY(logs_set(logs, "loss", samples > 0 ? totals[0] / samples : 0));
+    for (size_t i = 0; outputs > 1 && i < outputs; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%.100s_loss", output_name(t->model, i));
+        KILN_TRY(logs_set(logs, name, samples > 0 ? totals[next] / samples : 0));
+        next++;
+    }
+    for (size_t i = 0; i < t->metric_count; i++) {
+        const metric *m = &t->metrics[i];
+        KILN_TRY(logs_set(logs, m->name, metric_value(m, totals + next, samples)));
+        for (int j = 0; j < m->sum_count; j++)
+            next += m->sizes[j];
+    }
+    logs_sort(logs);
+    return KILN_OK;
+}

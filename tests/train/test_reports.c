@@ -1,0 +1,188 @@
+/* Schedules, logs, history and the progress bar, against Keras's. */
+#include "train/logs.h"
+#include "train/optimizer.h"
+#include "train/progress.h"
+
+#include "harness/harness.h"
+
+#include <math.h>
+
+#include "fixtures/progress.h"
+#include "fixtures/schedules.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+START_TEST(schedules_are_as_in_keras)
+{
+    for (size_t i = 0; i < COUNT(schedule_cases); i++) {
+        const struct schedule_case *c = &schedule_cases[i];
+        harness_ok(schedule_check(&c->schedule));
+        for (size_t j = 0; j < COUNT(schedule_steps); j++) {
+            double rate = kiln_schedule_rate(&c->schedule, schedule_steps[j]);
+            ck_assert_msg(fabs(rate - c->rates[j]) <= 2e-6 * fabs(c->rates[j]) + 1e-9,
+                          "schedule %zu at step %lld: %.9g instead of %.9g", i,
+                          (long long)schedule_steps[j], rate, c->rates[j]);
+        }
+    }
+    kiln_schedule macro = kiln_cosine_decay(0.1, 50, .alpha = 0.2);
+    ck_assert_double_eq_tol(kiln_schedule_rate(&macro, 25), 0.06, 1e-9);
+}
+END_TEST
+
+START_TEST(schedules_are_checked)
+{
+    harness_fails(schedule_check(&(kiln_schedule){.kind = KILN_SCHEDULE_COSINE}),
+                  KILN_ERROR_ARGUMENT, "decay_steps");
+    kiln_schedule falling = {
+        .kind = KILN_SCHEDULE_PIECEWISE, .piece_count = 2, .boundaries = {20, 10}};
+    harness_fails(schedule_check(&falling), KILN_ERROR_ARGUMENT, "rise");
+    kiln_schedule empty = {.kind = KILN_SCHEDULE_PIECEWISE};
+    harness_fails(schedule_check(&empty), KILN_ERROR_ARGUMENT, "1 to 16");
+}
+END_TEST
+
+START_TEST(optimizers_have_keras_defaults)
+{
+    kiln_optimizer o = kiln_optimizer_of(KILN_OPTIMIZER_SGD);
+    ck_assert_double_eq(o.learning_rate, 0.01);
+    o = kiln_optimizer_of(KILN_OPTIMIZER_DEFAULT);
+    ck_assert_int_eq(o.kind, KILN_OPTIMIZER_RMSPROP);
+    ck_assert_double_eq(o.learning_rate, 0.001);
+    ck_assert_double_eq(o.rho, 0.9);
+    o = kiln_optimizer_of(KILN_OPTIMIZER_ADAMW);
+    ck_assert_double_eq(o.weight_decay, 0.004);
+    ck_assert_double_eq(o.beta_1, 0.9);
+    ck_assert_double_eq(o.beta_2, 0.999);
+    ck_assert_double_eq(o.epsilon, 1e-7);
+    kiln_optimizer zero;
+    harness_ok(optimizer_resolve(
+        &(kiln_optimizer){.kind = KILN_OPTIMIZER_ADAMW, .weight_decay = KILN_ZERO}, &zero));
+    ck_assert_double_eq(zero.weight_decay, 0);
+}
+END_TEST
+
+START_TEST(optimizers_are_checked)
+{
+    kiln_optimizer out;
+    harness_fails(optimizer_resolve(&(kiln_optimizer){.clipnorm = 1, .clipvalue = 2}, &out),
+                  KILN_ERROR_ARGUMENT, "only one of clipnorm");
+    harness_fails(optimizer_resolve(&(kiln_optimizer){.beta_1 = 1.5}, &out), KILN_ERROR_ARGUMENT,
+                  "beta_1");
+    harness_fails(optimizer_resolve(&(kiln_optimizer){.learning_rate = -1}, &out),
+                  KILN_ERROR_ARGUMENT, "learning_rate");
+    harness_fails(optimizer_resolve(&(kiln_optimizer){.gradient_accumulation_steps = 1}, &out),
+                  KILN_ERROR_ARGUMENT, "at least 2");
+    harness_fails(optimizer_resolve(&(kiln_optimizer){.kind = (kiln_optimizer_kind)99}, &out),
+                  KILN_ERROR_ARGUMENT, "99");
+}
+END_TEST
+
+START_TEST(adam_factors)
+{
+    optimizer o;
+    kiln_optimizer args;
+    plan_step step = {0};
+    harness_ok(optimizer_resolve(&kiln_adam(), &args));
+    optimizer_init(&o, &args);
+    optimizer_step(&o, 0, &step);
+    ck_assert_float_eq_tol(step.rate, 0.001f, 1e-9);
+    ck_assert_float_eq_tol(step.factor[0], (float)(0.001 * sqrt(0.001) / 0.1), 1e-9);
+    optimizer_step(&o, 9999999, &step);
+    ck_assert_float_eq_tol(step.factor[0], 0.001f, 1e-9);
+    ck_assert_int_eq(o.plan.slot_count, 2);
+    ck_assert_ptr_nonnull(strstr(o.defines, "KILN_RULE_ADAM"));
+}
+END_TEST
+
+START_TEST(logs_and_history)
+{
+    kiln_logs logs = {0};
+    kiln_history history = {0};
+    harness_ok(logs_set(&logs, "loss", 2));
+    harness_ok(logs_set(&logs, "accuracy", 0.5));
+    harness_ok(logs_set(&logs, "loss", 1));
+    logs_sort(&logs);
+    ck_assert_uint_eq(kiln_logs_count(&logs), 2);
+    ck_assert_str_eq(kiln_logs_name(&logs, 0), "accuracy");
+    ck_assert_double_eq(kiln_logs_get(&logs, "loss"), 1);
+    ck_assert(isnan(kiln_logs_get(&logs, "val_loss")));
+    ck_assert(isnan(kiln_logs_value(&logs, 9)));
+    harness_ok(history_add(&history, 4, &logs));
+    logs_free(&logs);
+    ck_assert_uint_eq(kiln_history_epochs(&history), 1);
+    ck_assert_int_eq(kiln_history_epoch(&history, 0), 4);
+    ck_assert_double_eq(kiln_history_get(&history, "accuracy", 0), 0.5);
+    ck_assert(isnan(kiln_history_get(&history, "accuracy", 1)));
+    history_free(&history);
+    ck_assert_uint_eq(kiln_logs_count(NULL), 0);
+}
+END_TEST
+
+/* The words without the terminal's escape codes. */
+static void plain(const char *styled, char *out)
+{
+    for (; *styled; styled++) {
+        if (*styled == '\033')
+            while (*styled != 'm')
+                styled++;
+        else
+            *out++ = *styled;
+    }
+    *out = '\0';
+}
+
+START_TEST(bars_are_as_in_keras)
+{
+    kiln_logs logs = {0};
+    harness_ok(logs_set(&logs, "accuracy", 0.912345));
+    harness_ok(logs_set(&logs, "loss", 0.30119));
+    harness_ok(logs_set(&logs, "small", 0.00042));
+    harness_ok(logs_set(&logs, "worse", -1.5));
+    for (size_t i = 0; i < COUNT(progress_cases); i++) {
+        const struct progress_case *c = &progress_cases[i];
+        progress p = {.stream = stdout,
+                      .verbose = c->verbose,
+                      .terminal = true,
+                      .target = c->target,
+                      .start = 1000,
+                      .first_step = c->first > 0 ? 1000 + c->first : 0};
+        text out = {0};
+        size_t columns;
+        char words[1024];
+        progress_text(&p, c->current, &logs, c->last, 1000 + c->now, &out, &columns);
+        ck_assert_str_eq(out.data, c->terminal);
+        text_free(&out);
+        p.terminal = false;
+        progress_text(&p, c->current, &logs, c->last, 1000 + c->now, &out, &columns);
+        plain(c->terminal, words);
+        ck_assert_str_eq(out.data, words);
+        text_free(&out);
+    }
+    logs_free(&logs);
+}
+END_TEST
+
+START_TEST(verbosity)
+{
+    ck_assert_int_eq(progress_verbosity(0), 1);
+    ck_assert_int_eq(progress_verbosity(1), 1);
+    ck_assert_int_eq(progress_verbosity(2), 2);
+    ck_assert_int_eq(progress_verbosity(KILN_NO), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("reports");
+    TCase *tests = tcase_create("reports");
+    tcase_add_test(tests, schedules_are_as_in_keras);
+    tcase_add_test(tests, schedules_are_checked);
+    tcase_add_test(tests, optimizers_have_keras_defaults);
+    tcase_add_test(tests, optimizers_are_checked);
+    tcase_add_test(tests, adam_factors);
+    tcase_add_test(tests, logs_and_history);
+    tcase_add_test(tests, bars_are_as_in_keras);
+    tcase_add_test(tests, verbosity);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
