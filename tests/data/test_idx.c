@@ -87,7 +87,6 @@ static const struct {
     int value;
     bool gzip;
     const char *message;
-    bool begins;
 } wrong[] = {
     {"empty", 0, -1, 0, false, "empty: is 0 bytes long; an IDX file has a header of at least 8"},
     {"three", 3, -1, 0, false, "three: is 3 bytes long; an IDX file has a header of at least 8"},
@@ -136,8 +135,10 @@ START_TEST(names_what_is_wrong)
     free(file);
     data_array array;
     ck_assert_int_eq(idx_read(wrong[_i].name, &array), KILN_ERROR_FORMAT);
-    if (wrong[_i].begins) /* a number in it depends on zlib's version */
-        ck_assert(strncmp(kiln_last_error(), wrong[_i].message, strlen(wrong[_i].message)) == 0);
+    size_t length = strlen(wrong[_i].message);
+    if (wrong[_i].message[length - 1] ==
+        ' ') /* the number that follows depends on zlib's version */
+        ck_assert_int_eq(strncmp(kiln_last_error(), wrong[_i].message, length), 0);
     else
         expect_error(KILN_ERROR_FORMAT, wrong[_i].message);
     ck_assert_ptr_null(array.data);
