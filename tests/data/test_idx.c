@@ -118,9 +118,7 @@ static const struct {
      "or its header "
      "is wrong"},
     {"huge.gz", -1, 4, 255, true,
-     "huge.gz: the header says (4278190082, 3, 4), more than this gzip file of at most 73792 "
-     "unpacked bytes can "
-     "hold"},
+     "huge.gz: the header says (4278190082, 3, 4), more than this gzip file of at most "},
 };
 
 START_TEST(names_what_is_wrong)
@@ -136,8 +134,8 @@ START_TEST(names_what_is_wrong)
     data_array array;
     ck_assert_int_eq(idx_read(wrong[_i].name, &array), KILN_ERROR_FORMAT);
     size_t length = strlen(wrong[_i].message);
-    if (wrong[_i].message[length - 1] ==
-        ' ') /* the number that follows depends on zlib's version */
+    bool begins = wrong[_i].message[length - 1] == ' '; /* the number then is of zlib's making */
+    if (begins)
         ck_assert_int_eq(strncmp(kiln_last_error(), wrong[_i].message, length), 0);
     else
         expect_error(KILN_ERROR_FORMAT, wrong[_i].message);
