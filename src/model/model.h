@@ -23,12 +23,12 @@ struct kiln_model {
     bool sequential;
     kiln_layer **layers; /* in order, each once */
     size_t layer_count, layer_capacity;
-    model_call *calls;   /* in order of execution */
+    model_call *calls; /* in order of execution */
     size_t call_count, call_capacity;
     int *inputs, *outputs; /* indices of calls */
     size_t input_count, output_count;
     uint64_t seed;
-    bool seeded;         /* the weights have their values */
+    bool seeded; /* the weights have their values */
     struct model_training *training;
     void (*free_training)(struct kiln_model *model);
     struct model_facts *facts; /* what is Kiln's own and kept with the model */
@@ -36,36 +36,64 @@ struct kiln_model {
 
 /* Kept in metadata.json's "kiln" object. */
 typedef struct model_facts {
-    double input_scale;     /* 0: none */
+    double input_scale; /* 0: none */
     char **class_names;
     size_t class_count;
     char **feature_names;
     size_t feature_count;
-    char *compile_config;   /* Keras's compile_config JSON text as read, until kiln_compile; NULL: none */
+    char *compile_config; /* Keras's compile_config JSON text as read, until kiln_compile; NULL:
+                             none */
 } model_facts;
 
-/* An empty model to be filled (by the format floor). */
+/* An empty model to be filled (by the format floor). name NULL: "sequential" or "functional". */
 kiln_model *model_new(const char *name, bool sequential);
-/* Applies a layer to the outputs of earlier calls; builds it; *call is the new one's index. The model takes
- * the layer over (on failure too). */
-kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs, int *call);
-kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs, const int *output_calls);
+/* Applies a layer to the outputs of earlier calls; builds it; *call is the new one's index. The
+ * model takes the layer over (on failure too). A layer that the model has already is applied once
+ * more, with the same weights. */
+kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs,
+                        int *call);
+kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs,
+                           const int *output_calls);
+/* Adds a layer to the end of a sequential model; the first brings its input layer along. Takes the
+ * layer over. model_close_sequential ends it. */
+kiln_status model_add(kiln_model *model, kiln_layer *layer);
+kiln_status model_close_sequential(kiln_model *model);
+
+/* Replaces class or feature names by copies. */
+kiln_status model_set_class_names(kiln_model *model, size_t count, const char *const *names);
+kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names);
 
 /* Gives all weights their initial values, once. */
 kiln_status model_seed_weights(kiln_model *model);
 
-/* Adds the model's calls to a graph: inputs are nodes with the batch axis; outputs gets output_count nodes.
- * call->loss becomes the sum of the regularization penalties. */
-kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs, ir_id *outputs);
+/* Adds the model's calls to a graph: inputs are nodes with the batch axis; outputs gets
+ * output_count nodes. call->loss becomes the sum of the regularization penalties. */
+kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs,
+                              ir_id *outputs);
 
-/* Weight by position over all layers, in Keras's order. */
+/* Weight by position over all layers, in Keras's order; constants that follow from a layer's
+ * configuration included. */
 size_t model_weight_count(const kiln_model *model);
 layer_weight *model_weight(const kiln_model *model, size_t index, kiln_layer **layer);
+/* By position among those that count (kiln_model_weight_count), and by path; NULL: none. */
+layer_weight *model_saved_weight(const kiln_model *model, size_t index, kiln_layer **layer);
+layer_weight *model_find_weight(const kiln_model *model, const char *path);
+/* Sets a weight's values; a layer that wanted data for them has them now. */
+kiln_status model_set_weight(kiln_model *model, size_t index, const float *values);
 
-/* Device memory of weights (store.c): places those not yet on the device, in as few slabs as it allows, and uploads. */
+/* The summary's lines after the table: "Total params: 101,770 (397.54 KB)". optimizer_params < 0:
+ * none yet. */
+kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_params, text *out);
+
+/* Device memory of weights (store.c): places those not yet on the device, one after the other in
+ * the order given, each at a multiple of 64 elements, in as few slabs as the device's largest
+ * allocation allows, and uploads their host values (which are freed: the device's are the weight
+ * from now on). Those on another device are moved. */
 kiln_status store_place(kiln_device *device, ir_weight *const *weights, size_t count);
 kiln_status store_upload(ir_weight *weight, const float *values);
+/* Waits for everything enqueued. */
 kiln_status store_download(ir_weight *weight, float *values);
+/* Gives the device memory up, with the values in it. A slab goes with its last weight. */
 void store_release(ir_weight *weight);
 
 #endif

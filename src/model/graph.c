@@ -1,0 +1,49 @@
+/* The graph of a model's calls. */
+#include "model/model.h"
+
+/* The penalties of a layer's weights; frozen weights have none, as in Keras. */
+static kiln_status add_penalties(const kiln_layer *layer, layer_call *call)
+{
+    for (size_t i = 0; i < layer->weight_count && layer->trainable; i++) {
+        const layer_weight *w = layer->weights[i];
+        if (w->regularizer && w->weight.trainable)
+            KILN_TRY(layer_add_penalty(
+                call, regularizer_apply(call->graph, w->regularizer,
+                                        op_weight(call->graph, (ir_weight *)&w->weight))));
+    }
+    return KILN_OK;
+}
+
+kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs,
+                              ir_id *outputs)
+{
+    ir_id *made = mem_new(model->call_count, sizeof *made);
+    if (made == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = KILN_OK;
+    for (size_t i = 0; i < model->call_count && status == KILN_OK; i++) {
+        const model_call *c = &model->calls[i];
+        made[i] = IR_NONE;
+        for (size_t k = 0; k < model->input_count; k++)
+            if (model->inputs[k] == (int)i)
+                made[i] = inputs[k];
+        if (made[i] != IR_NONE || c->input_count == 0)
+            continue;
+        status = ir_set_place(call->graph, c->layer->name);
+        if (status == KILN_OK)
+            status = c->layer->cls->call(c->layer, call, made[c->inputs[0]], &made[i]);
+        if (status != KILN_OK)
+            kiln_fail_in("%s", layer_label(c->layer));
+    }
+    for (size_t i = 0; i < model->layer_count && status == KILN_OK; i++) {
+        status = ir_set_place(call->graph, model->layers[i]->name);
+        if (status == KILN_OK)
+            status = add_penalties(model->layers[i], call);
+    }
+    for (size_t i = 0; i < model->output_count && status == KILN_OK; i++)
+        outputs[i] = made[model->outputs[i]];
+    free(made);
+    if (status == KILN_OK)
+        status = ir_set_place(call->graph, NULL);
+    return status;
+}

@@ -1,0 +1,324 @@
+/* Models as objects: calls of layers, names, ends, ownership. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- making and freeing ---- */
+
+kiln_model *model_new(const char *name, bool sequential)
+{
+    kiln_model *model = mem_new(1, sizeof *model);
+    if (model == NULL)
+        return NULL;
+    model->sequential = sequential;
+    model->name = str_copy(name ? name : sequential ? "sequential" : "functional");
+    model->facts = mem_new(1, sizeof *model->facts);
+    if (model->name && model->facts)
+        return model;
+    kiln_model_free(model);
+    return NULL;
+}
+
+static void free_names(char ***names, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        free((*names)[i]);
+    free(*names);
+    *names = NULL;
+    *count = 0;
+}
+
+/* One model less holds the layer. */
+static void let_go(kiln_layer *layer)
+{
+    if (--layer->references > 0)
+        return;
+    for (size_t i = 0; i < layer->weight_count; i++)
+        store_release(&layer->weights[i]->weight);
+    kiln_layer_free(layer);
+}
+
+void kiln_model_free(kiln_model *model)
+{
+    if (model == NULL)
+        return;
+    if (model->free_training)
+        model->free_training(model);
+    for (size_t i = 0; i < model->layer_count; i++)
+        let_go(model->layers[i]);
+    if (model->facts) {
+        free_names(&model->facts->class_names, &model->facts->class_count);
+        free_names(&model->facts->feature_names, &model->facts->feature_count);
+        free(model->facts->compile_config);
+    }
+    free(model->facts);
+    free(model->layers);
+    free(model->calls);
+    free(model->inputs);
+    free(model->outputs);
+    free(model->name);
+    free(model);
+}
+
+static kiln_status set_names(char ***list, size_t *count, size_t n, const char *const *names)
+{
+    char **copy = n ? mem_new(n, sizeof *copy) : NULL;
+    if (n && copy == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        if ((copy[i] = str_copy(names[i])) == NULL) {
+            free_names(&copy, &i);
+            return KILN_ERROR_MEMORY;
+        }
+    free_names(list, count);
+    *list = copy;
+    *count = n;
+    return KILN_OK;
+}
+
+kiln_status model_set_class_names(kiln_model *model, size_t count, const char *const *names)
+{
+    return set_names(&model->facts->class_names, &model->facts->class_count, count, names);
+}
+
+kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names)
+{
+    return set_names(&model->facts->feature_names, &model->facts->feature_count, count, names);
+}
+
+/* ---- applying layers ---- */
+
+static const kiln_layer *named(const kiln_model *model, const char *name)
+{
+    for (size_t i = 0; i < model->layer_count; i++)
+        if (strcmp(model->layers[i]->name, name) == 0)
+            return model->layers[i];
+    return NULL;
+}
+
+/* "dense", or "dense_1" and so on: the first that is free in this model. */
+static kiln_status name_layer(const kiln_model *model, kiln_layer *layer)
+{
+    char name[128];
+    if (layer->name) {
+        if (named(model, layer->name))
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "model %s has two layers named %s; give one of them another name",
+                             model->name, layer->name);
+        return KILN_OK;
+    }
+    snprintf(name, sizeof name, "%s", layer->cls->snake_name);
+    for (unsigned i = 1; named(model, name); i++)
+        snprintf(name, sizeof name, "%s_%u", layer->cls->snake_name, i);
+    return layer_set_name(layer, name);
+}
+
+static bool has_layer(const kiln_model *model, const kiln_layer *layer)
+{
+    for (size_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i] == layer)
+            return true;
+    return false;
+}
+
+/* Takes the layer over; frees it on failure. */
+static kiln_status take_layer(kiln_model *model, kiln_layer *layer)
+{
+    kiln_status status = has_layer(model, layer) ? KILN_OK : name_layer(model, layer);
+    if (status == KILN_OK && !has_layer(model, layer)) {
+        status = mem_grow(&model->layers, &model->layer_capacity, model->layer_count + 1,
+                          sizeof *model->layers);
+        if (status == KILN_OK) {
+            model->layers[model->layer_count++] = layer;
+            layer->references++;
+        }
+    }
+    if (status != KILN_OK)
+        kiln_layer_free(layer); /* which spares one that another model has */
+    return status;
+}
+
+/* The shape of the call's output, from those of its inputs; builds the layer. */
+static kiln_status settle_shape(const kiln_model *model, model_call *call)
+{
+    kiln_layer *layer = call->layer;
+    if (call->input_count == 0) {
+        call->shape = layer->input_shape;
+        return layer_build(layer, call->shape);
+    }
+    kiln_shape input = model->calls[call->inputs[0]].shape;
+    if (layer->has_input_shape && !ir_shape_equal(layer->input_shape, input))
+        return kiln_fail(KILN_ERROR_SHAPE, "%s has the input_shape %s, but %s yields %s",
+                         layer_label(layer), ir_shape_text(layer->input_shape),
+                         layer_label(model->calls[call->inputs[0]].layer), ir_shape_text(input));
+    KILN_TRY(layer_output_shape(layer, input, &call->shape));
+    size_t elements;
+    if (weight_elements(call->shape, "its output", &elements) != KILN_OK)
+        return kiln_fail_in("%s", layer_label(layer));
+    return layer_build(layer, input);
+}
+
+kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs,
+                        int *call)
+{
+    model_call made = {.layer = layer, .input_count = input_count};
+    if (layer == NULL)
+        return kiln_fail_null("a layer");
+    bool is_input = layer->cls == &input_class;
+    KILN_TRY(take_layer(model, layer));
+    if (is_input ? input_count != 0 : input_count < 1)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         is_input ? "%s is an input layer and cannot follow another layer"
+                                  : "%s has no input",
+                         layer_label(layer));
+    if (input_count > 1) /* no class has several inputs yet */
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s takes one input, not %d", layer_label(layer),
+                         input_count);
+    for (int i = 0; i < input_count; i++) {
+        if (inputs[i] < 0 || (size_t)inputs[i] >= model->call_count)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "%s: its input is not part of model %s",
+                             layer_label(layer), model->name);
+        made.inputs[i] = inputs[i];
+    }
+    KILN_TRY(settle_shape(model, &made));
+    KILN_TRY(mem_grow(&model->calls, &model->call_capacity, model->call_count + 1,
+                      sizeof *model->calls));
+    *call = (int)model->call_count;
+    model->calls[model->call_count++] = made;
+    return KILN_OK;
+}
+
+static kiln_status set_calls(const kiln_model *model, size_t count, const int *calls, int **list,
+                             size_t *list_count)
+{
+    if (count == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "model %s needs an input and an output", model->name);
+    for (size_t i = 0; i < count; i++)
+        if (calls[i] < 0 || (size_t)calls[i] >= model->call_count)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "model %s: an input or output is not part of it",
+                             model->name);
+    int *copy = mem_new(count, sizeof *copy);
+    if (copy == NULL)
+        return KILN_ERROR_MEMORY;
+    memcpy(copy, calls, count * sizeof *copy);
+    free(*list);
+    *list = copy;
+    *list_count = count;
+    return KILN_OK;
+}
+
+kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs,
+                           const int *output_calls)
+{
+    KILN_TRY(set_calls(model, inputs, input_calls, &model->inputs, &model->input_count));
+    return set_calls(model, outputs, output_calls, &model->outputs, &model->output_count);
+}
+
+kiln_model *kiln_model_share(kiln_model *model)
+{
+    if (model == NULL) {
+        kiln_fail_null("kiln_model_share: model");
+        return NULL;
+    }
+    kiln_model *copy = model_new(model->name, model->sequential);
+    if (copy == NULL)
+        return NULL;
+    kiln_status status = model_seed_weights(model);
+    for (size_t i = 0; i < model->layer_count && status == KILN_OK; i++)
+        status = take_layer(copy, model->layers[i]);
+    if (status == KILN_OK)
+        status =
+            mem_grow(&copy->calls, &copy->call_capacity, model->call_count, sizeof *copy->calls);
+    if (status == KILN_OK) {
+        memcpy(copy->calls, model->calls, model->call_count * sizeof *copy->calls);
+        copy->call_count = model->call_count;
+        status = model_set_ends(copy, model->input_count, model->inputs, model->output_count,
+                                model->outputs);
+    }
+    const model_facts *facts = model->facts;
+    if (status == KILN_OK)
+        status = model_set_class_names(copy, facts->class_count,
+                                       (const char *const *)facts->class_names);
+    if (status == KILN_OK)
+        status = model_set_feature_names(copy, facts->feature_count,
+                                         (const char *const *)facts->feature_names);
+    copy->facts->input_scale = facts->input_scale;
+    copy->seed = model->seed;
+    copy->seeded = true;
+    if (status == KILN_OK)
+        return copy;
+    kiln_model_free(copy);
+    return NULL;
+}
+
+/* ---- what a user sees ---- */
+
+const char *kiln_model_name(const kiln_model *model)
+{
+    return model ? model->name : "";
+}
+
+/* Keras does not count the input layer of a sequential model. */
+static bool is_shown(const kiln_model *model, size_t i)
+{
+    return !(model->sequential && model->layers[i]->cls == &input_class);
+}
+
+size_t kiln_model_layer_count(const kiln_model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; model && i < model->layer_count; i++)
+        count += is_shown(model, i);
+    return count;
+}
+
+kiln_layer *kiln_model_layer(const kiln_model *model, size_t index)
+{
+    for (size_t i = 0; model && i < model->layer_count; i++)
+        if (is_shown(model, i) && index-- == 0)
+            return model->layers[i];
+    return NULL;
+}
+
+kiln_layer *kiln_model_find_layer(const kiln_model *model, const char *name)
+{
+    if (model == NULL || name == NULL) {
+        kiln_fail_null("kiln_model_find_layer: model or name");
+        return NULL;
+    }
+    const kiln_layer *found = named(model, name);
+    if (found)
+        return (kiln_layer *)found;
+    const char **names = mem_new(model->layer_count + 1, sizeof *names);
+    if (names == NULL)
+        return NULL;
+    for (size_t i = 0; i < model->layer_count; i++)
+        names[i] = model->layers[i]->name;
+    kiln_fail(KILN_ERROR_ARGUMENT, "model %s has no layer named \"%s\"%s", model->name, name,
+              spec_hint(name, names));
+    free(names);
+    return NULL;
+}
+
+size_t kiln_model_input_count(const kiln_model *model)
+{
+    return model ? model->input_count : 0;
+}
+
+size_t kiln_model_output_count(const kiln_model *model)
+{
+    return model ? model->output_count : 0;
+}
+
+kiln_shape kiln_model_input_shape(const kiln_model *model, size_t index)
+{
+    return model && index < model->input_count ? model->calls[model->inputs[index]].shape
+                                               : (kiln_shape){0};
+}
+
+kiln_shape kiln_model_output_shape(const kiln_model *model, size_t index)
+{
+    return model && index < model->output_count ? model->calls[model->outputs[index]].shape
+                                                : (kiln_shape){0};
+}
