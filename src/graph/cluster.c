@@ -1,0 +1,496 @@
+/* Which nodes are computed together: every node that has to be computed starts as a cluster of its own, and clusters are
+ * merged along edges where the consumer can compute the producer's value at the index it needs, as long as no other path
+ * leads from one to the other. */
+#include "graph/inside.h"
+#include "op/leaf.h"
+
+#include <string.h>
+
+/* An edge between nodes of clusters, views and recomputed nodes looked through. */
+typedef struct edge {
+    ir_id from, to;
+    bool fusable; /* `to` can take the value at its own index, one for one */
+} edge;
+
+typedef struct work {
+    builder *b;
+    struct {
+        edge *items;
+        size_t count, capacity;
+    } edges;
+    size_t *first_edge; /* by node: edges sorted by `from` */
+    int *next_member;   /* by node: next node of its cluster; -1 */
+    int *head, *tail;   /* by cluster */
+    unsigned *stamp;    /* by cluster: visited in search number... */
+    unsigned search;
+    int *stack;
+} work;
+
+static int64_t elements(const builder *b, ir_id id)
+{
+    return kiln_shape_size(b->g->items[id].shape);
+}
+
+ir_id through_views(const builder *b, ir_id id)
+{
+    while (b->g->items[id].op == &op_desc_reshape)
+        id = b->g->items[id].inputs[0];
+    return id;
+}
+
+bool cluster_is(const builder *b, ir_id id, int number)
+{
+    return b->cluster_of[through_views(b, id)] == number;
+}
+
+/* ---- what is alive, and what is computed in place ---- */
+static void mark_live(builder *b, ir_id id)
+{
+    if (id == IR_NONE || b->live[id])
+        return;
+    const ir_node *n = &b->g->items[id];
+    b->live[id] = true;
+    for (int i = 0; i < n->input_count; i++)
+        mark_live(b, n->inputs[i]);
+    if (n->op == &op_desc_scan_state) {
+        ir_id next = b->g->scans[n->scope - 1].states[n->attr.integer[0]].next;
+        b->state_of[next] = id;
+        mark_live(b, next);
+    }
+}
+
+static void require(builder *b, ir_id id)
+{
+    mark_live(b, id);
+    if (id != IR_NONE)
+        b->required[through_views(b, id)] = true;
+}
+
+/* Whether node n reads input i from memory, whatever makes it. */
+static bool reads_memory(const ir_node *n, int i)
+{
+    if (n->op->kind == OP_PRODUCT || n->op == &op_desc_scan_stack)
+        return true;
+    if (n->op->kind != OP_INDEXED)
+        return false;
+    if (n->op == &op_desc_one_hot || n->op == &op_desc_scan_state)
+        return false;
+    if (n->op == &op_desc_pick || n->op == &op_desc_gather)
+        return i == 0;
+    return true;
+}
+
+static void mark_inlined(builder *b)
+{
+    const ir_graph *g = b->g;
+    for (size_t i = 0; i < b->count; i++) {
+        const ir_node *n = &g->items[i];
+        bool all = n->op->kind == OP_POINTWISE || n->op == &op_desc_reshape;
+        for (int k = 0; k < n->input_count; k++)
+            all &= b->inlined[n->inputs[k]];
+        b->inlined[i] = n->op->kind == OP_LEAF || (all && b->state_of[i] == IR_NONE);
+    }
+    /* What is asked for or read from memory has to be stored, and is then read by everyone. */
+    for (size_t i = 0; i < b->count; i++) {
+        const ir_node *n = &g->items[i];
+        if (!b->live[i])
+            continue;
+        if (b->required[i])
+            b->inlined[i] = false;
+        for (int k = 0; k < n->input_count; k++)
+            if (reads_memory(n, k))
+                b->inlined[through_views(b, n->inputs[k])] = false;
+    }
+    /* A view of a stored node is no longer computed in place. */
+    for (size_t i = 0; i < b->count; i++)
+        if (g->items[i].op == &op_desc_reshape)
+            b->inlined[i] = b->inlined[g->items[i].inputs[0]];
+}
+
+/* ---- initial clusters ---- */
+static bool is_cluster_node(const builder *b, size_t i)
+{
+    const ir_node *n = &b->g->items[i];
+    if (!b->live[i] || b->inlined[i] || n->op->kind == OP_SOURCE || n->op->kind == OP_VIEW || n->op == &op_desc_scan_slice)
+        return false;
+    return true;
+}
+
+blas_product graph_product(const ir_graph *g, const ir_node *n)
+{
+    const ir_node *x = &g->items[n->inputs[0]], *y = &g->items[n->inputs[1]];
+    bool ta = n->attr.integer[0] != 0, tb = n->attr.integer[1] != 0;
+    int rank = n->shape.rank;
+    int64_t m = n->shape.dims[rank - 2], nn = n->shape.dims[rank - 1];
+    int64_t k = x->shape.dims[x->shape.rank - (ta ? 2 : 1)];
+    blas_product p = blas_plain(m, nn, k, ta, tb);
+    /* Batch axes, the inner one last; 0 strides broadcast. */
+    for (int axis = 0; axis < rank - 2; axis++) {
+        int from_end = rank - axis; /* counted from the end: this axis has index shape.rank - from_end */
+        int slot = axis + (2 - (rank - 2));
+        int64_t a = 0, c = m * nn, bb = 0;
+        for (int j = axis + 1; j < rank - 2; j++)
+            c *= n->shape.dims[j];
+        if (x->shape.rank >= from_end && x->shape.dims[x->shape.rank - from_end] > 1)
+            a = ir_strides(x->shape).dims[x->shape.rank - from_end];
+        if (y->shape.rank >= from_end && y->shape.dims[y->shape.rank - from_end] > 1)
+            bb = ir_strides(y->shape).dims[y->shape.rank - from_end];
+        p.batch[slot] = n->shape.dims[axis];
+        p.stride_a[slot] = a;
+        p.stride_b[slot] = bb;
+        p.stride_c[slot] = c;
+    }
+    return p;
+}
+
+static kiln_status make_clusters(builder *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        b->cluster_of[i] = -1;
+    for (size_t i = 0; i < b->count; i++) {
+        const ir_node *n = &b->g->items[i];
+        if (!is_cluster_node(b, i))
+            continue;
+        cluster c = {.kind = CLUSTER_POINTWISE, .anchor = IR_NONE, .elements = elements(b, (ir_id)i), .scope = n->scope, .first = (int)i};
+        c.before = c.elements;
+        if (n->op->kind == OP_REDUCE) {
+            c.kind = CLUSTER_REDUCE;
+            c.anchor = (ir_id)i;
+            c.before = elements(b, n->inputs[0]);
+        } else if (n->op->kind == OP_PRODUCT) {
+            c.kind = CLUSTER_PRODUCT;
+            c.anchor = (ir_id)i;
+            blas_product p = graph_product(b->g, n);
+            KILN_TRY(blas_choose(b->device, b->request->engine, &p, false, &c.choice));
+        } else if (n->op == &op_desc_scan_state) {
+            c.kind = CLUSTER_STATE;
+            c.anchor = (ir_id)i;
+            c.scope = 0;
+        }
+        KILN_TRY(mem_grow(&b->clusters, &b->cluster_capacity, b->cluster_count + 1, sizeof *b->clusters));
+        b->clusters[b->cluster_count] = c;
+        b->cluster_of[i] = (int)b->cluster_count++;
+    }
+    return KILN_OK;
+}
+
+/* ---- edges ---- */
+static kiln_status add_edge(work *w, ir_id from, ir_id to, bool fusable)
+{
+    KILN_TRY(MEM_PUSH_ROOM(&w->edges));
+    w->edges.items[w->edges.count++] = (edge){from, to, fusable};
+    return KILN_OK;
+}
+
+static kiln_status add_edges_from(work *w, ir_id source, ir_id to, bool fusable)
+{
+    const builder *b = w->b;
+    const ir_node *n = &b->g->items[source];
+    if (n->op == &op_desc_reshape)
+        return add_edges_from(w, n->inputs[0], to, fusable);
+    if (n->op == &op_desc_scan_slice)
+        return add_edges_from(w, n->inputs[0], to, false);
+    if (n->op == &op_desc_scan_stack || n->op == &op_desc_scan_final) {
+        ir_id inner = through_views(b, n->inputs[0]);
+        if (b->g->items[inner].op == &op_desc_scan_state)
+            KILN_TRY(add_edges_from(w, b->g->scans[b->g->items[inner].scope - 1].states[b->g->items[inner].attr.integer[0]].next, to, false));
+        return add_edges_from(w, inner, to, false);
+    }
+    if (b->inlined[source]) {
+        for (int i = 0; i < n->input_count; i++)
+            KILN_TRY(add_edges_from(w, n->inputs[i], to, false));
+        return KILN_OK;
+    }
+    if (b->cluster_of[source] < 0)
+        return KILN_OK;
+    if (n->op == &op_desc_scan_state)
+        fusable = false;
+    return add_edge(w, source, to, fusable);
+}
+
+static int by_source(const void *x, const void *y)
+{
+    const edge *a = x, *b = y;
+    return a->from != b->from ? (a->from < b->from ? -1 : 1) : (a->to > b->to) - (a->to < b->to);
+}
+
+static kiln_status make_edges(work *w)
+{
+    const builder *b = w->b;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->cluster_of[i] < 0)
+            continue;
+        const ir_node *n = &b->g->items[i];
+        for (int k = 0; k < n->input_count; k++) {
+            int64_t wanted = elements(b, n->op->kind == OP_REDUCE ? n->inputs[0] : (ir_id)i);
+            bool fusable = !reads_memory(n, k) && elements(b, n->inputs[k]) == wanted;
+            KILN_TRY(add_edges_from(w, n->inputs[k], (ir_id)i, fusable));
+        }
+    }
+    qsort(w->edges.items, w->edges.count, sizeof *w->edges.items, by_source);
+    w->first_edge = mem_new(b->count + 1, sizeof *w->first_edge);
+    if (w->first_edge == NULL)
+        return KILN_ERROR_MEMORY;
+    size_t e = 0;
+    for (size_t i = 0; i <= b->count; i++) {
+        while (e < w->edges.count && (size_t)w->edges.items[e].from < i)
+            e++;
+        w->first_edge[i] = e;
+    }
+    return KILN_OK;
+}
+
+/* ---- merging ---- */
+static int push(work *w, int depth, int c)
+{
+    const builder *b = w->b;
+    if (w->stamp[c] == w->search)
+        return depth;
+    w->stamp[c] = w->search;
+    w->stack[depth++] = c;
+    int scope = b->clusters[c].scope;
+    if (scope) /* a loop is one thing to everything outside it */
+        for (size_t i = 0; i < b->cluster_count; i++)
+            if (!b->clusters[i].dead && b->clusters[i].scope == scope && w->stamp[i] != w->search) {
+                w->stamp[i] = w->search;
+                w->stack[depth++] = (int)i;
+            }
+    return depth;
+}
+
+/* Whether something outside both lies on a path from one cluster to another. */
+static bool indirect_path(work *w, int from, int to)
+{
+    const builder *b = w->b;
+    int depth = 0, scope = b->clusters[from].scope;
+    w->search++;
+    w->stamp[from] = w->search;
+    w->stack[depth++] = from;
+    while (depth > 0) {
+        int current = w->stack[--depth];
+        for (int m = w->head[current]; m >= 0; m = w->next_member[m])
+            for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++) {
+                int c = b->cluster_of[w->edges.items[e].to];
+                if (c == current)
+                    continue;
+                if (c == to) {
+                    if (current != from)
+                        return true;
+                } else if (scope && b->clusters[c].scope == scope) {
+                    if (w->stamp[c] != w->search) {
+                        w->stamp[c] = w->search;
+                        w->stack[depth++] = c;
+                    }
+                } else {
+                    depth = push(w, depth, c);
+                }
+            }
+    }
+    return false;
+}
+
+static bool all_edges(const work *w, int from, int to, bool nothing_else)
+{
+    const builder *b = w->b;
+    for (int m = w->head[from]; m >= 0; m = w->next_member[m]) {
+        if (nothing_else && b->required[m])
+            return false;
+        for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++) {
+            int c = b->cluster_of[w->edges.items[e].to];
+            if (c == to && !w->edges.items[e].fusable)
+                return false;
+            if (nothing_else && c != to && c != from)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Whether every consumer of the product in `to` reads it at its own index: a product that is also read transposed, say,
+ * is not (that is a memory edge and was refused before). */
+static bool can_merge(work *w, int from, int to)
+{
+    const builder *b = w->b;
+    const cluster *a = &b->clusters[from], *c = &b->clusters[to];
+    if (a->scope != c->scope)
+        return false;
+    if (c->kind == CLUSTER_REDUCE) {
+        /* In front of a reduction: only values nobody else wants. */
+        if (a->kind != CLUSTER_POINTWISE || a->elements != c->before || !all_edges(w, from, to, true))
+            return false;
+    } else if (c->kind == CLUSTER_STATE) {
+        if (a->kind != CLUSTER_POINTWISE || a->elements != c->elements || !all_edges(w, from, to, true))
+            return false;
+    } else if (c->kind == CLUSTER_POINTWISE) {
+        if (a->kind == CLUSTER_STATE || a->elements != c->elements || !all_edges(w, from, to, false))
+            return false;
+        if (a->kind == CLUSTER_PRODUCT && a->choice.engine == BLAS_CLBLAST)
+            return false;
+    } else {
+        return false;
+    }
+    return !indirect_path(w, from, to);
+}
+
+static void merge(work *w, int from, int to)
+{
+    builder *b = w->b;
+    cluster *a = &b->clusters[from], *c = &b->clusters[to];
+    if (a->anchor != IR_NONE) { /* the epilogue joins its anchor: keep the anchor's record */
+        c->kind = a->kind;
+        c->anchor = a->anchor;
+        c->before = a->before;
+        c->choice = a->choice;
+    }
+    if (a->first < c->first)
+        c->first = a->first;
+    for (int m = w->head[from]; m >= 0; m = w->next_member[m])
+        b->cluster_of[m] = to;
+    w->next_member[w->tail[from]] = w->head[to];
+    w->head[to] = w->head[from];
+    a->dead = true;
+}
+
+static kiln_status merge_all(work *w)
+{
+    builder *b = w->b;
+    w->next_member = mem_new(b->count, sizeof *w->next_member);
+    w->head = mem_new(b->cluster_count, sizeof *w->head);
+    w->tail = mem_new(b->cluster_count, sizeof *w->tail);
+    w->stamp = mem_new(b->cluster_count, sizeof *w->stamp);
+    w->stack = mem_new(b->cluster_count + 1, sizeof *w->stack);
+    if (!w->next_member || !w->head || !w->tail || !w->stamp || !w->stack)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < b->count; i++) {
+        w->next_member[i] = -1;
+        if (b->cluster_of[i] >= 0)
+            w->head[b->cluster_of[i]] = w->tail[b->cluster_of[i]] = (int)i;
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t e = 0; e < w->edges.count; e++) {
+            int from = b->cluster_of[w->edges.items[e].from], to = b->cluster_of[w->edges.items[e].to];
+            if (from == to || !w->edges.items[e].fusable || !can_merge(w, from, to))
+                continue;
+            merge(w, from, to);
+            changed = true;
+        }
+    }
+    return KILN_OK;
+}
+
+/* ---- what has to lie in memory ---- */
+static void mark_stored(work *w)
+{
+    builder *b = w->b;
+    for (size_t i = 0; i < b->count; i++) {
+        b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE || b->g->items[i].op == &op_desc_scan_state);
+        for (size_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++)
+            if (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] || !w->edges.items[e].fusable)
+                b->stored[i] = true;
+    }
+    for (size_t i = 0; i < b->count; i++)
+        if (b->live[i] && b->g->items[i].op == &op_desc_scan_stack) {
+            ir_id inner = through_views(b, b->g->items[i].inputs[0]);
+            b->stacked[inner] = true;
+            if (b->cluster_of[inner] >= 0)
+                b->stored[inner] = true;
+        }
+}
+
+/* ---- order: a loop's clusters stay together ---- */
+static kiln_status put_in_order(work *w)
+{
+    builder *b = w->b;
+    size_t n = b->cluster_count;
+    int *waiting = mem_new(n, sizeof *waiting);
+    bool *done = mem_new(n, sizeof *done);
+    b->order = mem_new(n, sizeof *b->order);
+    if (!waiting || !done || !b->order) {
+        free(waiting);
+        free(done);
+        return KILN_ERROR_MEMORY;
+    }
+    /* A cluster waits for each edge into it; clusters of a loop also wait, all of them, for every edge into the loop. */
+    int *scope_waiting = mem_new(b->g->scan_count + 1, sizeof *scope_waiting);
+    int *scope_left = mem_new(b->g->scan_count + 1, sizeof *scope_left);
+    kiln_status status = scope_waiting && scope_left ? KILN_OK : KILN_ERROR_MEMORY;
+    for (size_t e = 0; status == KILN_OK && e < w->edges.count; e++) {
+        int from = b->cluster_of[w->edges.items[e].from], to = b->cluster_of[w->edges.items[e].to];
+        if (from == to)
+            continue;
+        waiting[to]++;
+        if (b->clusters[to].scope && b->clusters[from].scope != b->clusters[to].scope)
+            scope_waiting[b->clusters[to].scope]++;
+    }
+    for (size_t i = 0; i < n && status == KILN_OK; i++)
+        scope_left[b->clusters[i].scope] += !b->clusters[i].dead;
+    int open = 0; /* the loop being emitted */
+    while (status == KILN_OK) {
+        int best = -1;
+        for (size_t i = 0; i < n; i++) {
+            const cluster *c = &b->clusters[i];
+            if (c->dead || done[i] || waiting[i] > 0 || (c->scope && scope_waiting[c->scope] > 0) || (open && c->scope != open))
+                continue;
+            if (best < 0 || c->first < b->clusters[best].first)
+                best = (int)i;
+        }
+        if (best < 0)
+            break;
+        done[best] = true;
+        b->order[b->order_count++] = best;
+        int scope = b->clusters[best].scope;
+        open = scope && --scope_left[scope] > 0 ? scope : 0;
+        for (int m = w->head[best]; m >= 0; m = w->next_member[m])
+            for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++) {
+                int to = b->cluster_of[w->edges.items[e].to];
+                if (to == best)
+                    continue;
+                waiting[to]--;
+                if (b->clusters[to].scope && b->clusters[to].scope != scope)
+                    scope_waiting[b->clusters[to].scope]--;
+            }
+    }
+    for (size_t i = 0; i < n && status == KILN_OK; i++)
+        if (!b->clusters[i].dead && !done[i])
+            status = kiln_fail(KILN_ERROR_ARGUMENT, "the graph of plan \"%s\" has a cycle at %s", b->request->name,
+                               b->g->items[b->clusters[i].first].op->name);
+    free(waiting);
+    free(done);
+    free(scope_waiting);
+    free(scope_left);
+    return status;
+}
+
+kiln_status cluster_graph(builder *b)
+{
+    const plan_request *r = b->request;
+    for (int i = 0; i < r->output_count; i++)
+        require(b, r->outputs[i]);
+    for (int i = 0; i < r->accumulator_count; i++)
+        require(b, r->accumulators[i]);
+    for (int i = 0; i < r->update_count; i++)
+        require(b, r->updates[i].gradient);
+    for (int i = 0; i < r->assign_count; i++)
+        require(b, r->assigns[i].value);
+    require(b, r->loss);
+    mark_inlined(b);
+    work w = {.b = b};
+    kiln_status status = make_clusters(b);
+    if (status == KILN_OK)
+        status = make_edges(&w);
+    if (status == KILN_OK)
+        status = merge_all(&w);
+    if (status == KILN_OK) {
+        mark_stored(&w);
+        status = put_in_order(&w);
+    }
+    free(w.edges.items);
+    free(w.first_edge);
+    free(w.next_member);
+    free(w.head);
+    free(w.tail);
+    free(w.stamp);
+    free(w.stack);
+    return status;
+}
