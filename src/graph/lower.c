@@ -7,10 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static int64_t elements(const builder *b, ir_id id)
-{
-    return kiln_shape_size(b->g->items[id].shape);
-}
 
 /* ---- launches and their arguments ---- */
 launch *launch_new(builder *b, const char *name, const char *layer, int scope)
