@@ -1,5 +1,6 @@
-/* Reverse-mode gradients: each node's descriptor adds the nodes of its inputs' gradients. A loop over time becomes a loop
- * the other way; it reads the stacked values of the first and recomputes what is element-wise. */
+/* Reverse-mode gradients: each node's descriptor adds the nodes of its inputs' gradients. A loop
+ * over time becomes a loop the other way; it reads the stacked values of the first and recomputes
+ * what is element-wise. */
 #include "graph/autodiff.h"
 
 #include "op/leaf.h"
@@ -9,20 +10,21 @@
 
 /* A gradient of an outer value that a body reads: summed over time after the loop. */
 typedef struct capture {
-    ir_id outer;         /* whose gradient it is */
-    ir_id part;          /* inner contribution (a product's: the gradient of its result) */
-    ir_id left;          /* product: the outer stack of the left operand, else IR_NONE */
+    ir_id outer; /* whose gradient it is */
+    ir_id part;  /* inner contribution (a product's: the gradient of its result) */
+    ir_id left;  /* product: the outer stack of the left operand, else IR_NONE */
     bool transpose_right;
-    int64_t steps;       /* of the loop */
+    int64_t steps; /* of the loop */
 } capture;
 
 typedef struct differ {
     ir_graph *g;
-    size_t count;    /* nodes of the forward graph */
-    ir_id *total;    /* gradient of each forward node so far; for a body's nodes, inside the reverse loop */
-    ir_id *value;    /* a body's node inside the reverse loop */
-    bool *wanted;    /* some wrt is reachable */
-    int *last;       /* last node of each scope */
+    size_t count; /* nodes of the forward graph */
+    ir_id *total; /* gradient of each forward node so far; for a body's nodes, inside the reverse
+                     loop */
+    ir_id *value; /* a body's node inside the reverse loop */
+    bool *wanted; /* some wrt is reachable */
+    int *last;    /* last node of each scope */
     struct {
         capture *items;
         size_t count, capacity;
@@ -43,14 +45,17 @@ static void mark_wanted(differ *d, int count, const ir_id *wrt)
             for (int k = 0; k < g->items[i].input_count; k++)
                 wanted |= d->wanted[g->items[i].inputs[k]];
             if (g->items[i].op == &op_desc_scan_state)
-                wanted |= d->wanted[g->scans[g->items[i].scope - 1].states[g->items[i].attr.integer[0]].next];
+                wanted |=
+                    d->wanted
+                        [g->scans[g->items[i].scope - 1].states[g->items[i].attr.integer[0]].next];
             spreads |= wanted && !d->wanted[i] && g->items[i].op == &op_desc_scan_state;
             d->wanted[i] = wanted;
         }
     }
 }
 
-/* The forward body's value inside the reverse loop: element-wise nodes are computed again, others are read back. */
+/* The forward body's value inside the reverse loop: element-wise nodes are computed again, others
+ * are read back. */
 static ir_id inside_value(differ *d, ir_id id)
 {
     ir_graph *g = d->g;
@@ -79,7 +84,8 @@ static ir_id inside_value(differ *d, ir_id id)
     return d->value[id] = v;
 }
 
-/* Adds the gradients of one node's inputs. node and its inputs are given as they are visible here. */
+/* Adds the gradients of one node's inputs. node and its inputs are given as they are visible here.
+ */
 static kiln_status visit(differ *d, ir_id forward, ir_id node, ir_id dy)
 {
     ir_graph *g = d->g;
@@ -96,8 +102,11 @@ static kiln_status visit(differ *d, ir_id forward, ir_id node, ir_id dy)
             continue;
         if (n.scope != 0 && g->items[input].scope == 0) { /* a captured value */
             KILN_TRY(MEM_PUSH_ROOM(&d->captures));
-            d->captures.items[d->captures.count++] = (capture){
-                .outer = input, .part = dx[i], .left = IR_NONE, .steps = g->scans[n.scope - 1].steps};
+            d->captures.items[d->captures.count++] =
+                (capture){.outer = input,
+                          .part = dx[i],
+                          .left = IR_NONE,
+                          .steps = g->scans[n.scope - 1].steps};
         } else {
             KILN_TRY(op_add_gradient(g, &d->total[input], dx[i]));
         }
@@ -112,7 +121,8 @@ static kiln_status visit_captured_product(differ *d, ir_id forward, ir_id dy, bo
     ir_node n = g->items[forward];
     ir_id a = n.inputs[0], b = n.inputs[1];
     *done = false;
-    if (n.op != &op_desc_matmul || g->items[b].scope != 0 || g->items[a].scope == 0 || n.attr.integer[0] != 0 || n.shape.rank != 2)
+    if (n.op != &op_desc_matmul || g->items[b].scope != 0 || g->items[a].scope == 0 ||
+        n.attr.integer[0] != 0 || n.shape.rank != 2)
         return KILN_OK;
     if (d->wanted[b]) {
         ir_id left;
@@ -127,7 +137,8 @@ static kiln_status visit_captured_product(differ *d, ir_id forward, ir_id dy, bo
         if (left == IR_NONE)
             return kiln_last_status();
         KILN_TRY(MEM_PUSH_ROOM(&d->captures));
-        d->captures.items[d->captures.count++] = (capture){.outer = b, .part = dy, .left = left, .transpose_right = n.attr.integer[1]};
+        d->captures.items[d->captures.count++] =
+            (capture){.outer = b, .part = dy, .left = left, .transpose_right = n.attr.integer[1]};
     }
     if (d->wanted[a])
         KILN_TRY(op_add_gradient(g, &d->total[a], op_matmul(g, dy, b, false, !n.attr.integer[1])));
@@ -144,9 +155,12 @@ static kiln_status add_captures(differ *d)
         ir_id part = g->items[c.part].scope == 0 ? IR_NONE : op_scan_stack(g, c.part), sum;
         if (c.left != IR_NONE) {
             kiln_shape ls = g->items[c.left].shape, rs = g->items[part].shape;
-            ir_id left = op_reshape(g, c.left, (kiln_shape){.rank = 2, .dims = {-1, ls.dims[ls.rank - 1]}});
-            ir_id right = op_reshape(g, part, (kiln_shape){.rank = 2, .dims = {-1, rs.dims[rs.rank - 1]}});
-            sum = c.transpose_right ? op_matmul(g, right, left, true, false) : op_matmul(g, left, right, true, false);
+            ir_id left =
+                op_reshape(g, c.left, (kiln_shape){.rank = 2, .dims = {-1, ls.dims[ls.rank - 1]}});
+            ir_id right =
+                op_reshape(g, part, (kiln_shape){.rank = 2, .dims = {-1, rs.dims[rs.rank - 1]}});
+            sum = c.transpose_right ? op_matmul(g, right, left, true, false)
+                                    : op_matmul(g, left, right, true, false);
         } else if (part == IR_NONE) { /* the same at each step */
             sum = op_affine(g, c.part, (double)c.steps, 0.0);
         } else {
@@ -176,7 +190,8 @@ static kiln_status reverse_loop(differ *d, int scope)
             carried[k] = IR_NONE;
             continue;
         }
-        ir_id start = d->value[s.state]; /* the gradient of the final state, put here by the outer pass */
+        ir_id start =
+            d->value[s.state]; /* the gradient of the final state, put here by the outer pass */
         d->value[s.state] = IR_NONE;
         if (start == IR_NONE)
             start = op_broadcast(g, op_constant(g, 0.0), g->items[s.state].shape);
@@ -193,7 +208,8 @@ static kiln_status reverse_loop(differ *d, int scope)
         status = visit_captured_product(d, (ir_id)i, d->total[i], &done);
         if (status != KILN_OK || done)
             continue;
-        /* A copy of the node over values that are visible here; only what the gradient reads of it stays alive. */
+        /* A copy of the node over values that are visible here; only what the gradient reads of it
+         * stays alive. */
         ir_node n = g->items[i];
         ir_id inputs[IR_MAX_INPUTS], copy;
         for (int k = 0; k < n.input_count && status == KILN_OK; k++)
@@ -223,9 +239,10 @@ static kiln_status reverse_loop(differ *d, int scope)
             status = op_add_gradient(g, &d->total[s.initial], op_scan_final(g, carried[k]));
     }
     for (size_t i = 0; i < d->count && status == KILN_OK; i++)
-        if (g->items[i].scope == scope && g->items[i].op == &op_desc_scan_slice && d->total[i] != IR_NONE &&
-            d->wanted[g->items[i].inputs[0]])
-            status = op_add_gradient(g, &d->total[g->items[i].inputs[0]], op_scan_stack(g, d->total[i]));
+        if (g->items[i].scope == scope && g->items[i].op == &op_desc_scan_slice &&
+            d->total[i] != IR_NONE && d->wanted[g->items[i].inputs[0]])
+            status =
+                op_add_gradient(g, &d->total[g->items[i].inputs[0]], op_scan_stack(g, d->total[i]));
     free(carried);
     return status == KILN_OK ? add_captures(d) : status;
 }
@@ -258,7 +275,8 @@ kiln_status graph_gradients(ir_graph *g, ir_id loss, int count, const ir_id *wrt
     if (loss == IR_NONE)
         return kiln_fail_null("the loss");
     if (kiln_shape_size(g->items[loss].shape) != 1)
-        return kiln_fail(KILN_ERROR_SHAPE, "gradients need a scalar loss, not one of shape %s", ir_shape_text(g->items[loss].shape));
+        return kiln_fail(KILN_ERROR_SHAPE, "gradients need a scalar loss, not one of shape %s",
+                         ir_shape_text(g->items[loss].shape));
     differ d = {.g = g, .count = g->count};
     d.total = mem_new(d.count, sizeof *d.total);
     d.value = mem_new(d.count, sizeof *d.value);

@@ -1,6 +1,6 @@
-/* Which nodes are computed together: every node that has to be computed starts as a cluster of its own, and clusters are
- * merged along edges where the consumer can compute the producer's value at the index it needs, as long as no other path
- * leads from one to the other. */
+/* Which nodes are computed together: every node that has to be computed starts as a cluster of its
+ * own, and clusters are merged along edges where the consumer can compute the producer's value at
+ * the index it needs, as long as no other path leads from one to the other. */
 #include "graph/inside.h"
 #include "op/leaf.h"
 
@@ -111,7 +111,8 @@ static void mark_inlined(builder *b)
 static bool is_cluster_node(const builder *b, size_t i)
 {
     const ir_node *n = &b->g->items[i];
-    if (!b->live[i] || b->inlined[i] || n->op->kind == OP_SOURCE || n->op->kind == OP_VIEW || n->op == &op_desc_scan_slice)
+    if (!b->live[i] || b->inlined[i] || n->op->kind == OP_SOURCE || n->op->kind == OP_VIEW ||
+        n->op == &op_desc_scan_slice)
         return false;
     return true;
 }
@@ -126,7 +127,8 @@ blas_product graph_product(const ir_graph *g, const ir_node *n)
     blas_product p = blas_plain(m, nn, k, ta, tb);
     /* Batch axes, the inner one last; 0 strides broadcast. */
     for (int axis = 0; axis < rank - 2; axis++) {
-        int from_end = rank - axis; /* counted from the end: this axis has index shape.rank - from_end */
+        int from_end =
+            rank - axis; /* counted from the end: this axis has index shape.rank - from_end */
         int slot = axis + (2 - (rank - 2));
         int64_t a = 0, c = m * nn, bb = 0;
         for (int j = axis + 1; j < rank - 2; j++)
@@ -151,7 +153,11 @@ static kiln_status make_clusters(builder *b)
         const ir_node *n = &b->g->items[i];
         if (!is_cluster_node(b, i))
             continue;
-        cluster c = {.kind = CLUSTER_POINTWISE, .anchor = IR_NONE, .elements = elements(b, (ir_id)i), .scope = n->scope, .first = (int)i};
+        cluster c = {.kind = CLUSTER_POINTWISE,
+                     .anchor = IR_NONE,
+                     .elements = elements(b, (ir_id)i),
+                     .scope = n->scope,
+                     .first = (int)i};
         c.before = c.elements;
         if (n->op->kind == OP_REDUCE) {
             c.kind = CLUSTER_REDUCE;
@@ -167,7 +173,8 @@ static kiln_status make_clusters(builder *b)
             c.anchor = (ir_id)i;
             c.scope = 0;
         }
-        KILN_TRY(mem_grow(&b->clusters, &b->cluster_capacity, b->cluster_count + 1, sizeof *b->clusters));
+        KILN_TRY(mem_grow(&b->clusters, &b->cluster_capacity, b->cluster_count + 1,
+                          sizeof *b->clusters));
         b->clusters[b->cluster_count] = c;
         b->cluster_of[i] = (int)b->cluster_count++;
     }
@@ -193,7 +200,11 @@ static kiln_status add_edges_from(work *w, ir_id source, ir_id to, bool fusable)
     if (n->op == &op_desc_scan_stack || n->op == &op_desc_scan_final) {
         ir_id inner = through_views(b, n->inputs[0]);
         if (b->g->items[inner].op == &op_desc_scan_state)
-            KILN_TRY(add_edges_from(w, b->g->scans[b->g->items[inner].scope - 1].states[b->g->items[inner].attr.integer[0]].next, to, false));
+            KILN_TRY(add_edges_from(w,
+                                    b->g->scans[b->g->items[inner].scope - 1]
+                                        .states[b->g->items[inner].attr.integer[0]]
+                                        .next,
+                                    to, false));
         return add_edges_from(w, inner, to, false);
     }
     if (b->inlined[source]) {
@@ -306,8 +317,8 @@ static bool all_edges(const work *w, int from, int to, bool nothing_else)
     return true;
 }
 
-/* Whether every consumer of the product in `to` reads it at its own index: a product that is also read transposed, say,
- * is not (that is a memory edge and was refused before). */
+/* Whether every consumer of the product in `to` reads it at its own index: a product that is also
+ * read transposed, say, is not (that is a memory edge and was refused before). */
 static bool can_merge(work *w, int from, int to)
 {
     const builder *b = w->b;
@@ -316,13 +327,16 @@ static bool can_merge(work *w, int from, int to)
         return false;
     if (c->kind == CLUSTER_REDUCE) {
         /* In front of a reduction: only values nobody else wants. */
-        if (a->kind != CLUSTER_POINTWISE || a->elements != c->before || !all_edges(w, from, to, true))
+        if (a->kind != CLUSTER_POINTWISE || a->elements != c->before ||
+            !all_edges(w, from, to, true))
             return false;
     } else if (c->kind == CLUSTER_STATE) {
-        if (a->kind != CLUSTER_POINTWISE || a->elements != c->elements || !all_edges(w, from, to, true))
+        if (a->kind != CLUSTER_POINTWISE || a->elements != c->elements ||
+            !all_edges(w, from, to, true))
             return false;
     } else if (c->kind == CLUSTER_POINTWISE) {
-        if (a->kind == CLUSTER_STATE || a->elements != c->elements || !all_edges(w, from, to, false))
+        if (a->kind == CLUSTER_STATE || a->elements != c->elements ||
+            !all_edges(w, from, to, false))
             return false;
         if (a->kind == CLUSTER_PRODUCT && a->choice.engine == BLAS_CLBLAST)
             return false;
@@ -369,7 +383,8 @@ static kiln_status merge_all(work *w)
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t e = 0; e < w->edges.count; e++) {
-            int from = b->cluster_of[w->edges.items[e].from], to = b->cluster_of[w->edges.items[e].to];
+            int from = b->cluster_of[w->edges.items[e].from],
+                to = b->cluster_of[w->edges.items[e].to];
             if (from == to || !w->edges.items[e].fusable || !can_merge(w, from, to))
                 continue;
             merge(w, from, to);
@@ -384,9 +399,11 @@ static void mark_stored(work *w)
 {
     builder *b = w->b;
     for (size_t i = 0; i < b->count; i++) {
-        b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE || b->g->items[i].op == &op_desc_scan_state);
+        b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE ||
+                                                 b->g->items[i].op == &op_desc_scan_state);
         for (size_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++)
-            if (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] || !w->edges.items[e].fusable)
+            if (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] ||
+                !w->edges.items[e].fusable)
                 b->stored[i] = true;
     }
     for (size_t i = 0; i < b->count; i++)
@@ -411,7 +428,8 @@ static kiln_status put_in_order(work *w)
         free(done);
         return KILN_ERROR_MEMORY;
     }
-    /* A cluster waits for each edge into it; clusters of a loop also wait, all of them, for every edge into the loop. */
+    /* A cluster waits for each edge into it; clusters of a loop also wait, all of them, for every
+     * edge into the loop. */
     int *scope_waiting = mem_new(b->g->scan_count + 1, sizeof *scope_waiting);
     int *scope_left = mem_new(b->g->scan_count + 1, sizeof *scope_left);
     kiln_status status = scope_waiting && scope_left ? KILN_OK : KILN_ERROR_MEMORY;
@@ -430,7 +448,8 @@ static kiln_status put_in_order(work *w)
         int best = -1;
         for (size_t i = 0; i < n; i++) {
             const cluster *c = &b->clusters[i];
-            if (c->dead || done[i] || waiting[i] > 0 || (c->scope && scope_waiting[c->scope] > 0) || (open && c->scope != open))
+            if (c->dead || done[i] || waiting[i] > 0 || (c->scope && scope_waiting[c->scope] > 0) ||
+                (open && c->scope != open))
                 continue;
             if (best < 0 || c->first < b->clusters[best].first)
                 best = (int)i;
@@ -453,8 +472,8 @@ static kiln_status put_in_order(work *w)
     }
     for (size_t i = 0; i < n && status == KILN_OK; i++)
         if (!b->clusters[i].dead && !done[i])
-            status = kiln_fail(KILN_ERROR_ARGUMENT, "the graph of plan \"%s\" has a cycle at %s", b->request->name,
-                               b->g->items[b->clusters[i].first].op->name);
+            status = kiln_fail(KILN_ERROR_ARGUMENT, "the graph of plan \"%s\" has a cycle at %s",
+                               b->request->name, b->g->items[b->clusters[i].first].op->name);
     free(waiting);
     free(done);
     free(scope_waiting);

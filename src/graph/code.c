@@ -1,4 +1,5 @@
-/* Expressions: OpenCL C statements that compute a node at an index, one value or sixteen at once. */
+/* Expressions: OpenCL C statements that compute a node at an index, one value or sixteen at once.
+ */
 #include "graph/inside.h"
 #include "op/leaf.h"
 
@@ -96,9 +97,11 @@ static kiln_status give_up(code *c, char *out)
 
 /* ---- index arithmetic ---- */
 
-/* The position that strides give to the axes first..last of a shape whose row-major position over those axes is `flat`. *scale is its
- * distance when it is a plain multiple of flat (0: it does not move), else -1. */
-static void axes_index(text *t, kiln_shape shape, int first, int last, const char *flat, const int64_t *strides, int64_t *scale)
+/* The position that strides give to the axes first..last of a shape whose row-major position over
+ * those axes is `flat`. *scale is its distance when it is a plain multiple of flat (0: it does not
+ * move), else -1. */
+static void axes_index(text *t, kiln_shape shape, int first, int last, const char *flat,
+                       const int64_t *strides, int64_t *scale)
 {
     int64_t row[KILN_MAX_RANK], run = 1;
     bool zero = true, plain = true;
@@ -135,13 +138,15 @@ static void axes_index(text *t, kiln_shape shape, int first, int last, const cha
                 text_add(t, "%s / %" PRId64 "u", flat, row[k]);
             if (k > first)
                 text_add(t, " %% %" PRId64 "u", shape.dims[k]);
-            text_add(t, ") * %" PRId64 "%s", strides[k] < 0 ? -strides[k] : strides[k], strides[k] < 0 ? " * -1" : "u");
+            text_add(t, ") * %" PRId64 "%s", strides[k] < 0 ? -strides[k] : strides[k],
+                     strides[k] < 0 ? " * -1" : "u");
             plus = " + ";
         }
     }
 }
 
-/* The first axis that `inner` covers, or 0 with everything inner when the split is not on an axis. */
+/* The first axis that `inner` covers, or 0 with everything inner when the split is not on an axis.
+ */
 static int inner_axis(const domain *d, kiln_shape shape, const char **outer, const char **inner)
 {
     if (d->inner[0]) {
@@ -162,9 +167,11 @@ static int inner_axis(const domain *d, kiln_shape shape, const char **outer, con
     return 0;
 }
 
-/* Emits the position that strides (by axis of the node's shape) give at a domain. *lanes becomes 1 when all sixteen lanes share one
- * position. split: whether the domain's inner part falls on axes of the shape. */
-static kiln_status strided(code *c, int d, kiln_shape shape, const int64_t *strides, int64_t offset, int *lanes, char *out)
+/* Emits the position that strides (by axis of the node's shape) give at a domain. *lanes becomes 1
+ * when all sixteen lanes share one position. split: whether the domain's inner part falls on axes
+ * of the shape. */
+static kiln_status strided(code *c, int d, kiln_shape shape, const int64_t *strides, int64_t offset,
+                           int *lanes, char *out)
 {
     const char *outer, *inner;
     int q = inner_axis(&c->domains.items[d], shape, &outer, &inner);
@@ -195,8 +202,9 @@ static int find_domain(code *c, const domain *d)
 {
     for (size_t i = 0; i < c->domains.count; i++) {
         const domain *o = &c->domains.items[i];
-        if (ir_shape_equal(o->shape, d->shape) && strcmp(o->flat, d->flat) == 0 && strcmp(o->outer, d->outer) == 0 &&
-            strcmp(o->inner, d->inner) == 0 && o->width == d->width)
+        if (ir_shape_equal(o->shape, d->shape) && strcmp(o->flat, d->flat) == 0 &&
+            strcmp(o->outer, d->outer) == 0 && strcmp(o->inner, d->inner) == 0 &&
+            o->width == d->width)
             return (int)i;
     }
     if (MEM_PUSH_ROOM(&c->domains) != KILN_OK)
@@ -206,7 +214,8 @@ static int find_domain(code *c, const domain *d)
 }
 
 /* The domain of an input of shape `to`, broadcast to a node of shape `from` at domain d. */
-static kiln_status input_domain(code *c, int d, kiln_shape from, kiln_shape to, int *result, int *lanes)
+static kiln_status input_domain(code *c, int d, kiln_shape from, kiln_shape to, int *result,
+                                int *lanes)
 {
     domain next = c->domains.items[d];
     next.shape = to;
@@ -223,9 +232,11 @@ static kiln_status input_domain(code *c, int d, kiln_shape from, kiln_shape to, 
             const char *outer, *inner;
             domain here = c->domains.items[d];
             int q = inner_axis(&here, from, &outer, &inner);
-            bool inner_full = inner == here.inner || strcmp(inner, here.inner) == 0, outer_zero = true;
+            bool inner_full = inner == here.inner || strcmp(inner, here.inner) == 0,
+                 outer_zero = true;
             for (int k = 0; k < from.rank; k++) {
-                bool equal = k >= from.rank - to.rank && to.dims[k - (from.rank - to.rank)] == from.dims[k];
+                bool equal =
+                    k >= from.rank - to.rank && to.dims[k - (from.rank - to.rank)] == from.dims[k];
                 if (k >= q)
                     inner_full &= equal;
                 else
@@ -242,7 +253,8 @@ static kiln_status input_domain(code *c, int d, kiln_shape from, kiln_shape to, 
                     snprintf(next.outer, sizeof next.outer, "0");
                 } else {
                     snprintf(next.outer, sizeof next.outer, "i%d", c->next++);
-                    text_add(&c->out, "const %s %s = (%s - %s) / %" PRId64 "u;\n", index_type(c), next.outer, next.flat, next.inner, next.width);
+                    text_add(&c->out, "const %s %s = (%s - %s) / %" PRId64 "u;\n", index_type(c),
+                             next.outer, next.flat, next.inner, next.width);
                 }
             } else if (before == 16 && *lanes == 16) {
                 c->scalar_only = true;
@@ -258,7 +270,8 @@ static kiln_status buffer(code *c, const argument *a, int *k)
 {
     *k = launch_argument(c->l, a);
     if (*k < 0)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "a fused kernel needs more than %d buffers", LAUNCH_MAX_ARGUMENTS);
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "a fused kernel needs more than %d buffers",
+                         LAUNCH_MAX_ARGUMENTS);
     return KILN_OK;
 }
 
@@ -269,10 +282,13 @@ static kiln_status load(code *c, const argument *a, const char *index, int lanes
     snprintf(out, SHORT, "v%d", c->next++);
     bool is_float = strcmp(a->type, "float") == 0;
     if (lanes == 16)
-        text_add(&c->out, is_float ? "const float16 %s = vload16(0, p%d + (o%d + %s));\n" : "const float16 %s = convert_float16(vload16(0, p%d + (o%d + %s)));\n",
+        text_add(&c->out,
+                 is_float ? "const float16 %s = vload16(0, p%d + (o%d + %s));\n"
+                          : "const float16 %s = convert_float16(vload16(0, p%d + (o%d + %s)));\n",
                  out, k, k, index);
     else
-        text_add(&c->out, "const float %s = %sp%d[o%d + %s];\n", out, is_float ? "" : "(float)", k, k, index);
+        text_add(&c->out, "const float %s = %sp%d[o%d + %s];\n", out, is_float ? "" : "(float)", k,
+                 k, index);
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
@@ -286,7 +302,8 @@ kiln_status code_source(code *c, ir_id id, argument *a)
     const builder *b = c->b;
     ir_id base = through_views(b, id);
     const ir_node *n = &b->g->items[base];
-    if (n->op == &op_desc_scan_slice && b->g->items[through_views(b, n->inputs[0])].op->kind == OP_SOURCE) {
+    if (n->op == &op_desc_scan_slice &&
+        b->g->items[through_views(b, n->inputs[0])].op->kind == OP_SOURCE) {
         KILN_TRY(code_source(c, n->inputs[0], a));
         a->where.stride = kiln_shape_size(n->shape);
         return KILN_OK;
@@ -301,7 +318,8 @@ kiln_status code_source(code *c, ir_id id, argument *a)
         return KILN_OK;
     }
     if (n->op == &op_desc_input) {
-        *a = (argument){.kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[0], .type = storage_type(n->dtype)};
+        *a = (argument){
+            .kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[0], .type = storage_type(n->dtype)};
         return KILN_OK;
     }
     *a = (argument){.kind = ARGUMENT_NODE, .type = "float"};
@@ -310,11 +328,14 @@ kiln_status code_source(code *c, ir_id id, argument *a)
 
 static kiln_status state_argument(code *c, int *k)
 {
-    return buffer(c, &(argument){.kind = ARGUMENT_MEMORY, .memory = c->b->state, .type = "kiln_state"}, k);
+    return buffer(
+        c, &(argument){.kind = ARGUMENT_MEMORY, .memory = c->b->state, .type = "kiln_state"}, k);
 }
 
-/* Row (first axis) and position within the row of a domain. *lanes_ok: sixteen lanes stay in one row. */
-static void row_and_column(code *c, int d, int64_t width, const char **row, const char **column, bool *lanes_ok, char *space)
+/* Row (first axis) and position within the row of a domain. *lanes_ok: sixteen lanes stay in one
+ * row. */
+static void row_and_column(code *c, int d, int64_t width, const char **row, const char **column,
+                           bool *lanes_ok, char *space)
 {
     const domain *here = &c->domains.items[d];
     if (here->inner[0] && here->width == width) {
@@ -332,8 +353,9 @@ static void row_and_column(code *c, int d, int64_t width, const char **row, cons
     }
     snprintf(space, 2 * SHORT, "i%d", c->next++);
     snprintf(space + SHORT, SHORT, "i%d", c->next++);
-    text_add(&c->out, "const %s %s = %s / %" PRId64 "u;\nconst %s %s = %s %% %" PRId64 "u;\n", index_type(c), space, here->flat, width, index_type(c),
-             space + SHORT, here->flat, width);
+    text_add(&c->out, "const %s %s = %s / %" PRId64 "u;\nconst %s %s = %s %% %" PRId64 "u;\n",
+             index_type(c), space, here->flat, width, index_type(c), space + SHORT, here->flat,
+             width);
     *row = space;
     *column = space + SHORT;
 }
@@ -347,12 +369,16 @@ static kiln_status leaf(code *c, const ir_node *n, int d, int lanes, char *out)
     char space[2 * SHORT];
     bool lanes_ok;
     int s, k;
-    int64_t rows = n->shape.rank ? n->shape.dims[0] : 1, width = kiln_shape_size(n->shape) / (rows ? rows : 1);
+    int64_t rows = n->shape.rank ? n->shape.dims[0] : 1,
+            width = kiln_shape_size(n->shape) / (rows ? rows : 1);
     snprintf(out, SHORT, "v%d", c->next++);
     if (n->op == &op_desc_constant) {
         double v = n->attr.number[0];
         if (v != v || v - v != 0)
-            text_add(&c->out, "const %s %s = (%s)(%s);\n", type, out, type, v != v ? "NAN" : v > 0 ? "INFINITY" : "-INFINITY");
+            text_add(&c->out, "const %s %s = (%s)(%s);\n", type, out, type,
+                     v != v  ? "NAN"
+                     : v > 0 ? "INFINITY"
+                             : "-INFINITY");
         else
             text_add(&c->out, "const %s %s = (%s)(%.9ef);\n", type, out, type, v);
     } else if (n->op == &op_desc_row_count) {
@@ -362,10 +388,12 @@ static kiln_status leaf(code *c, const ir_node *n, int d, int lanes, char *out)
         if (lanes == 16)
             return give_up(c, out);
         KILN_TRY(state_argument(c, &s));
-        text_add(&c->out, "const float %s = %s < p%d->rows ? 1.0f : 0.0f;\n", out, c->domains.items[d].flat, s);
+        text_add(&c->out, "const float %s = %s < p%d->rows ? 1.0f : 0.0f;\n", out,
+                 c->domains.items[d].flat, s);
     } else if (n->op == &op_desc_iota) {
         if (lanes == 16)
-            text_add(&c->out, "const float16 %s = convert_float16((uint16)(%s) + " LANES ");\n", out, c->domains.items[d].flat);
+            text_add(&c->out, "const float16 %s = convert_float16((uint16)(%s) + " LANES ");\n",
+                     out, c->domains.items[d].flat);
         else
             text_add(&c->out, "const float %s = (float)(%s);\n", out, c->domains.items[d].flat);
     } else if (n->op == &op_desc_uniform) {
@@ -373,8 +401,8 @@ static kiln_status leaf(code *c, const ir_node *n, int d, int lanes, char *out)
         if (lanes == 16 && !lanes_ok)
             return give_up(c, out);
         KILN_TRY(state_argument(c, &s));
-        text_add(&c->out, "const %s %s = kiln_uniform%s(p%d, %uu, (uint)(%s), (uint)(%s));\n", type, out, lanes == 16 ? "16" : "", s, n->attr.stream, row,
-                 column);
+        text_add(&c->out, "const %s %s = kiln_uniform%s(p%d, %uu, (uint)(%s), (uint)(%s));\n", type,
+                 out, lanes == 16 ? "16" : "", s, n->attr.stream, row, column);
     } else if (n->op == &op_desc_batch) {
         row_and_column(c, d, width, &row, &column, &lanes_ok, space);
         if (lanes == 16 && (!lanes_ok || width < 16))
@@ -382,12 +410,19 @@ static kiln_status leaf(code *c, const ir_node *n, int d, int lanes, char *out)
         const char *stored = storage_type((kiln_dtype)n->attr.integer[2]);
         KILN_TRY(state_argument(c, &s));
         int data;
-        KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[0], .type = stored}, &data));
-        KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[1], .type = "int"}, &k));
-        text_add(&c->out, "const ulong j%s = o%d + (ulong)p%d[o%d + p%d->position + (%s < p%d->rows ? %s : 0)] * %" PRId64 "u + %s;\n", out, data, k, k, s,
-                 row, s, row, width, column);
+        KILN_TRY(buffer(
+            c, &(argument){.kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[0], .type = stored},
+            &data));
+        KILN_TRY(buffer(
+            c, &(argument){.kind = ARGUMENT_SLOT, .slot = (int)n->attr.integer[1], .type = "int"},
+            &k));
+        text_add(&c->out,
+                 "const ulong j%s = o%d + (ulong)p%d[o%d + p%d->position + (%s < p%d->rows ? %s : "
+                 "0)] * %" PRId64 "u + %s;\n",
+                 out, data, k, k, s, row, s, row, width, column);
         if (lanes == 16)
-            text_add(&c->out, "const float16 %s = convert_float16(vload16(0, p%d + j%s))", out, data, out);
+            text_add(&c->out, "const float16 %s = convert_float16(vload16(0, p%d + j%s))", out,
+                     data, out);
         else
             text_add(&c->out, "const float %s = (float)p%d[j%s]", out, data, out);
         if (n->attr.number[0] != 1.0)
@@ -410,7 +445,8 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
     int k, inner_lanes = lanes;
     if (n->op == &op_desc_transpose || n->op == &op_desc_slice) {
         KILN_TRY(code_source(c, n->inputs[0], &a));
-        KILN_TRY(strided(c, d, n->shape, n->attr.shape.dims, n->op == &op_desc_slice ? n->attr.integer[0] : 0, &inner_lanes, index));
+        KILN_TRY(strided(c, d, n->shape, n->attr.shape.dims,
+                         n->op == &op_desc_slice ? n->attr.integer[0] : 0, &inner_lanes, index));
         KILN_TRY(load(c, &a, index, inner_lanes, x));
         snprintf(out, SHORT, "v%d", c->next++);
         text_add(&c->out, "const %s %s = (%s)(%s);\n", type, out, type, x);
@@ -437,12 +473,19 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         snprintf(out, SHORT, "v%d", c->next++);
         int64_t stride = ir_strides(in).dims[axis];
         text_add(&c->out, "const int k%s = (int)%s - %" PRId64 ";\n", out, j, before);
-        text_add(&c->out, "const bool b%s = k%s >= 0 && k%s < %" PRId64 " && k%s %% %" PRId64 " == 0;\n", out, out, out, in.dims[axis] * distance, out, distance);
-        text_add(&c->out, "const ulong j%s = o%d + %s + (b%s ? (ulong)(k%s / %" PRId64 ") * %" PRId64 "u : 0);\n", out, k, index, out, out, distance, stride);
+        text_add(&c->out,
+                 "const bool b%s = k%s >= 0 && k%s < %" PRId64 " && k%s %% %" PRId64 " == 0;\n",
+                 out, out, out, in.dims[axis] * distance, out, distance);
+        text_add(&c->out,
+                 "const ulong j%s = o%d + %s + (b%s ? (ulong)(k%s / %" PRId64 ") * %" PRId64
+                 "u : 0);\n",
+                 out, k, index, out, out, distance, stride);
         if (lanes == 16 && inner_lanes == 16)
-            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n", out, out, k, out);
+            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n",
+                     out, out, k, out);
         else
-            text_add(&c->out, "const %s %s = (%s)(b%s ? (float)p%d[j%s] : 0.0f);\n", type, out, type, out, k, out);
+            text_add(&c->out, "const %s %s = (%s)(b%s ? (float)p%d[j%s] : 0.0f);\n", type, out,
+                     type, out, k, out);
     } else if (n->op == &op_desc_one_hot) {
         kiln_shape last = n->shape;
         int64_t classes = last.dims[last.rank - 1];
@@ -459,7 +502,10 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(value(c, n->inputs[0], at, 1, x));
         snprintf(out, SHORT, "v%d", c->next++);
         if (lanes == 16)
-            text_add(&c->out, "const float16 %s = convert_float16((uint16)(%s) + " LANES ") == (float16)(%s) ? (float16)(1.0f) : (float16)(0.0f);\n", out, col, x);
+            text_add(&c->out,
+                     "const float16 %s = convert_float16((uint16)(%s) + " LANES
+                     ") == (float16)(%s) ? (float16)(1.0f) : (float16)(0.0f);\n",
+                     out, col, x);
         else
             text_add(&c->out, "const float %s = (float)(%s) == %s ? 1.0f : 0.0f;\n", out, col, x);
     } else if (n->op == &op_desc_pick) {
@@ -472,8 +518,10 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(buffer(c, &a, &k));
         snprintf(out, SHORT, "v%d", c->next++);
         text_add(&c->out, "const int k%s = (int)%s;\n", out, x);
-        text_add(&c->out, "const float %s = k%s >= 0 && k%s < %" PRId64 " ? (float)p%d[o%d + (ulong)%s * %" PRId64 "u + (uint)k%s] : 0.0f;\n", out, out, out, classes, k, k,
-                 c->domains.items[d].flat, classes, out);
+        text_add(&c->out,
+                 "const float %s = k%s >= 0 && k%s < %" PRId64
+                 " ? (float)p%d[o%d + (ulong)%s * %" PRId64 "u + (uint)k%s] : 0.0f;\n",
+                 out, out, out, classes, k, k, c->domains.items[d].flat, classes, out);
     } else if (n->op == &op_desc_gather) {
         kiln_shape table = c->b->g->items[n->inputs[0]].shape;
         int64_t width = kiln_shape_size(table) / table.dims[0];
@@ -491,14 +539,19 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(code_source(c, n->inputs[0], &a));
         KILN_TRY(buffer(c, &a, &k));
         snprintf(out, SHORT, "v%d", c->next++);
-        text_add(&c->out, "const int k%s = (int)%s;\nconst bool b%s = k%s >= 0 && k%s < %" PRId64 ";\n", out, x, out, out, out, table.dims[0]);
-        text_add(&c->out, "const ulong j%s = o%d + (ulong)(b%s ? k%s : 0) * %" PRId64 "u + %s;\n", out, k, out, out, width, col);
+        text_add(&c->out,
+                 "const int k%s = (int)%s;\nconst bool b%s = k%s >= 0 && k%s < %" PRId64 ";\n", out,
+                 x, out, out, out, table.dims[0]);
+        text_add(&c->out, "const ulong j%s = o%d + (ulong)(b%s ? k%s : 0) * %" PRId64 "u + %s;\n",
+                 out, k, out, out, width, col);
         if (lanes == 16)
-            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n", out, out, k, out);
+            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n",
+                     out, out, k, out);
         else
             text_add(&c->out, "const float %s = b%s ? (float)p%d[j%s] : 0.0f;\n", out, out, k, out);
     } else if (n->op == &op_desc_gather_gradient) {
-        int64_t width = kiln_shape_size(n->shape) / n->shape.dims[0], count = kiln_shape_size(c->b->g->items[n->inputs[1]].shape);
+        int64_t width = kiln_shape_size(n->shape) / n->shape.dims[0],
+                count = kiln_shape_size(c->b->g->items[n->inputs[1]].shape);
         row_and_column(c, d, width, &row, &column, &lanes_ok, space);
         if (lanes == 16 && (!lanes_ok || width < 16))
             return give_up(c, out);
@@ -509,12 +562,17 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(buffer(c, &a, &k));
         KILN_TRY(buffer(c, &ids, &ki));
         snprintf(out, SHORT, "v%d", c->next++);
-        text_add(&c->out, "%s %s = (%s)(0.0f);\nfor (uint j%s = 0; j%s < %" PRId64 "u; j%s++)\n    if ((int)p%d[o%d + j%s] == (int)(%s))\n", type, out, type, out, out, count,
-                 out, ki, ki, out, row);
+        text_add(&c->out,
+                 "%s %s = (%s)(0.0f);\nfor (uint j%s = 0; j%s < %" PRId64
+                 "u; j%s++)\n    if ((int)p%d[o%d + j%s] == (int)(%s))\n",
+                 type, out, type, out, out, count, out, ki, ki, out, row);
         if (lanes == 16)
-            text_add(&c->out, "        %s += vload16(0, p%d + (o%d + (ulong)j%s * %" PRId64 "u + %s));\n", out, k, k, out, width, column);
+            text_add(&c->out,
+                     "        %s += vload16(0, p%d + (o%d + (ulong)j%s * %" PRId64 "u + %s));\n",
+                     out, k, k, out, width, column);
         else
-            text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k, k, out, width, column);
+            text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k,
+                     k, out, width, column);
     } else {
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "no code for %s", n->op->name);
     }
@@ -524,10 +582,12 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
 /* ---- element-wise: the expression with its names put in ---- */
 static bool word(char ch)
 {
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+           ch == '_';
 }
 
-static void substitute(text *t, const char *expression, char (*inputs)[SHORT], const double *numbers, const char *type)
+static void substitute(text *t, const char *expression, char (*inputs)[SHORT],
+                       const double *numbers, const char *type)
 {
     for (const char *s = expression; *s; s++) {
         if (*s == '$') {
@@ -587,12 +647,14 @@ static kiln_status value(code *c, ir_id id, int d, int lanes, char *out)
     bool mine = b->inlined[id] || b->cluster_of[id] == c->cluster;
     if (id == b->clusters[c->cluster].anchor && mine) {
         const domain *here = &c->domains.items[d], *top = &c->domains.items[0];
-        if (c->memos.count && c->memos.items[0].node == id && strcmp(here->flat, top->flat) == 0 && lanes == c->memos.items[0].lanes) {
+        if (c->memos.count && c->memos.items[0].node == id && strcmp(here->flat, top->flat) == 0 &&
+            lanes == c->memos.items[0].lanes) {
             memcpy(out, c->memos.items[0].name, SHORT);
             return KILN_OK;
         }
     }
-    if (!mine || n->op->kind == OP_SOURCE || n->op->kind == OP_VIEW || n->op == &op_desc_scan_slice || n->op == &op_desc_scan_state) {
+    if (!mine || n->op->kind == OP_SOURCE || n->op->kind == OP_VIEW ||
+        n->op == &op_desc_scan_slice || n->op == &op_desc_scan_state) {
         argument a;
         KILN_TRY(code_source(c, id, &a));
         KILN_TRY(load(c, &a, c->domains.items[d].flat, lanes, out));
@@ -635,10 +697,14 @@ kiln_status code_store_all(code *c, bool *scalar_only)
         } else {
             KILN_TRY(code_value(c, shown, name, scalar_only));
         }
-        argument a = {.kind = ARGUMENT_NODE, .where = place_written(b, shown), .written = true, .type = "float"};
+        argument a = {.kind = ARGUMENT_NODE,
+                      .where = place_written(b, shown),
+                      .written = true,
+                      .type = "float"};
         KILN_TRY(buffer(c, &a, &k));
         if (c->lanes == 16)
-            text_add(&c->out, "vstore16(%s, 0, p%d + (o%d + %s));\n", name, k, k, c->domains.items[0].flat);
+            text_add(&c->out, "vstore16(%s, 0, p%d + (o%d + %s));\n", name, k, k,
+                     c->domains.items[0].flat);
         else
             text_add(&c->out, "p%d[o%d + %s] = %s;\n", k, k, c->domains.items[0].flat, name);
     }

@@ -1,11 +1,12 @@
-/* How a plan is made: nodes are gathered into clusters (one launch each), clusters are put in order, their kernels
- * are written, and the values that pass between them get places in memory. */
+/* How a plan is made: nodes are gathered into clusters (one launch each), clusters are put in
+ * order, their kernels are written, and the values that pass between them get places in memory. */
 #ifndef GRAPH_INSIDE_H
 #define GRAPH_INSIDE_H
 
 #include "graph/plan.h"
 
-/* Where a value lies: in the storage of node `owner`, so many elements in, plus `stride` for each time step. */
+/* Where a value lies: in the storage of node `owner`, so many elements in, plus `stride` for each
+ * time step. */
 typedef struct place {
     ir_id owner;
     int64_t offset, stride;
@@ -27,38 +28,44 @@ typedef struct argument {
     cl_mem memory;     /* MEMORY */
     size_t offset;     /* MEMORY, in elements */
     bool written;
-    const char *type;  /* "float", "int", "uchar", "kiln_state" */
+    const char *type; /* "float", "int", "uchar", "kiln_state" */
 } argument;
 
 #define LAUNCH_MAX_ARGUMENTS 48
 
-/* One launch as it is written: `source` defines the kernel, whose name and helpers begin with '@', which is
- * replaced by a prefix when the program is put together. */
+/* One launch as it is written: `source` defines the kernel, whose name and helpers begin with '@',
+ * which is replaced by a prefix when the program is put together. */
 typedef struct launch {
     char name[48];     /* kind and operations, for profiles: "matmul+add+relu" */
     const char *layer; /* owned by the plan's copy of names; NULL: none */
     text source;
     argument arguments[LAUNCH_MAX_ARGUMENTS];
     int argument_count;
-    int reserved;        /* leading arguments that belong to a template and are not shared */
-    size_t items, local; /* one-dimensional: work-items, and the work-group's size (0: the driver's choice) */
-    int dims;            /* 1, or more with global/local3 from a product template */
+    int reserved; /* leading arguments that belong to a template and are not shared */
+    size_t items,
+        local; /* one-dimensional: work-items, and the work-group's size (0: the driver's choice) */
+    int dims;  /* 1, or more with global/local3 from a product template */
     size_t global[3], local3[3];
     bool is_clblast;
     blas_product product;
     size_t scratch_bytes;
     double flops, bytes;
-    int scope;         /* 0, or the loop it runs in */
-    int variant;       /* launches of one text share a kernel text: the first one's number */
+    int scope;   /* 0, or the loop it runs in */
+    int variant; /* launches of one text share a kernel text: the first one's number */
 } launch;
 
 /* A set of nodes computed by one launch. */
-typedef enum cluster_kind { CLUSTER_POINTWISE, CLUSTER_REDUCE, CLUSTER_PRODUCT, CLUSTER_STATE } cluster_kind;
+typedef enum cluster_kind {
+    CLUSTER_POINTWISE,
+    CLUSTER_REDUCE,
+    CLUSTER_PRODUCT,
+    CLUSTER_STATE
+} cluster_kind;
 typedef struct cluster {
     cluster_kind kind;
-    ir_id anchor;       /* the reduction, product or state; IR_NONE */
-    int64_t elements;   /* of its element-wise domain: that of the results behind the anchor */
-    int64_t before;     /* REDUCE: elements of the domain in front of the anchor */
+    ir_id anchor;     /* the reduction, product or state; IR_NONE */
+    int64_t elements; /* of its element-wise domain: that of the results behind the anchor */
+    int64_t before;   /* REDUCE: elements of the domain in front of the anchor */
     int scope;
     bool dead;          /* merged into another */
     int first;          /* smallest node, for a stable order */
@@ -72,29 +79,30 @@ typedef struct builder {
     const ir_graph *g;
     size_t count;
     bool *live;
-    bool *inlined;      /* recomputed wherever it is used: constants, draws, what is made of them alone */
-    bool *stored;       /* lies in memory between launches */
-    bool *required;     /* asked for: an output, a gradient, an accumulator */
-    bool *stacked;      /* a body's node whose values of all time steps are kept */
-    int *cluster_of;    /* -1: none (sources, leaves, views) */
-    ir_id *state_of;    /* for the node a state becomes: that state; else IR_NONE */
+    bool
+        *inlined; /* recomputed wherever it is used: constants, draws, what is made of them alone */
+    bool *stored; /* lies in memory between launches */
+    bool *required;  /* asked for: an output, a gradient, an accumulator */
+    bool *stacked;   /* a body's node whose values of all time steps are kept */
+    int *cluster_of; /* -1: none (sources, leaves, views) */
+    ir_id *state_of; /* for the node a state becomes: that state; else IR_NONE */
     cluster *clusters;
     size_t cluster_count, cluster_capacity;
-    int *order;         /* clusters in order of execution */
+    int *order; /* clusters in order of execution */
     size_t order_count;
     struct {
         launch *items;
         size_t count, capacity;
     } launches;
     struct fixed_place {
-        cl_mem memory;  /* place chosen from outside: a gradient's */
+        cl_mem memory; /* place chosen from outside: a gradient's */
         size_t offset;
-    } *fixed;           /* by node; memory NULL: none */
-    cl_mem state;       /* kiln_state */
-    cl_mem steps;       /* plan_step records */
-    cl_mem gradients;   /* laid out by plan_update_offsets */
-    cl_mem sums;        /* accumulators: float2 each */
-    cl_mem *owned;      /* further buffers of the plan: block tables, norms */
+    } * fixed;        /* by node; memory NULL: none */
+    cl_mem state;     /* kiln_state */
+    cl_mem steps;     /* plan_step records */
+    cl_mem gradients; /* laid out by plan_update_offsets */
+    cl_mem sums;      /* accumulators: float2 each */
+    cl_mem *owned;    /* further buffers of the plan: block tables, norms */
     size_t owned_count, owned_capacity;
     size_t *update_offsets;
     size_t sum_count;
@@ -102,30 +110,32 @@ typedef struct builder {
 
 /* cluster.c */
 kiln_status cluster_graph(builder *b);
-bool cluster_is(const builder *b, ir_id id, int number); /* computed inside this cluster (views looked through) */
-ir_id through_views(const builder *b, ir_id id);          /* the node whose storage a view shows */
+bool cluster_is(const builder *b, ir_id id,
+                int number); /* computed inside this cluster (views looked through) */
+ir_id through_views(const builder *b, ir_id id); /* the node whose storage a view shows */
 
 blas_product graph_product(const ir_graph *g, const ir_node *n);
 
 /* place.c: where the value of a node is read from, and written to. */
 kiln_status place_of(const builder *b, ir_id id, place *out);
 place place_written(const builder *b, ir_id id);
-int64_t place_elements(const builder *b, ir_id owner);    /* of an owner's storage */
+int64_t place_elements(const builder *b, ir_id owner); /* of an owner's storage */
 
 /* lower.c: appends the launches of a cluster. */
 kiln_status lower_cluster(builder *b, int number);
 launch *launch_new(builder *b, const char *name, const char *layer, int scope);
-/* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too many. */
+/* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too
+ * many. */
 int launch_argument(launch *l, const argument *a);
 /* Writes "const __global float *p0, ulong o0, ..." and "p0, o0, ...". */
 void launch_parameters(const launch *l, text *out);
 void launch_names(const launch *l, text *out);
-/* Completes the source: a function of the body's statements over `item`, and the kernel that calls it. local 0: the driver's
- * choice. */
+/* Completes the source: a function of the body's statements over `item`, and the kernel that calls
+ * it. local 0: the driver's choice. */
 kiln_status launch_finish(launch *l, const char *body, size_t items, size_t local);
 
-/* update.c: appends the launches behind the graph: clipping, the optimizer, assignments, and the tail that adds to the running sums,
- * watches the loss and moves on to the next step. */
+/* update.c: appends the launches behind the graph: clipping, the optimizer, assignments, and the
+ * tail that adds to the running sums, watches the loss and moves on to the next step. */
 kiln_status lower_updates(builder *b);
 kiln_status lower_tail(builder *b);
 
@@ -142,7 +152,8 @@ void memory_plan_free(memory_plan *m);
 /* code.c: expressions. */
 typedef struct code code;
 
-/* A place in index space: `flat` is the element's number in `shape`; where it is known, flat = outer * width + inner. */
+/* A place in index space: `flat` is the element's number in `shape`; where it is known, flat =
+ * outer * width + inner. */
 typedef struct domain {
     kiln_shape shape;
     char flat[24], outer[24], inner[24]; /* C expressions, "" when not known */
@@ -153,11 +164,11 @@ typedef struct domain {
 code *code_new(builder *b, launch *l, int number, int lanes, const domain *d);
 /* Gives the anchor's value a name. */
 kiln_status code_set(code *c, ir_id node, const char *name);
-/* Emits statements that compute a node at the domain; its name goes to out. When 16 values at once cannot be done,
- * *scalar_only is set and the caller starts again with 1. */
+/* Emits statements that compute a node at the domain; its name goes to out. When 16 values at once
+ * cannot be done, *scalar_only is set and the caller starts again with 1. */
 kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only);
-/* Emits the stores of all stored nodes of the cluster whose elements are those of the domain (those behind the anchor, if
- * there is one). */
+/* Emits the stores of all stored nodes of the cluster whose elements are those of the domain (those
+ * behind the anchor, if there is one). */
 kiln_status code_store_all(code *c, bool *scalar_only);
 /* The buffer that holds a stored node, weight or slot. */
 kiln_status code_source(code *c, ir_id id, argument *a);

@@ -14,7 +14,8 @@ typedef struct interval {
 static int by_size(const void *x, const void *y)
 {
     const interval *a = x, *b = y;
-    return a->bytes != b->bytes ? (a->bytes > b->bytes ? -1 : 1) : (a->owner > b->owner) - (a->owner < b->owner);
+    return a->bytes != b->bytes ? (a->bytes > b->bytes ? -1 : 1)
+                                : (a->owner > b->owner) - (a->owner < b->owner);
 }
 
 static int by_offset(const void *x, const void *y)
@@ -23,13 +24,16 @@ static int by_offset(const void *x, const void *y)
     return (a[0] > b[0]) - (a[0] < b[0]);
 }
 
-/* First and last launch that touch each owner. What a loop's repetitions share lives through the whole loop. */
+/* First and last launch that touch each owner. What a loop's repetitions share lives through the
+ * whole loop. */
 static kiln_status find_intervals(const builder *b, interval **result, size_t *count)
 {
     int *first = mem_new(b->count, sizeof *first), *last = mem_new(b->count, sizeof *last);
-    int *loop_first = mem_new(b->g->scan_count + 1, sizeof *loop_first), *loop_last = mem_new(b->g->scan_count + 1, sizeof *loop_last);
+    int *loop_first = mem_new(b->g->scan_count + 1, sizeof *loop_first),
+        *loop_last = mem_new(b->g->scan_count + 1, sizeof *loop_last);
     interval *list = mem_new(b->count, sizeof *list);
-    kiln_status status = first && last && loop_first && loop_last && list ? KILN_OK : KILN_ERROR_MEMORY;
+    kiln_status status =
+        first && last && loop_first && loop_last && list ? KILN_OK : KILN_ERROR_MEMORY;
     size_t n = 0;
     if (status == KILN_OK) {
         for (size_t i = 0; i < b->count; i++)
@@ -50,8 +54,11 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
                 ir_id o = x->arguments[k].where.owner;
                 if (!b->stored[o] || b->fixed[o].memory)
                     continue;
-                bool shared = x->scope && (b->g->items[o].scope != x->scope || b->stacked[o] || place_elements(b, o) != kiln_shape_size(b->g->items[o].shape));
-                int from = shared ? loop_first[x->scope] : (int)l, to = shared ? loop_last[x->scope] : (int)l;
+                bool shared =
+                    x->scope && (b->g->items[o].scope != x->scope || b->stacked[o] ||
+                                 place_elements(b, o) != kiln_shape_size(b->g->items[o].shape));
+                int from = shared ? loop_first[x->scope] : (int)l,
+                    to = shared ? loop_last[x->scope] : (int)l;
                 if (first[o] < 0 || from < first[o])
                     first[o] = from;
                 if (first[o] < 0 || to > last[o])
@@ -61,7 +68,9 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
         for (size_t i = 0; i < b->count; i++)
             if (first[i] >= 0) {
                 size_t bytes = (size_t)place_elements(b, (ir_id)i) * 4;
-                list[n++] = (interval){.owner = (ir_id)i, .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .first = first[i],
+                list[n++] = (interval){.owner = (ir_id)i,
+                                       .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
+                                       .first = first[i],
                                        .last = b->required[i] ? (int)b->launches.count : last[i]};
             }
     }
@@ -75,11 +84,13 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
 }
 
 /* The lowest offset in an arena where an interval fits between those already there. */
-static size_t lowest(const interval *list, const memory_plan *m, size_t placed, const interval *x, int arena, size_t (*taken)[2])
+static size_t lowest(const interval *list, const memory_plan *m, size_t placed, const interval *x,
+                     int arena, size_t (*taken)[2])
 {
     size_t count = 0, at = 0;
     for (size_t i = 0; i < placed; i++)
-        if (m->arena[list[i].owner] == arena && list[i].first <= x->last && list[i].last >= x->first) {
+        if (m->arena[list[i].owner] == arena && list[i].first <= x->last &&
+            list[i].last >= x->first) {
             taken[count][0] = m->offset[list[i].owner];
             taken[count++][1] = m->offset[list[i].owner] + list[i].bytes;
         }
@@ -108,7 +119,9 @@ kiln_status memory_plan_make(const builder *b, memory_plan *m)
     for (size_t i = 0; i < b->count; i++)
         m->arena[i] = -1;
     kiln_status status = find_intervals(b, &list, &count);
-    size_t limit = b->device->info.largest_allocation ? (size_t)b->device->info.largest_allocation : SIZE_MAX, capacity = 0;
+    size_t limit = b->device->info.largest_allocation ? (size_t)b->device->info.largest_allocation
+                                                      : SIZE_MAX,
+           capacity = 0;
     if (status == KILN_OK)
         qsort(list, count, sizeof *list, by_size);
     for (size_t i = 0; i < count && status == KILN_OK; i++) {

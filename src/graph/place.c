@@ -1,5 +1,6 @@
-/* Where values lie. A loop's carried value is a stack of steps + 1 entries: forward, the state of time t is entry t and
- * becomes entry t + 1; in reverse, the state of time t is entry t + 1 and becomes entry t. */
+/* Where values lie. A loop's carried value is a stack of steps + 1 entries: forward, the state of
+ * time t is entry t and becomes entry t + 1; in reverse, the state of time t is entry t + 1 and
+ * becomes entry t. */
 #include "graph/inside.h"
 #include "op/leaf.h"
 
@@ -16,17 +17,22 @@ static const ir_scan *scan_of(const builder *b, ir_id id)
 static place state_entry(const builder *b, ir_id state, bool after)
 {
     int64_t size = elements(b, state);
-    return (place){.owner = state, .offset = after != scan_of(b, state)->reverse ? size : 0, .stride = size};
+    return (place){
+        .owner = state, .offset = after != scan_of(b, state)->reverse ? size : 0, .stride = size};
 }
 
 place place_written(const builder *b, ir_id id)
 {
     const ir_node *n = &b->g->items[id];
-    if (n->op == &op_desc_scan_state) /* written once, before the loop: the entry before the first step */
-        return (place){.owner = id, .offset = scan_of(b, id)->reverse ? scan_of(b, id)->steps * elements(b, id) : 0};
+    if (n->op ==
+        &op_desc_scan_state) /* written once, before the loop: the entry before the first step */
+        return (place){.owner = id,
+                       .offset =
+                           scan_of(b, id)->reverse ? scan_of(b, id)->steps * elements(b, id) : 0};
     if (b->state_of[id] != IR_NONE) {
         int64_t size = elements(b, id);
-        return (place){.owner = b->state_of[id], .offset = scan_of(b, id)->reverse ? 0 : size, .stride = size};
+        return (place){
+            .owner = b->state_of[id], .offset = scan_of(b, id)->reverse ? 0 : size, .stride = size};
     }
     return (place){.owner = id, .stride = b->stacked[id] ? elements(b, id) : 0};
 }
@@ -55,7 +61,10 @@ kiln_status place_of(const builder *b, ir_id id, place *out)
     }
     if (n->op == &op_desc_scan_final) {
         ir_id state = n->inputs[0];
-        *out = (place){.owner = state, .offset = scan_of(b, state)->reverse ? 0 : scan_of(b, state)->steps * elements(b, state)};
+        *out = (place){.owner = state,
+                       .offset = scan_of(b, state)->reverse
+                                     ? 0
+                                     : scan_of(b, state)->steps * elements(b, state)};
         return KILN_OK;
     }
     if (n->op == &op_desc_scan_state) {

@@ -79,7 +79,8 @@ static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updat
         p->graph.scans[i].states = mem_new(g->scans[i].state_count, sizeof *g->scans[i].states);
         if (!p->graph.scans[i].states)
             return KILN_ERROR_MEMORY;
-        memcpy(p->graph.scans[i].states, g->scans[i].states, g->scans[i].state_count * sizeof *g->scans[i].states);
+        memcpy(p->graph.scans[i].states, g->scans[i].states,
+               g->scans[i].state_count * sizeof *g->scans[i].states);
         p->graph.scan_count = i + 1;
     }
     for (size_t i = 0; i < g->count; i++) { /* the names too: launches show them */
@@ -95,9 +96,12 @@ static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updat
         if (gradient == IR_NONE)
             return kiln_last_status();
         if (!ir_shape_equal(p->graph.items[gradient].shape, shape))
-            return kiln_fail(KILN_ERROR_SHAPE, "the gradient of %s has shape %s, not %s", r->updates[i].weight->path, ir_shape_text(p->graph.items[gradient].shape), ir_shape_text(shape));
+            return kiln_fail(KILN_ERROR_SHAPE, "the gradient of %s has shape %s, not %s",
+                             r->updates[i].weight->path,
+                             ir_shape_text(p->graph.items[gradient].shape), ir_shape_text(shape));
         p->graph.place = p->graph.items[gradient].place;
-        ir_id own = op_node(&p->graph, op_pointwise(F_IDENTITY), 1, &gradient, KILN_FLOAT32, shape, &(ir_attributes){.integer = {0, 1 + i}});
+        ir_id own = op_node(&p->graph, op_pointwise(F_IDENTITY), 1, &gradient, KILN_FLOAT32, shape,
+                            &(ir_attributes){.integer = {0, 1 + i}});
         if (own == IR_NONE)
             return kiln_last_status();
         updates[i] = (plan_update){r->updates[i].weight, own};
@@ -119,13 +123,15 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->state_of = mem_new(n, sizeof *b->state_of);
     b->fixed = mem_new(n, sizeof *b->fixed);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
-    if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of || !b->state_of || !b->fixed || !b->update_offsets)
+    if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of ||
+        !b->state_of || !b->fixed || !b->update_offsets)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < n; i++)
         b->state_of[i] = IR_NONE;
     KILN_TRY(device_alloc(p->device, sizeof(state_record), "step state", &b->state));
     p->step_capacity = STEP_CAPACITY;
-    KILN_TRY(device_alloc(p->device, (p->step_capacity + 1) * sizeof(plan_step), "table of steps", &b->steps));
+    KILN_TRY(device_alloc(p->device, (p->step_capacity + 1) * sizeof(plan_step), "table of steps",
+                          &b->steps));
     for (int i = 0; i < r->accumulator_count; i++) {
         if (r->accumulators[i] == IR_NONE)
             return kiln_fail_null("an accumulator");
@@ -139,13 +145,15 @@ static kiln_status make_builder(plan *p, const plan_request *r)
         p->gradient_bytes = 4 * plan_update_offsets(r->update_count, r->updates, b->update_offsets);
         KILN_TRY(device_alloc(p->device, p->gradient_bytes, "gradients", &b->gradients));
         for (int i = 0; i < r->update_count; i++)
-            b->fixed[r->updates[i].gradient] = (struct fixed_place){b->gradients, b->update_offsets[i]};
+            b->fixed[r->updates[i].gradient] =
+                (struct fixed_place){b->gradients, b->update_offsets[i]};
     }
     return KILN_OK;
 }
 
 /* ---- binding ---- */
-static void resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory, cl_ulong *offset)
+static void resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory,
+                    cl_ulong *offset)
 {
     switch (a->kind) {
     case ARGUMENT_NODE: {
@@ -157,7 +165,8 @@ static void resolve(const plan *p, const argument *a, int64_t time, cl_mem *memo
         } else if (p->places.arena[o] >= 0) {
             *memory = p->arenas[p->places.arena[o]];
             *offset = p->places.offset[o] / 4 + (cl_ulong)at;
-        } else { /* an anchor that only its epilogue sees: the template wants a buffer and does not use it */
+        } else { /* an anchor that only its epilogue sees: the template wants a buffer and does not
+                    use it */
             *memory = p->b.state;
             *offset = 0;
         }
@@ -190,8 +199,12 @@ static kiln_status set_argument(plan *p, bound *c, int k)
         }
         return KILN_OK;
     }
-    KILN_TRY(device_check(p->device, clSetKernelArg(c->kernel, (cl_uint)(2 * k), sizeof memory, &memory), "clSetKernelArg", "kernel %s", c->from->name));
-    return device_check(p->device, clSetKernelArg(c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset), "clSetKernelArg", "kernel %s", c->from->name);
+    KILN_TRY(device_check(p->device,
+                          clSetKernelArg(c->kernel, (cl_uint)(2 * k), sizeof memory, &memory),
+                          "clSetKernelArg", "kernel %s", c->from->name));
+    return device_check(p->device,
+                        clSetKernelArg(c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset),
+                        "clSetKernelArg", "kernel %s", c->from->name);
 }
 
 /* Puts all kernels into one program; launches with the same text share a kernel's name. */
@@ -206,7 +219,8 @@ static kiln_status build(plan *p, cl_program *program)
             continue;
         for (size_t k = 0; k < i; k++) {
             launch *o = &p->b.launches.items[k];
-            if (!o->is_clblast && o->source.length == l->source.length && memcmp(o->source.data, l->source.data, l->source.length) == 0) {
+            if (!o->is_clblast && o->source.length == l->source.length &&
+                memcmp(o->source.data, l->source.data, l->source.length) == 0) {
                 l->variant = o->variant;
                 break;
             }
@@ -229,9 +243,11 @@ static kiln_status build(plan *p, cl_program *program)
     if (source.failed)
         return KILN_ERROR_MEMORY;
     if (env_debug("source"))
-        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name, source.data ? source.data : "");
+        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name,
+                source.data ? source.data : "");
     snprintf(label, sizeof label, "kernels of %s", p->name);
-    kiln_status status = device_program(p->device, label, source.data ? source.data : "", NULL, program);
+    kiln_status status =
+        device_program(p->device, label, source.data ? source.data : "", NULL, program);
     text_free(&source);
     return status;
 }
@@ -250,7 +266,9 @@ static kiln_status bind_all(plan *p)
     KILN_TRY(build(p, &program));
     size_t count = 0;
     for (size_t i = 0; i < b->launches.count; i++)
-        count += b->launches.items[i].scope ? (size_t)b->g->scans[b->launches.items[i].scope - 1].steps : 1;
+        count += b->launches.items[i].scope
+                     ? (size_t)b->g->scans[b->launches.items[i].scope - 1].steps
+                     : 1;
     p->calls = mem_new(count, sizeof *p->calls);
     if (p->calls == NULL)
         return KILN_ERROR_MEMORY;
@@ -271,7 +289,8 @@ static kiln_status bind_all(plan *p)
                 const launch *l = &b->launches.items[j];
                 bound *c = &p->calls[p->call_count++];
                 *c = (bound){.from = l, .time = reverse ? repeats - 1 - k : k};
-                c->info = (device_launch_info){.name = l->name, .what = l->layer ? l->layer : "", .flops = l->flops};
+                c->info = (device_launch_info){
+                    .name = l->name, .what = l->layer ? l->layer : "", .flops = l->flops};
                 for (int a = 0; a < l->argument_count; a++)
                     c->info.bytes += (double)argument_bytes(p, &l->arguments[a]);
                 p->flops += l->product.k ? l->flops : 0;
@@ -299,7 +318,8 @@ static kiln_status find_slots(plan *p)
 {
     for (size_t i = 0; i < p->b.launches.count; i++)
         for (int a = 0; a < p->b.launches.items[i].argument_count; a++)
-            if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_SLOT && p->b.launches.items[i].arguments[a].slot >= p->slot_count)
+            if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_SLOT &&
+                p->b.launches.items[i].arguments[a].slot >= p->slot_count)
                 p->slot_count = p->b.launches.items[i].arguments[a].slot + 1;
     p->slots = mem_new((size_t)p->slot_count, sizeof *p->slots);
     return p->slots ? KILN_OK : KILN_ERROR_MEMORY;
@@ -318,7 +338,8 @@ static kiln_status find_outputs(plan *p, const plan_request *r)
         if (n->op->kind == OP_SOURCE)
             return kiln_fail(KILN_ERROR_UNSUPPORTED, "output %d is an input or a weight itself", i);
         KILN_TRY(place_of(&p->b, r->outputs[i], &where));
-        resolve(p, &(argument){.kind = ARGUMENT_NODE, .where = where}, 0, &p->outputs[i].memory, &offset);
+        resolve(p, &(argument){.kind = ARGUMENT_NODE, .where = where}, 0, &p->outputs[i].memory,
+                &offset);
         p->outputs[i].offset = (size_t)offset;
         p->outputs[i].elements = kiln_shape_size(p->graph.items[r->outputs[i]].shape);
     }
@@ -336,8 +357,11 @@ static kiln_status place_everything(plan *p)
         total += p->places.sizes[i];
     uint64_t used = kiln_device_memory_used(p->device), memory = p->device->info.memory;
     if (memory && total > memory - (used < memory ? used : memory))
-        return kiln_fail(KILN_ERROR_MEMORY, "plan \"%s\" needs %.1f MB for activations, and %s has %.1f MB left of %.1f: use a smaller batch", p->name, (double)total / 1e6,
-                         p->device->info.name, (double)(used < memory ? memory - used : 0) / 1e6, (double)memory / 1e6);
+        return kiln_fail(KILN_ERROR_MEMORY,
+                         "plan \"%s\" needs %.1f MB for activations, and %s has %.1f MB left of "
+                         "%.1f: use a smaller batch",
+                         p->name, (double)total / 1e6, p->device->info.name,
+                         (double)(used < memory ? memory - used : 0) / 1e6, (double)memory / 1e6);
     for (int i = 0; i < p->places.arena_count; i++)
         KILN_TRY(device_alloc(p->device, p->places.sizes[i], "activations", &p->arenas[i]));
     return KILN_OK;
@@ -467,7 +491,8 @@ kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t
     s->offset = offset;
     for (size_t i = 0; i < p->call_count; i++)
         for (int a = 0; a < p->calls[i].from->argument_count; a++)
-            if (p->calls[i].from->arguments[a].kind == ARGUMENT_SLOT && p->calls[i].from->arguments[a].slot == number)
+            if (p->calls[i].from->arguments[a].kind == ARGUMENT_SLOT &&
+                p->calls[i].from->arguments[a].slot == number)
                 KILN_TRY(set_argument(p, &p->calls[i], a));
     return KILN_OK;
 }
@@ -484,7 +509,8 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
         p->step_capacity = count;
         for (size_t i = 0; i < p->b.launches.count; i++)
             for (int a = 0; a < p->b.launches.items[i].argument_count; a++)
-                if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_MEMORY && p->b.launches.items[i].arguments[a].memory == old)
+                if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_MEMORY &&
+                    p->b.launches.items[i].arguments[a].memory == old)
                     p->b.launches.items[i].arguments[a].memory = bigger;
         for (size_t i = 0; i < p->call_count; i++)
             for (int a = 0; a < p->calls[i].from->argument_count; a++)
@@ -505,24 +531,30 @@ static kiln_status enqueue_call(plan *p, const bound *c)
 {
     const launch *l = c->from;
     if (l->is_clblast)
-        return blas_clblast_enqueue(p->device, &l->product, c->memory[0], c->offset[0], c->memory[1], c->offset[1], c->memory[2], c->offset[2], p->scratch, p->scratch_bytes);
+        return blas_clblast_enqueue(p->device, &l->product, c->memory[0], c->offset[0],
+                                    c->memory[1], c->offset[1], c->memory[2], c->offset[2],
+                                    p->scratch, p->scratch_bytes);
     if (l->items) {
         size_t local = l->local, global = local ? (l->items + local - 1) / local * local : l->items;
         return device_launch(p->device, c->kernel, 1, &global, local ? &local : NULL, &c->info);
     }
-    return device_launch(p->device, c->kernel, l->dims, l->global, l->local3[0] ? l->local3 : NULL, &c->info);
+    return device_launch(p->device, c->kernel, l->dims, l->global, l->local3[0] ? l->local3 : NULL,
+                         &c->info);
 }
 
 static kiln_status ready(plan *p, size_t count)
 {
     if (p->enqueued + count > p->loaded)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has %zu steps left, not %zu", p->name, p->loaded - p->enqueued, count);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has %zu steps left, not %zu", p->name,
+                         p->loaded - p->enqueued, count);
     for (int i = 0; i < p->slot_count; i++)
         if (p->slots[i].memory == NULL)
             for (size_t k = 0; k < p->b.launches.count; k++)
                 for (int a = 0; a < p->b.launches.items[k].argument_count; a++)
-                    if (p->b.launches.items[k].arguments[a].kind == ARGUMENT_SLOT && p->b.launches.items[k].arguments[a].slot == i)
-                        return kiln_fail(KILN_ERROR_ARGUMENT, "slot %d of plan \"%s\" is not bound", i, p->name);
+                    if (p->b.launches.items[k].arguments[a].kind == ARGUMENT_SLOT &&
+                        p->b.launches.items[k].arguments[a].slot == i)
+                        return kiln_fail(KILN_ERROR_ARGUMENT, "slot %d of plan \"%s\" is not bound",
+                                         i, p->name);
     return KILN_OK;
 }
 
@@ -548,7 +580,8 @@ kiln_status plan_read_accumulators(plan *p, double *values)
     float(*sums)[2] = mem_new(n, sizeof *sums);
     if (sums == NULL)
         return KILN_ERROR_MEMORY;
-    kiln_status status = n ? device_read(p->device, p->b.sums, 0, sums, n * sizeof *sums) : device_finish(p->device);
+    kiln_status status =
+        n ? device_read(p->device, p->b.sums, 0, sums, n * sizeof *sums) : device_finish(p->device);
     for (size_t i = 0; i < n && status == KILN_OK; i++)
         values[i] = (double)sums[i][0] - (double)sums[i][1];
     free(sums);
@@ -582,9 +615,13 @@ static kiln_status first_bad_result(plan *p, const bound *c, bool *found)
 {
     for (int a = 0; a < c->from->argument_count && !*found; a++) {
         const argument *x = &c->from->arguments[a];
-        if (!x->written || strcmp(x->type, "float") != 0 || (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory && p->places.arena[x->where.owner] < 0))
+        if (!x->written || strcmp(x->type, "float") != 0 ||
+            (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
+             p->places.arena[x->where.owner] < 0))
             continue;
-        int64_t n = x->kind == ARGUMENT_NODE ? kiln_shape_size(p->graph.items[x->where.owner].shape) : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape) : 0;
+        int64_t n = x->kind == ARGUMENT_NODE ? kiln_shape_size(p->graph.items[x->where.owner].shape)
+                    : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape)
+                                                 : 0;
         if (n == 0)
             continue;
         cl_mem memory;
@@ -593,7 +630,8 @@ static kiln_status first_bad_result(plan *p, const bound *c, bool *found)
         float *values = mem_new((size_t)n, 4);
         if (values == NULL)
             return KILN_ERROR_MEMORY;
-        kiln_status status = device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
+        kiln_status status =
+            device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
         for (int64_t i = 0; i < n && status == KILN_OK && !*found; i++)
             *found = !isfinite(values[i]);
         free(values);
@@ -613,7 +651,9 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
         if (where[0] == '\0')
             KILN_TRY(first_bad_result(p, &p->calls[i], &found));
         if (found)
-            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, p->calls[i].from->name, p->calls[i].from->layer ? " of layer " : "", p->calls[i].from->layer ? p->calls[i].from->layer : "");
+            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, p->calls[i].from->name,
+                     p->calls[i].from->layer ? " of layer " : "",
+                     p->calls[i].from->layer ? p->calls[i].from->layer : "");
     }
     return device_finish(p->device);
 }
@@ -623,7 +663,8 @@ void plan_describe(const plan *p, plan_facts *f)
     *f = (plan_facts){.launches = (int)p->call_count, .flops = p->flops};
     for (int i = 0; i < p->places.arena_count; i++)
         f->arena_bytes += p->places.sizes[i];
-    f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 + (p->step_capacity + 1) * sizeof(plan_step) + sizeof(state_record);
+    f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +
+                     (p->step_capacity + 1) * sizeof(plan_step) + sizeof(state_record);
     f->engines = p->tile && p->clblast ? "tile+clblast" : p->clblast ? "clblast" : "tile";
 }
 
@@ -631,16 +672,20 @@ kiln_status plan_dump(const plan *p, text *out)
 {
     plan_facts f;
     plan_describe(p, &f);
-    text_add(out, "plan \"%s\": %d launches a step, %.2f MB of activations, %.2f MFLOP in products\n", p->name, f.launches, (double)f.arena_bytes / 1e6, f.flops / 1e6);
+    text_add(out,
+             "plan \"%s\": %d launches a step, %.2f MB of activations, %.2f MFLOP in products\n",
+             p->name, f.launches, (double)f.arena_bytes / 1e6, f.flops / 1e6);
     for (size_t i = 0; i < p->b.launches.count; i++) {
         const launch *l = &p->b.launches.items[i];
         text_add(out, "  %3zu %-46s %-16s", i + 1, l->name, l->layer ? l->layer : "-");
         if (l->product.k)
-            text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64, l->is_clblast ? "clblast" : "tile", l->product.m, l->product.n, l->product.k);
+            text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64,
+                     l->is_clblast ? "clblast" : "tile", l->product.m, l->product.n, l->product.k);
         else
             text_add(out, " %zu items", l->items);
         if (l->scope)
-            text_add(out, ", at each of %" PRId64 " time steps", p->graph.scans[l->scope - 1].steps);
+            text_add(out, ", at each of %" PRId64 " time steps",
+                     p->graph.scans[l->scope - 1].steps);
         text_add(out, "\n");
     }
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;

@@ -1,5 +1,5 @@
-/* A plan: a graph turned into a flat list of bound launches over preallocated memory. Running a step enqueues them;
- * nothing is allocated, no argument is set, nothing is read back. */
+/* A plan: a graph turned into a flat list of bound launches over preallocated memory. Running a
+ * step enqueues them; nothing is allocated, no argument is set, nothing is read back. */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
@@ -8,24 +8,28 @@
 
 typedef struct plan plan;
 
-/* What changes from step to step; a table of these goes to the device once for many steps (kiln_state in cl/common.clh). */
+/* What changes from step to step; a table of these goes to the device once for many steps
+ * (kiln_state in cl/common.clh). */
 typedef struct plan_step {
     uint32_t position; /* of the batch's first row in the order */
     uint32_t rows;     /* in this batch: 1..batch */
     uint32_t step;     /* for random draws: counts all training steps from 0 */
-    uint32_t sample;   /* for random draws: global index, within the step, of this batch's first row */
-    float rate;        /* learning rate */
-    float factor[3];   /* the optimizer's own, e.g. Adam's bias corrections */
+    uint32_t
+        sample; /* for random draws: global index, within the step, of this batch's first row */
+    float rate; /* learning rate */
+    float factor[3]; /* the optimizer's own, e.g. Adam's bias corrections */
 } plan_step;
 
-/* How weights are updated: a text of OpenCL C and its state. The expression file defines KILN_UPDATE for one weight element; see cl/optimizer.cl.
- * Slots are buffers laid out like the updates in plan_request (one after the other, each aligned to 64 elements; see plan_update_offsets). */
+/* How weights are updated: a text of OpenCL C and its state. The expression file defines
+ * KILN_UPDATE for one weight element; see cl/optimizer.cl. Slots are buffers laid out like the
+ * updates in plan_request (one after the other, each aligned to 64 elements; see
+ * plan_update_offsets). */
 typedef struct plan_optimizer {
     const char *defines; /* "#define ..." lines put before cl/optimizer.cl: rule and constants */
     int slot_count;      /* 0..4 */
     cl_mem slots[4];
     float clipvalue, clipnorm, global_clipnorm; /* 0: none */
-    int accumulate;      /* steps of gradient accumulation; the last slot is then the accumulator */
+    int accumulate; /* steps of gradient accumulation; the last slot is then the accumulator */
 } plan_optimizer;
 
 typedef struct plan_update {
@@ -43,7 +47,7 @@ typedef struct plan_request {
     const char *name; /* "train", "evaluate", "predict" */
     const ir_graph *graph;
     int output_count;
-    const ir_id *outputs;      /* kept until the next step, for plan_read_output */
+    const ir_id *outputs; /* kept until the next step, for plan_read_output */
     int accumulator_count;
     const ir_id *accumulators; /* rank 0 or 1; added to running sums at each step */
     ir_id loss;                /* scalar watched for values that are not finite, or IR_NONE */
@@ -53,17 +57,20 @@ typedef struct plan_request {
     int assign_count;
     const plan_assign *assigns;
     blas_engine engine;
-    uint64_t seed;             /* of the random draws */
+    uint64_t seed; /* of the random draws */
 } plan_request;
 
-/* Lowers, fuses, plans memory, compiles kernels, binds arguments. The graph may be freed afterwards. */
+/* Lowers, fuses, plans memory, compiles kernels, binds arguments. The graph may be freed
+ * afterwards. */
 kiln_status plan_create(kiln_device *device, const plan_request *request, plan **result);
 void plan_free(plan *p);
 
-/* Elements of the layout that updates, gradients and optimizer slots share; offsets[i] (if not NULL) gets each update's start. */
+/* Elements of the layout that updates, gradients and optimizer slots share; offsets[i] (if not
+ * NULL) gets each update's start. */
 size_t plan_update_offsets(int count, const plan_update *updates, size_t *offsets);
 
-/* Binds slot (of op_input or op_batch) to memory; sets arguments only where it changed. count is the number of rows for range checks. */
+/* Binds slot (of op_input or op_batch) to memory; sets arguments only where it changed. count is
+ * the number of rows for range checks. */
 kiln_status plan_bind(plan *p, int slot, cl_mem memory, size_t offset_elements, int64_t rows);
 
 /* Uploads the records of the next count steps and starts at the first. */
@@ -80,15 +87,16 @@ kiln_status plan_read_bad_step(plan *p, int64_t *step);
 /* Copies an output of the last step, whole (shape as in the graph). */
 kiln_status plan_read_output(plan *p, int output, float *values);
 
-/* After a loss that is not finite: runs one loaded step again launch by launch and names the first launch whose result is not finite. */
+/* After a loss that is not finite: runs one loaded step again launch by launch and names the first
+ * launch whose result is not finite. */
 kiln_status plan_check_numerics(plan *p, char *where, size_t room);
 
 /* Figures for summaries and benches. */
 typedef struct plan_facts {
-    int launches;             /* a step */
+    int launches; /* a step */
     size_t arena_bytes, state_bytes;
-    double flops;             /* a step: products only */
-    const char *engines;      /* "tile", "clblast", "tile+clblast" */
+    double flops;        /* a step: products only */
+    const char *engines; /* "tile", "clblast", "tile+clblast" */
 } plan_facts;
 void plan_describe(const plan *p, plan_facts *facts);
 /* One line a launch, for KILN_DEBUG=plan. */

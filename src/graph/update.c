@@ -1,7 +1,7 @@
 /* Behind the graph: clipping, the optimizer, assignments, and the tail of a step.
  *
- * Weights are updated in blocks: a table lists, for each block, where it starts in the slab and in the layout that
- * gradients and slots share. One launch a slab does them all. */
+ * Weights are updated in blocks: a table lists, for each block, where it starts in the slab and in
+ * the layout that gradients and slots share. One launch a slab does them all. */
 #include "graph/inside.h"
 
 #include <inttypes.h>
@@ -33,12 +33,15 @@ static kiln_status own(builder *b, size_t bytes, const char *what, cl_mem *memor
 
 static int fixed_buffer(launch *l, cl_mem memory, const char *type, bool written)
 {
-    return launch_argument(l, &(argument){.kind = ARGUMENT_MEMORY, .memory = memory, .type = type, .written = written});
+    return launch_argument(
+        l,
+        &(argument){.kind = ARGUMENT_MEMORY, .memory = memory, .type = type, .written = written});
 }
 
 /* ---- blocks ---- */
 typedef struct block {
-    cl_ulong weight, gradient, count, segment; /* starts in elements; segment: number of the update */
+    cl_ulong weight, gradient, count,
+        segment; /* starts in elements; segment: number of the update */
 } block;
 
 typedef struct block_table {
@@ -57,15 +60,18 @@ static kiln_status make_blocks(builder *b, cl_mem slab, size_t length, block_tab
             continue;
         for (size_t at = 0, n = (size_t)size_of(w); at < n; at += length) {
             KILN_TRY(MEM_PUSH_ROOM(t));
-            t->items[t->count++] = (block){w->offset + at, b->update_offsets[i] + at, n - at < length ? n - at : length, (cl_ulong)i};
+            t->items[t->count++] = (block){w->offset + at, b->update_offsets[i] + at,
+                                           n - at < length ? n - at : length, (cl_ulong)i};
         }
     }
     KILN_TRY(own(b, t->count * sizeof(block), "table of weight blocks", &t->memory));
     return device_write(b->device, t->memory, 0, t->items, t->count * sizeof(block));
 }
 
-/* A body over the elements of a block: `wide` for sixteen, `narrow` for one (element j of the block). */
-static void block_loop(const builder *b, text *body, size_t length, size_t blocks, const char *wide, const char *narrow)
+/* A body over the elements of a block: `wide` for sixteen, `narrow` for one (element j of the
+ * block). */
+static void block_loop(const builder *b, text *body, size_t length, size_t blocks, const char *wide,
+                       const char *narrow)
 {
     if (b->device->serial_kernels) {
         text_add(body, "    const ulong4 at = table[item];\n    ulong j = 0;\n");
@@ -73,12 +79,15 @@ static void block_loop(const builder *b, text *body, size_t length, size_t block
             text_add(body, "    for (; j + 16 <= at.s2; j += 16) {\n%s    }\n", wide);
         text_add(body, "    for (; j < at.s2; j++) {\n%s    }\n", narrow);
     } else {
-        text_add(body, "    if (item / %zuu >= %zuu)\n        return;\n    const ulong4 at = table[item / %zuu];\n    const ulong j = item %% %zuu;\n    if (j < at.s2) {\n%s    }\n", length, blocks,
-                 length, length, narrow);
+        text_add(body,
+                 "    if (item / %zuu >= %zuu)\n        return;\n    const ulong4 at = table[item "
+                 "/ %zuu];\n    const ulong j = item %% %zuu;\n    if (j < at.s2) {\n%s    }\n",
+                 length, blocks, length, length, narrow);
     }
 }
 
-/* ---- clipping by norm: partial sums of squares by block, then a factor by weight or one for all ---- */
+/* ---- clipping by norm: partial sums of squares by block, then a factor by weight or one for all
+ * ---- */
 static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
 {
     const plan_optimizer *o = b->request->optimizer;
@@ -92,23 +101,43 @@ static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
         status = own(b, (size_t)b->request->update_count * 4, "clipping factors", factors);
     launch *l = status == KILN_OK ? launch_new(b, "gradient_norms", NULL, 0) : NULL;
     if (l) {
-        int g = fixed_buffer(l, b->gradients, "float", false), table = fixed_buffer(l, t.memory, "ulong4", false), p = fixed_buffer(l, partial, "float", true);
-        int acc = o->accumulate > 1 ? fixed_buffer(l, o->slots[o->slot_count - 1], "float", false) : -1;
-        text_add(&body, "    if (item >= %zuu)\n        return;\n    const ulong4 at = p%d[item];\n    float sum = 0.0f;\n    for (ulong j = 0; j < at.s2; j++) {\n        float g = p%d[at.s1 + j];\n", t.count, table, g);
+        int g = fixed_buffer(l, b->gradients, "float", false),
+            table = fixed_buffer(l, t.memory, "ulong4", false),
+            p = fixed_buffer(l, partial, "float", true);
+        int acc =
+            o->accumulate > 1 ? fixed_buffer(l, o->slots[o->slot_count - 1], "float", false) : -1;
+        text_add(&body,
+                 "    if (item >= %zuu)\n        return;\n    const ulong4 at = p%d[item];\n    "
+                 "float sum = 0.0f;\n    for (ulong j = 0; j < at.s2; j++) {\n        float g = "
+                 "p%d[at.s1 + j];\n",
+                 t.count, table, g);
         if (acc >= 0)
             text_add(&body, "        g = (g + p%d[at.s1 + j]) / %d.0f;\n", acc, o->accumulate);
         text_add(&body, "        sum += g * g;\n    }\n    p%d[item] = sum;\n", p);
-        status = body.failed ? KILN_ERROR_MEMORY : launch_finish(l, body.data, t.count, b->device->serial_kernels ? 1 : 64);
+        status = body.failed
+                     ? KILN_ERROR_MEMORY
+                     : launch_finish(l, body.data, t.count, b->device->serial_kernels ? 1 : 64);
         text_free(&body);
     }
     l = status == KILN_OK ? launch_new(b, "clip_factors", NULL, 0) : NULL;
     if (l) {
         bool global = o->global_clipnorm > 0;
-        int table = fixed_buffer(l, t.memory, "ulong4", false), p = fixed_buffer(l, partial, "float", false), f = fixed_buffer(l, *factors, "float", true);
-        text_add(&body, "    if (item >= %du)\n        return;\n    float sum = 0.0f;\n    for (uint k = 0; k < %zuu; k++)\n        if (%s || p%d[k].s3 == item)\n            sum += p%d[k];\n", b->request->update_count,
-                 t.count, global ? "true" : "false", table, p);
-        text_add(&body, "    const float norm = sqrt(sum);\n    p%d[item] = norm > %.9ef ? %.9ef / norm : 1.0f;\n", f, global ? o->global_clipnorm : o->clipnorm, global ? o->global_clipnorm : o->clipnorm);
-        status = body.failed ? KILN_ERROR_MEMORY : launch_finish(l, body.data, (size_t)b->request->update_count, b->device->serial_kernels ? 1 : 64);
+        int table = fixed_buffer(l, t.memory, "ulong4", false),
+            p = fixed_buffer(l, partial, "float", false),
+            f = fixed_buffer(l, *factors, "float", true);
+        text_add(
+            &body,
+            "    if (item >= %du)\n        return;\n    float sum = 0.0f;\n    for (uint k = 0; k "
+            "< %zuu; k++)\n        if (%s || p%d[k].s3 == item)\n            sum += p%d[k];\n",
+            b->request->update_count, t.count, global ? "true" : "false", table, p);
+        text_add(&body,
+                 "    const float norm = sqrt(sum);\n    p%d[item] = norm > %.9ef ? %.9ef / norm : "
+                 "1.0f;\n",
+                 f, global ? o->global_clipnorm : o->clipnorm,
+                 global ? o->global_clipnorm : o->clipnorm);
+        status = body.failed ? KILN_ERROR_MEMORY
+                             : launch_finish(l, body.data, (size_t)b->request->update_count,
+                                             b->device->serial_kernels ? 1 : 64);
     } else if (status == KILN_OK) {
         status = KILN_ERROR_MEMORY;
     }
@@ -122,32 +151,44 @@ static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
 static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_slots, int factors)
 {
     const char *v = lanes == 16 ? "float16" : "float";
-    text_add(t, "        %s g = %sgradients%sat.s1 + j%s;\n", v, lanes == 16 ? "vload16(0, " : "", lanes == 16 ? " + (" : "[", lanes == 16 ? "))" : "]");
+    text_add(t, "        %s g = %sgradients%sat.s1 + j%s;\n", v, lanes == 16 ? "vload16(0, " : "",
+             lanes == 16 ? " + (" : "[", lanes == 16 ? "))" : "]");
     if (o->accumulate > 1) {
-        text_add(t, "        %s sum = %saccumulator%sat.s1 + j%s + g;\n", v, lanes == 16 ? "vload16(0, " : "", lanes == 16 ? " + (" : "[", lanes == 16 ? "))" : "]");
-        text_add(t, "        if (due) {\n        g = sum / (%s)(%d.0f);\n        sum = (%s)(0.0f);\n", v, o->accumulate, v);
+        text_add(t, "        %s sum = %saccumulator%sat.s1 + j%s + g;\n", v,
+                 lanes == 16 ? "vload16(0, " : "", lanes == 16 ? " + (" : "[",
+                 lanes == 16 ? "))" : "]");
+        text_add(t,
+                 "        if (due) {\n        g = sum / (%s)(%d.0f);\n        sum = (%s)(0.0f);\n",
+                 v, o->accumulate, v);
     }
     if (factors >= 0)
         text_add(t, "        g *= (%s)(p%d[at.s3]);\n", v, factors);
     if (o->clipvalue > 0)
-        text_add(t, "        g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n        g = (g > (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n", v, -o->clipvalue, v, -o->clipvalue, v, o->clipvalue, v, o->clipvalue);
+        text_add(t,
+                 "        g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n        g = (g > (%s)(%.9ef)) "
+                 "? (%s)(%.9ef) : g;\n",
+                 v, -o->clipvalue, v, -o->clipvalue, v, o->clipvalue, v, o->clipvalue);
     if (lanes == 16) {
         text_add(t, "        float16 w = vload16(0, weights + (at.s0 + j));\n");
         for (int s = 0; s < rule_slots; s++)
             text_add(t, "        float16 s%d = vload16(0, slot%d + (at.s1 + j));\n", s, s);
-        text_add(t, "        KILN_UPDATE(float16, w, g, s0, s1, s2, rate, f0, f1, f2);\n        vstore16(w, 0, weights + (at.s0 + j));\n");
+        text_add(t, "        KILN_UPDATE(float16, w, g, s0, s1, s2, rate, f0, f1, f2);\n        "
+                    "vstore16(w, 0, weights + (at.s0 + j));\n");
         for (int s = 0; s < rule_slots; s++)
             text_add(t, "        vstore16(s%d, 0, slot%d + (at.s1 + j));\n", s, s);
     } else {
         text_add(t, "        float w = weights[at.s0 + j];\n");
         for (int s = 0; s < rule_slots; s++)
             text_add(t, "        float s%d = slot%d[at.s1 + j];\n", s, s);
-        text_add(t, "        KILN_UPDATE(float, w, g, s0, s1, s2, rate, f0, f1, f2);\n        weights[at.s0 + j] = w;\n");
+        text_add(t, "        KILN_UPDATE(float, w, g, s0, s1, s2, rate, f0, f1, f2);\n        "
+                    "weights[at.s0 + j] = w;\n");
         for (int s = 0; s < rule_slots; s++)
             text_add(t, "        slot%d[at.s1 + j] = s%d;\n", s, s);
     }
     if (o->accumulate > 1)
-        text_add(t, "        }\n%s", lanes == 16 ? "        vstore16(sum, 0, accumulator + (at.s1 + j));\n" : "        accumulator[at.s1 + j] = sum;\n");
+        text_add(t, "        }\n%s",
+                 lanes == 16 ? "        vstore16(sum, 0, accumulator + (at.s1 + j));\n"
+                             : "        accumulator[at.s1 + j] = sum;\n");
 }
 
 static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem factors)
@@ -159,14 +200,27 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
     kiln_status status = make_blocks(b, slab, length, &t);
     launch *l = status == KILN_OK ? launch_new(b, "update", NULL, 0) : NULL;
     if (l) {
-        int w = fixed_buffer(l, slab, "float", true), g = fixed_buffer(l, b->gradients, "float", false), table = fixed_buffer(l, t.memory, "ulong4", false);
-        int s = fixed_buffer(l, b->state, "kiln_state", false), f = factors ? fixed_buffer(l, factors, "float", false) : -1;
-        text_add(&all, "    __global float *weights = p%d;\n    __global const float *gradients = p%d;\n    __global const ulong4 *table = p%d;\n", w, g, table);
+        int w = fixed_buffer(l, slab, "float", true),
+            g = fixed_buffer(l, b->gradients, "float", false),
+            table = fixed_buffer(l, t.memory, "ulong4", false);
+        int s = fixed_buffer(l, b->state, "kiln_state", false),
+            f = factors ? fixed_buffer(l, factors, "float", false) : -1;
+        text_add(&all,
+                 "    __global float *weights = p%d;\n    __global const float *gradients = p%d;\n "
+                 "   __global const ulong4 *table = p%d;\n",
+                 w, g, table);
         for (int k = 0; k < rule_slots; k++)
-            text_add(&all, "    __global float *slot%d = p%d;\n", k, fixed_buffer(l, o->slots[k], "float", true));
+            text_add(&all, "    __global float *slot%d = p%d;\n", k,
+                     fixed_buffer(l, o->slots[k], "float", true));
         if (o->accumulate > 1)
-            text_add(&all, "    __global float *accumulator = p%d;\n    const bool due = (p%d->step + 1) %% %du == 0;\n", fixed_buffer(l, o->slots[o->slot_count - 1], "float", true), s, o->accumulate);
-        text_add(&all, "    const float rate = p%d->rate, f0 = p%d->factor0, f1 = p%d->factor1, f2 = p%d->factor2;\n", s, s, s, s);
+            text_add(&all,
+                     "    __global float *accumulator = p%d;\n    const bool due = (p%d->step + 1) "
+                     "%% %du == 0;\n",
+                     fixed_buffer(l, o->slots[o->slot_count - 1], "float", true), s, o->accumulate);
+        text_add(&all,
+                 "    const float rate = p%d->rate, f0 = p%d->factor0, f1 = p%d->factor1, f2 = "
+                 "p%d->factor2;\n",
+                 s, s, s, s);
         update_text(o, &wide, 16, rule_slots, f);
         update_text(o, &narrow, 1, rule_slots, f);
         block_loop(b, &body, length, t.count, wide.data, narrow.data);
@@ -174,9 +228,13 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
         text_add(&l->source, "%s", o->defines ? o->defines : "");
         status = source_file(&l->source, "optimizer.cl");
         bool serial = b->device->serial_kernels;
-        l->flops = (double)plan_update_offsets(b->request->update_count, b->request->updates, NULL) * 10;
+        l->flops =
+            (double)plan_update_offsets(b->request->update_count, b->request->updates, NULL) * 10;
         if (status == KILN_OK)
-            status = all.failed || wide.failed || narrow.failed ? KILN_ERROR_MEMORY : launch_finish(l, all.data, serial ? t.count : t.count * length, serial ? 1 : 64);
+            status = all.failed || wide.failed || narrow.failed
+                         ? KILN_ERROR_MEMORY
+                         : launch_finish(l, all.data, serial ? t.count : t.count * length,
+                                         serial ? 1 : 64);
     } else if (status == KILN_OK) {
         status = KILN_ERROR_MEMORY;
     }
@@ -195,10 +253,16 @@ static kiln_status lower_assign(builder *b, const plan_assign *a)
         return KILN_ERROR_MEMORY;
     argument from = {.kind = ARGUMENT_NODE, .type = "float"};
     KILN_TRY(place_of(b, a->value, &from.where));
-    int x = launch_argument(l, &from), w = launch_argument(l, &(argument){.kind = ARGUMENT_WEIGHT, .weight = a->weight, .type = "float", .written = true});
+    int x = launch_argument(l, &from), w = launch_argument(l, &(argument){.kind = ARGUMENT_WEIGHT,
+                                                                          .weight = a->weight,
+                                                                          .type = "float",
+                                                                          .written = true});
     text body = {0};
-    text_add(&body, "    if (item < %" PRId64 "u)\n        p%d[o%d + item] = p%d[o%d + item];\n", size_of(a->weight), w, w, x, x);
-    kiln_status status = body.failed ? KILN_ERROR_MEMORY : launch_finish(l, body.data, (size_t)size_of(a->weight), b->device->serial_kernels ? 1 : 64);
+    text_add(&body, "    if (item < %" PRId64 "u)\n        p%d[o%d + item] = p%d[o%d + item];\n",
+             size_of(a->weight), w, w, x, x);
+    kiln_status status = body.failed ? KILN_ERROR_MEMORY
+                                     : launch_finish(l, body.data, (size_t)size_of(a->weight),
+                                                     b->device->serial_kernels ? 1 : 64);
     text_free(&body);
     return status;
 }
@@ -231,7 +295,8 @@ kiln_status lower_tail(builder *b)
     launch *l = launch_new(b, "tail", NULL, 0);
     if (l == NULL)
         return KILN_ERROR_MEMORY;
-    int state = fixed_buffer(l, b->state, "kiln_state", true), steps = fixed_buffer(l, b->steps, "kiln_step", false);
+    int state = fixed_buffer(l, b->state, "kiln_state", true),
+        steps = fixed_buffer(l, b->steps, "kiln_step", false);
     int sums = b->sum_count ? fixed_buffer(l, b->sums, "float2", true) : -1;
     text body = {0};
     int64_t at = 0;
@@ -241,28 +306,40 @@ kiln_status lower_tail(builder *b)
         KILN_TRY(place_of(b, r->accumulators[i], &a.where));
         int k = launch_argument(l, &a);
         if (k < 0)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d sums in one plan", LAUNCH_MAX_ARGUMENTS - 4);
+            return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d sums in one plan",
+                             LAUNCH_MAX_ARGUMENTS - 4);
         if (i == 0)
             text_add(&body, "    if (item < %zuu) {\n        float x;\n", b->sum_count);
         if (i + 1 < r->accumulator_count)
-            text_add(&body, "        %sif (item < %" PRId64 "u)\n            x = p%d[o%d + item - %" PRId64 "u];\n", i ? "else " : "", at + n, k, k, at);
+            text_add(&body,
+                     "        %sif (item < %" PRId64 "u)\n            x = p%d[o%d + item - %" PRId64
+                     "u];\n",
+                     i ? "else " : "", at + n, k, k, at);
         else
-            text_add(&body, "        %sx = p%d[o%d + item - %" PRId64 "u];\n", i ? "else\n            " : "", k, k, at);
+            text_add(&body, "        %sx = p%d[o%d + item - %" PRId64 "u];\n",
+                     i ? "else\n            " : "", k, k, at);
         at += n;
     }
     if (r->accumulator_count)
         text_add(&body,
-                 "        const float2 old = p%d[item];\n        const float y = x - old.y;\n        const float sum = old.x + y;\n        const float taken = sum - old.x;\n        p%d[item] = (float2)(sum, taken - y);\n    }\n",
+                 "        const float2 old = p%d[item];\n        const float y = x - old.y;\n      "
+                 "  const float sum = old.x + y;\n        const float taken = sum - old.x;\n       "
+                 " p%d[item] = (float2)(sum, taken - y);\n    }\n",
                  sums, sums);
     text_add(&body, "    if (item == 0) {\n");
     if (r->loss != IR_NONE) {
         argument a = {.kind = ARGUMENT_NODE, .type = "float"};
         KILN_TRY(place_of(b, r->loss, &a.where));
         int k = launch_argument(l, &a);
-        text_add(&body, "        const float loss = p%d[o%d];\n        if (!(fabs(loss) <= FLT_MAX) && p%d->bad == 0)\n            p%d->bad = p%d->step + 1;\n", k, k, state, state, state);
+        text_add(&body,
+                 "        const float loss = p%d[o%d];\n        if (!(fabs(loss) <= FLT_MAX) && "
+                 "p%d->bad == 0)\n            p%d->bad = p%d->step + 1;\n",
+                 k, k, state, state, state);
     }
     text_add(&body, "        kiln_next_step(p%d, p%d);\n    }\n", state, steps);
-    kiln_status status = body.failed ? KILN_ERROR_MEMORY : launch_finish(l, body.data, b->sum_count ? b->sum_count : 1, b->device->serial_kernels ? 1 : 0);
+    kiln_status status = body.failed ? KILN_ERROR_MEMORY
+                                     : launch_finish(l, body.data, b->sum_count ? b->sum_count : 1,
+                                                     b->device->serial_kernels ? 1 : 0);
     text_free(&body);
     return status;
 }
