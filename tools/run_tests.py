@@ -89,6 +89,7 @@ def run(test, driver, folder, sanitized):
     if sanitized:
         # Drivers keep memory until the process ends; what Kiln itself loses is still found.
         suppressions = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests', 'leaks.supp')
+        environment.setdefault('ASAN_OPTIONS', 'allocator_may_return_null=1')
         environment.setdefault('LSAN_OPTIONS',
                                'suppressions=' + os.path.abspath(suppressions) + ':print_suppressions=0')
     begin = time.monotonic()
