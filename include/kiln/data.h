@@ -59,10 +59,11 @@ typedef struct kiln_dataset_args {
     int64_t features;             /* CSV: those a model takes: a file of just as many columns has no label; 0: unknown */
     size_t class_count;           /* CSV: the classes of a text label, as kept with a model; 0: found in the file */
     const char *const *class_names;
+    char unset_; /* set by nobody: lets the macro be called with the source alone */
 } kiln_dataset_args;
 KILN_API kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dataset_args *args);
 #ifndef __cplusplus
-#define kiln_dataset_open(...) KILN_DATASET_OPEN_(__VA_ARGS__, .part = NULL)
+#define kiln_dataset_open(...) KILN_DATASET_OPEN_(__VA_ARGS__, .unset_ = 0)
 #define KILN_DATASET_OPEN_(source, ...) kiln_dataset_open_with(source, &(kiln_dataset_args){__VA_ARGS__})
 #endif
 

@@ -21,7 +21,8 @@ typedef struct kiln_layer kiln_layer;
 #define KILN_LAYER_ARGS                                                                            \
     kiln_shape input_shape;                                                                        \
     const char *name;      /* default: the class's name in snake case, numbered */                 \
-    kiln_choice trainable; /* default: yes */
+    kiln_choice trainable; /* default: yes */                                                      \
+    char unset_;           /* set by nobody: lets a macro be called without arguments */
 
 /* Input: the shape of one sample. */
 typedef struct kiln_input_layer_args {
@@ -117,17 +118,17 @@ KILN_API kiln_layer *kiln_normalization_with(const kiln_normalization_args *args
 
 #ifndef __cplusplus
 #define kiln_input_layer(...) kiln_input_layer_with(&(kiln_input_layer_args){.shape = __VA_ARGS__})
-#define kiln_flatten(...) kiln_flatten_with(&(kiln_flatten_args){.name = NULL, __VA_ARGS__})
+#define kiln_flatten(...) kiln_flatten_with(&(kiln_flatten_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_reshape(...) kiln_reshape_with(&(kiln_reshape_args){.target_shape = __VA_ARGS__})
 #define kiln_dense(...) kiln_dense_with(&(kiln_dense_args){.units = __VA_ARGS__})
 #define kiln_activation(...) kiln_activation_with(&(kiln_activation_args){.activation = __VA_ARGS__})
-#define kiln_relu(...) kiln_relu_with(&(kiln_relu_args){.name = NULL, __VA_ARGS__})
-#define kiln_leaky_relu(...) kiln_leaky_relu_with(&(kiln_leaky_relu_args){.name = NULL, __VA_ARGS__})
-#define kiln_elu(...) kiln_elu_with(&(kiln_elu_args){.name = NULL, __VA_ARGS__})
-#define kiln_softmax(...) kiln_softmax_with(&(kiln_softmax_args){.name = NULL, __VA_ARGS__})
+#define kiln_relu(...) kiln_relu_with(&(kiln_relu_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_leaky_relu(...) kiln_leaky_relu_with(&(kiln_leaky_relu_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_elu(...) kiln_elu_with(&(kiln_elu_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_softmax(...) kiln_softmax_with(&(kiln_softmax_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_dropout(...) kiln_dropout_with(&(kiln_dropout_args){.rate = __VA_ARGS__})
 #define kiln_rescaling(...) kiln_rescaling_with(&(kiln_rescaling_args){.scale = __VA_ARGS__})
-#define kiln_normalization(...) kiln_normalization_with(&(kiln_normalization_args){.name = NULL, __VA_ARGS__})
+#define kiln_normalization(...) kiln_normalization_with(&(kiln_normalization_args){.unset_ = 0, __VA_ARGS__})
 #endif
 
 /* The layer's name, and whether training changes its weights. Owned by the layer. */

@@ -195,6 +195,7 @@ typedef struct kiln_early_stopping_args {
     kiln_choice restore_best_weights; /* no */
     int64_t start_from_epoch; /* 0 */
     int verbose;
+    char unset_; /* set by nobody: lets the macro be called without arguments */
 } kiln_early_stopping_args;
 KILN_API kiln_callback *kiln_early_stopping_with(const kiln_early_stopping_args *args);
 
@@ -226,16 +227,17 @@ typedef struct kiln_reduce_lr_on_plateau_args {
     double min_lr;         /* 0 */
     const char *mode;
     int verbose;
+    char unset_; /* set by nobody: lets the macro be called without arguments */
 } kiln_reduce_lr_on_plateau_args;
 KILN_API kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_plateau_args *args);
 KILN_API kiln_callback *kiln_terminate_on_nan(void);
 /* Frees a callback that no kiln_fit took. */
 KILN_API void kiln_callback_free(kiln_callback *callback);
 #ifndef __cplusplus
-#define kiln_early_stopping(...) kiln_early_stopping_with(&(kiln_early_stopping_args){.verbose = 0, __VA_ARGS__})
+#define kiln_early_stopping(...) kiln_early_stopping_with(&(kiln_early_stopping_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_model_checkpoint(...) kiln_model_checkpoint_with(&(kiln_model_checkpoint_args){.filepath = __VA_ARGS__})
 #define kiln_csv_logger(...) kiln_csv_logger_with(&(kiln_csv_logger_args){.filename = __VA_ARGS__})
-#define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.verbose = 0, __VA_ARGS__})
+#define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.unset_ = 0, __VA_ARGS__})
 #endif
 
 /* The rate in force (schedules aside), and a new one from the next step on. */
