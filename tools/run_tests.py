@@ -157,7 +157,7 @@ def main():
     parser.add_argument('--strict', action='store_true')
     parser.add_argument('--sanitized', action='store_true')
     parser.add_argument('--jobs', type=int, default=max(1, min(4, os.cpu_count() or 1)))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     passed, failed, skips = 0, 0, []
     known = drivers()
