@@ -120,6 +120,10 @@ static kiln_status read_archive(zip_source_t *source, uint64_t size, const char 
                                 npy_list *list)
 {
     zip_error_t error;
+    if (size == 0) { /* which libzip takes for an archive without members */
+        zip_source_free(source);
+        return kiln_fail(KILN_ERROR_FORMAT, "%s: is empty", file);
+    }
     zip_error_init(&error);
     zip_t *archive = zip_open_from_source(source, ZIP_RDONLY, &error);
     if (archive == NULL) {
@@ -221,12 +225,26 @@ static kiln_status take_bytes(zip_source_t *source, void **bytes, size_t *size)
     return status;
 }
 
+/* An archive without members is its end record alone; libzip would write nothing. */
+static kiln_status encode_nothing(void **bytes, size_t *size)
+{
+    static const char record[22] = "PK\x05\x06";
+    *bytes = mem_new(1, sizeof record);
+    if (*bytes == NULL)
+        return kiln_last_status();
+    memcpy(*bytes, record, sizeof record);
+    *size = sizeof record;
+    return KILN_OK;
+}
+
 kiln_status npz_encode(const npy_array *arrays, size_t count, bool deflate, void **bytes,
                        size_t *size)
 {
     zip_error_t error;
     *bytes = NULL;
     *size = 0;
+    if (count == 0)
+        return encode_nothing(bytes, size);
     char(*headers)[NPY_HEADER] = mem_new(count, NPY_HEADER); /* libzip reads them when it closes */
     if (headers == NULL)
         return kiln_last_status();
