@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "device/inject.h"
 #include "device/list.h"
+#include "device/profile.h"
 #include "device/program.h"
 #include "device/wait.h"
 
@@ -46,23 +47,26 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
     return device->waiter ? KILN_OK : kiln_last_status();
 }
 
+kiln_device *device_open_found(const found_device *found)
+{
+    kiln_device *device = mem_new(1, sizeof *device);
+    if (device && open_found(device, found) != KILN_OK) {
+        kiln_device_close(device);
+        device = NULL;
+    }
+    return device;
+}
+
 kiln_device *kiln_device_open(const char *selector)
 {
     found_device *found;
     size_t count, chosen = 0;
     text skipped = {0};
     kiln_device *device = NULL;
-    kiln_status status = list_devices(&found, &count, &skipped);
-    if (status == KILN_OK)
-        status = list_select(found, count, selector, skipped.data, &chosen);
-    if (status == KILN_OK && (device = mem_new(1, sizeof *device)) != NULL) {
-        status = open_found(device, &found[chosen]);
-        if (status != KILN_OK) {
-            kiln_device_close(device);
-            device = NULL;
-        }
-    }
-    if (device && selector == NULL && env_get(ENV_DEVICE) == NULL)
+    if (list_devices(&found, &count, &skipped) == KILN_OK &&
+        list_select(found, count, selector, skipped.data, &chosen) == KILN_OK)
+        device = device_open_found(&found[chosen]);
+    if (device && selector == NULL)
         device->info.is_default = 1;
     free(found);
     text_free(&skipped);
@@ -89,9 +93,16 @@ void kiln_device_close(kiln_device *device)
     if (!last)
         return;
     /* A lost device may never finish what it was given, and releasing a queue waits for that: what
-     * belongs to the driver is left to it. */
-    if (!device->lost && device->queue)
+     * belongs to the driver is left to it. What goes wrong here is nobody's failure any more. */
+    kiln_error_record before;
+    profile_row *rows;
+    size_t count;
+    kiln_error_save(&before);
+    if (device->profile && profile_stop(device, &rows, &count) == KILN_OK)
+        profile_free_rows(rows, count);
+    if (!device->lost && device->waiter)
         device_finish(device);
+    kiln_error_restore(&before);
     waiter_free(device->waiter);
     program_table_free(device->programs, device->lost);
     if (!device->lost) {

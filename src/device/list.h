@@ -20,6 +20,9 @@ kiln_status list_devices(found_device **found, size_t *count, text *skipped);
 kiln_status list_select(const found_device *found, size_t count, const char *selector,
                         const char *skipped, size_t *chosen);
 
+/* Opens one of them; NULL on failure. */
+kiln_device *device_open_found(const found_device *found);
+
 /* Measured speed of a device in GFLOP/s, from the cache or by measuring now; 0 when it does not
  * work. Used to choose between devices of one type. */
 double list_speed(const found_device *device);

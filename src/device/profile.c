@@ -1,10 +1,204 @@
 #include "device/profile.h"
 
+#include "base/hash.h"
+#include "device/inject.h"
 #include "device/inside.h"
+
+#include <string.h>
+
+/* Events are read and released this many at a time: some drivers slow down a thousandfold under
+ * many unreleased ones. */
+enum { BATCH = 256, MOST_PENDING = 4096 };
+
+typedef struct pending_event {
+    cl_event event;
+    size_t row;
+} pending_event;
+
+struct device_profile {
+    struct {
+        profile_row *items;
+        size_t count, capacity;
+    } rows;
+    struct {
+        pending_event *items;
+        size_t count, capacity;
+    } pending;
+    size_t
+        *slots; /* row + 1 by hash of its names, 0 when free; a power of two, at most half full */
+    size_t slot_count;
+};
+
+static size_t slot_of(const device_profile *profile, const char *name, const char *what)
+{
+    size_t slot = (size_t)hash_string(hash_string(0, name), what) & (profile->slot_count - 1);
+    for (; profile->slots[slot]; slot = (slot + 1) & (profile->slot_count - 1)) {
+        const profile_row *row = &profile->rows.items[profile->slots[slot] - 1];
+        if (strcmp(row->name, name) == 0 && strcmp(row->what, what) == 0)
+            break;
+    }
+    return slot;
+}
+
+static kiln_status grow_slots(device_profile *profile)
+{
+    size_t count = profile->slot_count ? profile->slot_count * 2 : 128;
+    size_t *slots = mem_new(count, sizeof *slots);
+    if (slots == NULL)
+        return kiln_last_status();
+    free(profile->slots);
+    profile->slots = slots;
+    profile->slot_count = count;
+    for (size_t i = 0; i < profile->rows.count; i++) {
+        const profile_row *row = &profile->rows.items[i];
+        profile->slots[slot_of(profile, row->name, row->what)] = i + 1;
+    }
+    return KILN_OK;
+}
+
+static kiln_status find_row(device_profile *profile, const char *name, const char *what,
+                            size_t *row)
+{
+    if (2 * (profile->rows.count + 1) > profile->slot_count)
+        KILN_TRY(grow_slots(profile));
+    size_t slot = slot_of(profile, name, what);
+    if (profile->slots[slot] == 0) {
+        KILN_TRY(MEM_PUSH_ROOM(&profile->rows));
+        profile_row fresh = {.name = str_copy(name), .what = str_copy(what)};
+        if (fresh.name == NULL || fresh.what == NULL) {
+            free(fresh.name);
+            free(fresh.what);
+            return kiln_last_status();
+        }
+        profile->rows.items[profile->rows.count++] = fresh;
+        profile->slots[slot] = profile->rows.count;
+    }
+    *row = profile->slots[slot] - 1;
+    return KILN_OK;
+}
+
+/* Adds up the events that are done, from the oldest on; the queue is in order. */
+static void collect(device_profile *profile)
+{
+    size_t done = 0;
+    for (; done < profile->pending.count; done++) {
+        const pending_event *pending = &profile->pending.items[done];
+        cl_int state = CL_QUEUED;
+        cl_ulong start = 0, end = 0;
+        clGetEventInfo(pending->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
+                       NULL);
+        if (state > CL_COMPLETE)
+            break;
+        if (state == CL_COMPLETE &&
+            clGetEventProfilingInfo(pending->event, CL_PROFILING_COMMAND_START, sizeof start,
+                                    &start, NULL) == CL_SUCCESS &&
+            clGetEventProfilingInfo(pending->event, CL_PROFILING_COMMAND_END, sizeof end, &end,
+                                    NULL) == CL_SUCCESS &&
+            end > start)
+            profile->rows.items[pending->row].seconds += (double)(end - start) * 1e-9;
+        clReleaseEvent(pending->event);
+    }
+    profile->pending.count -= done;
+    memmove(profile->pending.items, profile->pending.items + done,
+            profile->pending.count * sizeof *profile->pending.items);
+}
 
 kiln_status profile_record(kiln_device *device, cl_event event, const device_launch_info *info)
 {
-    (void)device, (void)info;
-    clReleaseEvent(event);
+    device_profile *profile = device->profile;
+    const char *name = info && info->name ? info->name : "kernel";
+    const char *what = info && info->what ? info->what : "";
+    size_t index = 0;
+    kiln_status status = find_row(profile, name, what, &index);
+    if (status == KILN_OK)
+        status = MEM_PUSH_ROOM(&profile->pending);
+    if (status != KILN_OK) {
+        clReleaseEvent(event);
+        return status;
+    }
+    profile_row *row = &profile->rows.items[index];
+    row->calls++;
+    row->flops += info ? info->flops : 0;
+    row->bytes += info ? info->bytes : 0;
+    profile->pending.items[profile->pending.count++] = (pending_event){event, index};
+    if (profile->pending.count % BATCH == 0) {
+        KILN_TRY(device_flush(device));
+        if (profile->pending.count >= MOST_PENDING)
+            KILN_TRY(device_finish(device));
+        collect(profile);
+    }
     return KILN_OK;
+}
+
+/* The queue of a device cannot change its properties: another takes its place. */
+static kiln_status replace_queue(kiln_device *device, cl_command_queue_properties properties)
+{
+    cl_int error;
+    KILN_TRY(device_finish(device));
+    cl_command_queue queue =
+        CL_MAKE(&error, clCreateCommandQueue, device->context, device->id, properties);
+    KILN_TRY(device_check(device, error, "clCreateCommandQueue", "profiling"));
+    clReleaseCommandQueue(device->queue);
+    device->queue = queue;
+    return KILN_OK;
+}
+
+static void free_profile(device_profile *profile)
+{
+    for (size_t i = 0; i < profile->pending.count; i++)
+        clReleaseEvent(profile->pending.items[i].event);
+    free(profile->pending.items);
+    profile_free_rows(profile->rows.items, profile->rows.count);
+    free(profile->slots);
+    free(profile);
+}
+
+kiln_status profile_start(kiln_device *device)
+{
+    if (device->profile)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "device \"%s\" is being profiled already",
+                         device->info.name);
+    device_profile *profile = mem_new(1, sizeof *profile);
+    if (profile == NULL)
+        return kiln_last_status();
+    kiln_status status = replace_queue(device, CL_QUEUE_PROFILING_ENABLE);
+    if (status != KILN_OK) {
+        free(profile);
+        return status;
+    }
+    device->profile = profile;
+    return KILN_OK;
+}
+
+kiln_status profile_stop(kiln_device *device, profile_row **rows, size_t *count)
+{
+    device_profile *profile = device->profile;
+    *rows = NULL;
+    *count = 0;
+    if (profile == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "device \"%s\" is not being profiled",
+                         device->info.name);
+    kiln_status status = device_finish(device);
+    if (status == KILN_OK) {
+        collect(profile);
+        status = replace_queue(device, 0);
+    }
+    if (status == KILN_OK) {
+        *rows = profile->rows.items;
+        *count = profile->rows.count;
+        profile->rows.items = NULL;
+        profile->rows.count = 0;
+    }
+    device->profile = NULL;
+    free_profile(profile);
+    return status;
+}
+
+void profile_free_rows(profile_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(rows[i].name);
+        free(rows[i].what);
+    }
+    free(rows);
 }

@@ -183,14 +183,16 @@ kiln_status list_select(const found_device *found, size_t count, const char *sel
 {
     bool from_environment = selector == NULL && (selector = env_get(ENV_DEVICE)) != NULL;
     if (count == 0) {
-        char reasons[512];
-        snprintf(reasons, sizeof reasons, "%s", skipped ? skipped : "");
-        for (char *at = reasons; (at = strchr(at, '\n')); at++)
-            *at = ',';
-        return kiln_fail(KILN_ERROR_DEVICE,
-                         "no OpenCL device was found%s%s%s; install a driver (for a CPU: "
-                         "pocl-opencl-icd)",
-                         reasons[0] ? " (" : "", reasons, reasons[0] ? ")" : "");
+        text reasons = {0};
+        for (const char *at = skipped; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+            text_add(&reasons, "%s%.*s", reasons.length ? ", " : "", (int)strcspn(at, "\n"), at);
+        kiln_status status = kiln_fail(
+            KILN_ERROR_DEVICE,
+            "no OpenCL device was found%s%s%s; install a driver (for a CPU: pocl-opencl-icd)",
+            reasons.length ? " (" : "", reasons.length ? reasons.data : "",
+            reasons.length ? ")" : "");
+        text_free(&reasons);
+        return status;
     }
     if (selector == NULL || *selector == '\0')
         return select_best(found, count, chosen);

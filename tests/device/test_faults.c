@@ -1,0 +1,330 @@
+/* Devices that fail, hang and vanish; profiles; two devices at once. */
+#include "base/clock.h"
+#include "device/profile.h"
+
+#include "harness/harness.h"
+
+#include <math.h>
+#include <pthread.h>
+
+static const char source[] =
+    "__kernel void kiln_test_add(__global float *x, float by, int rounds)\n"
+    "{\n"
+    "    float v = x[get_global_id(0)];\n"
+    "    for (int i = 0; i < rounds; i++)\n"
+    "        v += by;\n"
+    "    x[get_global_id(0)] = v;\n"
+    "}\n";
+
+enum { N = 64 };
+
+/* Allocates, builds, launches `launches` times, reads back: everything a training step does. */
+static kiln_status work(kiln_device *device, int launches, float *first)
+{
+    static const device_launch_info info = {"kiln_test_add", "a test", N, 8 * N};
+    cl_program program;
+    cl_kernel kernel = NULL;
+    cl_mem memory = NULL;
+    float out[N];
+    size_t global = N;
+    kiln_status status = device_program(device, "a test", source, NULL, &program);
+    if (status == KILN_OK)
+        status = device_kernel(device, program, "kiln_test_add", &kernel);
+    if (status == KILN_OK)
+        status = device_alloc(device, sizeof out, "numbers", &memory);
+    if (status == KILN_OK)
+        status = device_fill_zero(device, memory, 0, sizeof out);
+    if (status == KILN_OK)
+        status = device_copy(device, memory, 0, memory, N * 2, N);
+    if (status == KILN_OK) {
+        clSetKernelArg(kernel, 0, sizeof memory, &memory);
+        clSetKernelArg(kernel, 1, sizeof(float), &(float){1});
+        clSetKernelArg(kernel, 2, sizeof(int), &(int){2});
+    }
+    for (int i = 0; i < launches && status == KILN_OK; i++)
+        status = device_launch(device, kernel, 1, &global, NULL, &info);
+    if (status == KILN_OK)
+        status = device_flush(device);
+    if (status == KILN_OK)
+        status = device_read(device, memory, 0, out, sizeof out);
+    if (status == KILN_OK && first)
+        *first = out[0];
+    if (status == KILN_OK)
+        status = device_write(device, memory, 0, out, sizeof out);
+    if (status == KILN_OK)
+        status = device_finish(device);
+    if (kernel)
+        clReleaseKernel(kernel);
+    device_free(device, memory);
+    return status;
+}
+
+/* Each call of the list fails once: one clear sentence, no crash, and the next device works. */
+START_TEST(failing_calls)
+{
+    static const struct {
+        const char *call;
+        bool lost;
+    } calls[] = {{"clCreateContext", false},
+                 {"clCreateCommandQueue", false},
+                 {"clCreateProgramWithSource", false},
+                 {"clBuildProgram", false},
+                 {"clCreateKernel", false},
+                 {"clCreateBuffer", false},
+                 {"clEnqueueFillBuffer", true},
+                 {"clEnqueueCopyBuffer", true},
+                 {"clEnqueueNDRangeKernel", false},
+                 {"clFlush", true},
+                 {"clEnqueueReadBuffer", true},
+                 {"clEnqueueWriteBuffer", true},
+                 {"clFinish", true}};
+    for (size_t i = 0; i < harness_count(); i++) {
+        size_t count;
+        const char *selector = harness_devices(&count)[i];
+        for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
+            char debug[64];
+            snprintf(debug, sizeof debug, "fail:%s:1,sync", calls[c].call);
+            setenv("KILN_DEBUG", debug, 1);
+            harness_remove_folder(); /* a program on disk is not built from source */
+            setenv("KILN_CACHE_DIR", harness_folder(), 1);
+            kiln_device *device = kiln_device_open(selector);
+            kiln_status status = device ? work(device, 3, NULL) : kiln_last_status();
+            ck_assert_msg(status != KILN_OK, "%s was not noticed", calls[c].call);
+            ck_assert_msg(strstr(kiln_last_error(), calls[c].call) != NULL, "%s: %s", calls[c].call,
+                          kiln_last_error());
+            ck_assert_ptr_nonnull(strstr(kiln_last_error(), "CL_OUT_OF_RESOURCES (-5)"));
+            ck_assert_msg(!device || device->lost == calls[c].lost, "%s", calls[c].call);
+            if (device && device->lost) {
+                ck_assert_ptr_nonnull(strstr(kiln_last_error(), "the device is lost"));
+                harness_fails(work(device, 1, NULL), KILN_ERROR_DEVICE, "is lost: an earlier");
+            }
+            kiln_device_close(device);
+            setenv("KILN_DEBUG", "sync", 1);
+            device = kiln_device_open(selector);
+            float first = 0;
+            harness_ok(work(device, 3, &first));
+            ck_assert_float_eq(first, 6);
+            kiln_device_close(device);
+        }
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+START_TEST(later_calls_are_counted)
+{
+    setenv("KILN_DEBUG", "fail:clEnqueueNDRangeKernel:5", 1);
+    kiln_device *device = harness_open(0);
+    harness_ok(work(device, 4, NULL));
+    harness_fails(work(device, 4, NULL), KILN_ERROR_DEVICE,
+                  "launching kiln_test_add for a test failed on");
+    harness_ok(work(device, 4, NULL));
+    harness_close(device);
+}
+END_TEST
+
+START_TEST(a_vanished_device)
+{
+    setenv("KILN_DEBUG", "vanish:clEnqueueNDRangeKernel:5", 1);
+    kiln_device *device = harness_open(0);
+    harness_ok(work(device, 4, NULL));
+    harness_fails(work(device, 4, NULL), KILN_ERROR_DEVICE, "CL_DEVICE_NOT_AVAILABLE");
+    ck_assert(device->lost);
+    harness_fails(device_finish(device), KILN_ERROR_DEVICE, "is lost");
+    kiln_device_close(device);
+}
+END_TEST
+
+/* Oclgrind runs everything in the caller's thread (clFlush waits) and has no locks. */
+static bool is_interpreter(size_t i)
+{
+    kiln_device *device = harness_open(i);
+    bool is = strstr(device->info.platform, "Oclgrind") != NULL;
+    kiln_device_close(device);
+    return is;
+}
+
+static void hang_each_call(size_t i)
+{
+    static const char *const calls[] = {"clEnqueueNDRangeKernel", "clFinish",
+                                        "clEnqueueReadBuffer",    "clEnqueueWriteBuffer",
+                                        "clEnqueueFillBuffer",    "clFlush"};
+    for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
+        char debug[80];
+        snprintf(debug, sizeof debug, "hang:%s:1,timeout:0.3", calls[c]);
+        setenv("KILN_DEBUG", debug, 1);
+        kiln_device *device = harness_open(i);
+        double begin = clock_seconds();
+        harness_fails(work(device, 3, NULL), KILN_ERROR_DEVICE,
+                      "did not finish its work within 0.3 seconds");
+        ck_assert(device->lost);
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "device lost"));
+        ck_assert_double_lt(clock_seconds() - begin, 20);
+        kiln_device_close(device);
+    }
+}
+
+/* Whatever hangs, the next wait ends. */
+START_TEST(hanging_calls)
+{
+    for (size_t i = 0; i < harness_count(); i++)
+        if (!is_interpreter(i))
+            hang_each_call(i);
+}
+END_TEST
+
+START_TEST(profiles_add_up)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        profile_row *rows;
+        size_t count;
+        float first;
+        int launches = harness_is_slow(device) ? 300 : 5000;
+        harness_fails(profile_stop(device, &rows, &count), KILN_ERROR_ARGUMENT,
+                      "not being profiled");
+        harness_ok(profile_start(device));
+        harness_fails(profile_start(device), KILN_ERROR_ARGUMENT, "already");
+        double begin = clock_seconds();
+        harness_ok(work(device, launches, &first));
+        ck_assert_float_eq(first, 2 * (float)launches);
+        double took = clock_seconds() - begin;
+        harness_ok(profile_stop(device, &rows, &count));
+        ck_assert_uint_eq(count, 1);
+        ck_assert_str_eq(rows[0].name, "kiln_test_add");
+        ck_assert_str_eq(rows[0].what, "a test");
+        ck_assert_uint_eq(rows[0].calls, (uint64_t)launches);
+        ck_assert_double_eq(rows[0].flops, (double)N * launches);
+        ck_assert_double_eq(rows[0].bytes, 8.0 * N * launches);
+        ck_assert_double_gt(rows[0].seconds, 0);
+        ck_assert_double_lt(rows[0].seconds, took);
+        profile_free_rows(rows, count);
+        harness_ok(work(device, 1, NULL)); /* without a profile */
+    }
+}
+END_TEST
+
+START_TEST(profiles_have_many_rows)
+{
+    kiln_device *device = harness_open(0);
+    cl_program program;
+    cl_kernel kernel;
+    cl_mem memory;
+    profile_row *rows;
+    size_t count, global = N;
+    harness_ok(device_program(device, "a test", source, NULL, &program));
+    harness_ok(device_kernel(device, program, "kiln_test_add", &kernel));
+    harness_ok(device_alloc(device, N * 4, "numbers", &memory));
+    clSetKernelArg(kernel, 0, sizeof memory, &memory);
+    clSetKernelArg(kernel, 1, sizeof(float), &(float){1});
+    clSetKernelArg(kernel, 2, sizeof(int), &(int){2});
+    harness_ok(profile_start(device));
+    for (int i = 0; i < 1000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "kernel %d", i % 500);
+        device_launch_info info = {name, i % 2 ? "odd" : "even", 1, 2};
+        harness_ok(device_launch(device, kernel, 1, &global, NULL, i == 999 ? NULL : &info));
+    }
+    harness_ok(profile_stop(device, &rows, &count));
+    ck_assert_uint_eq(count, 501);
+    for (int i = 0; i < 500; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "kernel %d", i);
+        ck_assert_str_eq(rows[i].name, name); /* in order of the first call */
+        ck_assert_str_eq(rows[i].what, i % 2 ? "odd" : "even");
+        ck_assert_uint_eq(rows[i].calls, i == 499 ? 1 : 2);
+    }
+    ck_assert_str_eq(rows[500].name, "kernel");
+    profile_free_rows(rows, count);
+    clReleaseKernel(kernel);
+    device_free(device, memory);
+    harness_ok(profile_start(device)); /* closed while profiling */
+    harness_close(device);
+}
+END_TEST
+
+START_TEST(peaks_are_plausible)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_device_peaks peaks;
+        if (strstr(device->info.platform, "Oclgrind"))
+            continue;
+        harness_ok(kiln_device_measure(device, &peaks));
+        ck_assert(peaks.fma_gflops > 0.01 && peaks.fma_gflops < 1e6);
+        ck_assert(peaks.copy_gbytes > 0.1 && peaks.copy_gbytes < 1e5);
+        ck_assert(peaks.launch_us > 0.05 && peaks.launch_us < 1e4);
+    }
+    ck_assert_int_eq(kiln_device_measure(NULL, &(kiln_device_peaks){0}), KILN_ERROR_ARGUMENT);
+}
+END_TEST
+
+typedef struct one_thread {
+    size_t device;
+    float result;
+    char error[512];
+} one_thread;
+
+static void *work_in_thread(void *argument)
+{
+    one_thread *thread = argument;
+    size_t count;
+    const char *selector = harness_devices(&count)[thread->device];
+    for (int i = 0; i < 5; i++) {
+        kiln_device *device = kiln_device_open(selector);
+        if (device == NULL || work(device, 20, &thread->result) != KILN_OK)
+            snprintf(thread->error, sizeof thread->error, "%s", kiln_last_error());
+        kiln_device_close(device);
+    }
+    return NULL;
+}
+
+/* Two devices, or one device opened twice, each in a thread of its own. */
+START_TEST(devices_in_threads)
+{
+    pthread_t threads[4];
+    one_thread work_of[4] = {0};
+    setenv("KILN_CACHE_DIR", harness_folder(), 1);
+    size_t count = harness_count();
+    if (is_interpreter(0))
+        return;
+    for (size_t i = 0; i < 4; i++) {
+        work_of[i].device = i % count;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work_in_thread, &work_of[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_msg(work_of[i].error[0] == '\0', "%s", work_of[i].error);
+        ck_assert_float_eq(work_of[i].result, 40);
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+START_TEST(a_retained_device_stays_open)
+{
+    kiln_device *device = harness_open(0);
+    ck_assert_ptr_eq(device_retain(device), device);
+    kiln_device_close(device);
+    harness_ok(work(device, 1, NULL));
+    kiln_device_close(device);
+    kiln_device_close(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("faults");
+    TCase *tests = tcase_create("faults");
+    tcase_add_test(tests, failing_calls);
+    tcase_add_test(tests, later_calls_are_counted);
+    tcase_add_test(tests, a_vanished_device);
+    tcase_add_test(tests, hanging_calls);
+    tcase_add_test(tests, profiles_add_up);
+    tcase_add_test(tests, profiles_have_many_rows);
+    tcase_add_test(tests, peaks_are_plausible);
+    tcase_add_test(tests, devices_in_threads);
+    tcase_add_test(tests, a_retained_device_stays_open);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
