@@ -74,7 +74,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
                          model->name, model->input_count, model->output_count,
                          TRAINING_MAX_COLUMNS);
     for (size_t i = 0; i < model->input_count; i++) {
-        const data_column *column;
+        const data_column *column = NULL;
         KILN_TRY(pick(data, model, true, i, &column));
         kiln_shape wanted = model->calls[model->inputs[i]].shape;
         if (!same_but_ones(column->shape, wanted))
@@ -92,7 +92,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s has no targets to train or evaluate with",
                          origin_of(data));
     for (size_t i = 0; i < model->output_count; i++) {
-        const data_column *column;
+        const data_column *column = NULL;
         KILN_TRY(pick(data, model, false, i, &column));
         KILN_TRY(loss_check_shapes(&t->loss, column->shape, model->calls[model->outputs[i]].shape,
                                    end_layer(model, false, i)->name));

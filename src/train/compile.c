@@ -37,6 +37,7 @@ static void training_free(model_training *t)
     optimizer_free(&t->optimizer);
     free_metric_texts(t);
     free(t->trainable);
+    free(t->problem);
     history_free(&t->history);
     logs_free(&t->evaluate_logs);
     logs_free(&t->batch_logs);
@@ -78,29 +79,15 @@ kiln_status training_needs_loss(const model_training *t, const char *what)
 {
     if (t->loss.kind != KILN_LOSS_NONE)
         return KILN_OK;
+    if (t->problem)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: model %s is not compiled, for its file's compile configuration "
+                         "cannot be used (%s); call kiln_compile first",
+                         what, t->model->name, t->problem);
     return kiln_fail(KILN_ERROR_ARGUMENT,
                      t->compiled ? "%s: model %s was compiled without a loss; give kiln_compile one"
                                  : "%s: model %s is not compiled; call kiln_compile first",
                      what, t->model->name ? t->model->name : "");
-}
-
-/* Brings weights home that lie on another device. */
-static kiln_status leave_other_devices(kiln_model *model, const kiln_device *device)
-{
-    for (size_t i = 0; i < model_weight_count(model); i++) {
-        kiln_layer *layer;
-        ir_weight *weight = &model_weight(model, i, &layer)->weight;
-        if (weight->memory == NULL || weight->device == device)
-            continue;
-        if (weight->host == NULL) {
-            weight->host = mem_new((size_t)kiln_shape_size(weight->shape), sizeof(float));
-            if (weight->host == NULL)
-                return KILN_ERROR_MEMORY;
-        }
-        KILN_TRY(store_download(weight, weight->host));
-        store_release(weight);
-    }
-    return KILN_OK;
 }
 
 static kiln_status place_weights(model_training *t)
@@ -108,7 +95,6 @@ static kiln_status place_weights(model_training *t)
     kiln_model *model = t->model;
     size_t count = model_weight_count(model);
     KILN_TRY(model_seed_weights(model));
-    KILN_TRY(leave_other_devices(model, t->device));
     ir_weight **weights = mem_new(count, sizeof *weights);
     if (weights == NULL)
         return KILN_ERROR_MEMORY;
@@ -188,7 +174,7 @@ static bool is_given(const kiln_optimizer *o)
 
 kiln_status kiln_compile_with(const kiln_compile_args *args)
 {
-    model_training *t;
+    model_training *t = NULL;
     kiln_optimizer resolved;
     blas_engine engine;
     if (args == NULL)

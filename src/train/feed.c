@@ -366,6 +366,31 @@ kiln_status feed_next(feed *f, program *p, int64_t limit, plan_step *steps, int6
                     : next_of_chunk(f, p, limit, steps, count);
 }
 
+static int64_t batches_in_hand(const feed *f)
+{
+    const struct feed_chunk *now = &f->chunks[f->use], *then = &f->chunks[1 - f->use];
+    return now->count - now->taken + (f->prepared ? then->count : 0);
+}
+
+bool feed_exhausted(const feed *f)
+{
+    if (f->whole)
+        return f->position >= f->samples;
+    bool out = f->data->function ? f->ended || (f->steps >= 0 && f->position >= f->steps)
+                                 : f->position >= f->samples;
+    return out && batches_in_hand(f) == 0;
+}
+
+void feed_set_budget(feed *f, int64_t batches)
+{
+    f->budget = batches;
+    if (batches >= 0 && !f->whole) {
+        f->budget -= batches_in_hand(f);
+        if (f->budget < 0)
+            f->budget = 0;
+    }
+}
+
 /* ---- single batches ---- */
 
 static kiln_status stage(model_training *t, int index, const void *data, size_t bytes)

@@ -67,6 +67,11 @@ kiln_status feed_start(feed *f, bool shuffle, uint64_t seed, uint64_t stream);
  * device and bound to p. *count 0: the pass is over. */
 kiln_status feed_next(feed *f, program *p, int64_t limit, plan_step *steps, int64_t *count);
 
+/* Is there nothing left of the pass? (A function's end is only found by asking it.) */
+bool feed_exhausted(const feed *f);
+/* How many batches the coming passes of a function may ask for; -1: any number. */
+void feed_set_budget(feed *f, int64_t batches);
+
 /* Gets the next chunk ready while the device works on this one. */
 kiln_status feed_prepare(feed *f);
 

@@ -39,6 +39,12 @@ const char *loss_name(kiln_loss_kind kind)
     return entry ? entry->name : "none";
 }
 
+const char *loss_class_name(kiln_loss_kind kind)
+{
+    const struct loss_entry *entry = entry_of(kind);
+    return entry ? entry->class_name : "None";
+}
+
 kiln_status loss_find(const char *name, kiln_loss_kind *kind)
 {
     for (size_t i = 0; i < LOSS_COUNT; i++) {

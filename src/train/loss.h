@@ -13,6 +13,7 @@ struct kiln_ops {
 
 /* Keras's snake-case name, "mean_squared_error"; by kind. */
 const char *loss_name(kiln_loss_kind kind);
+const char *loss_class_name(kiln_loss_kind kind); /* "MeanSquaredError" */
 /* A loss by any of Keras's names ("mse", "MeanSquaredError", ...). Fails for an unknown one. */
 kiln_status loss_find(const char *name, kiln_loss_kind *kind);
 

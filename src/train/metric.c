@@ -453,6 +453,27 @@ double metric_value(const metric *m, const double *sums, double samples)
     return samples > 0 ? sums[0] / samples : 0;
 }
 
+const char *metric_canonical_name(const metric *m)
+{
+    return m->cls == NULL             ? "accuracy"
+           : m->cls->names[0] == NULL ? loss_name(m->loss.kind)
+                                      : m->cls->names[0];
+}
+
+const char *metric_argument_name(const metric *m)
+{
+    return m->cls ? m->cls->argument : NULL;
+}
+
+bool metric_has_argument(const metric *m, const char **class_name, const char **argument)
+{
+    if (m->cls == NULL || m->cls->argument == NULL || m->argument == m->cls->fallback)
+        return false;
+    *argument = m->cls->argument;
+    *class_name = m->cls->names[1];
+    return true;
+}
+
 int metric_direction(const char *name)
 {
     kiln_loss_kind kind;

@@ -34,6 +34,13 @@ kiln_status metric_build(metric *m, ir_graph *g, ir_id target, ir_id output, ir_
 /* The value, from the sums one after the other and the number of samples. */
 double metric_value(const metric *m, const double *sums, double samples);
 
+/* Keras's snake-case name ("accuracy" for any form of it), and the argument it takes, "k", or NULL.
+ */
+const char *metric_canonical_name(const metric *m);
+const char *metric_argument_name(const metric *m);
+/* Is its argument another than the default? Then its class's name and the argument's. */
+bool metric_has_argument(const metric *m, const char **class_name, const char **argument);
+
 /* 1 when more is better, -1 when less is, 0 for an unknown name ("accuracy" or "loss", without
  * "val_"). */
 int metric_direction(const char *name);

@@ -46,7 +46,7 @@ kiln_status optimizer_place(optimizer *o, kiln_device *device, int count,
 double optimizer_rate(const optimizer *o, int64_t iteration);
 void optimizer_step(const optimizer *o, int64_t iteration, plan_step *step);
 
-/* The slots as named arrays, "dense_kernel_momentum", in Keras's order. */
+/* The slots as named arrays, "dense/kernel/momentum". */
 typedef struct optimizer_array {
     char *name;
     kiln_shape shape;

@@ -118,14 +118,10 @@ kiln_status optimizer_write_slot(optimizer *o, int slot, const float *values)
     return device_write(o->device, o->plan.slots[slot], 0, values, o->elements * sizeof(float));
 }
 
-/* "dense/kernel" and "momentum" to "dense_kernel_momentum". NULL on failure. */
+/* "dense/kernel/momentum". NULL on failure. */
 static char *array_name(const char *path, const char *slot)
 {
-    char *name = str_format("%s_%s", path, slot);
-    for (char *c = name; c && *c; c++)
-        if (*c == '/')
-            *c = '_';
-    return name;
+    return str_format("%s/%s", path, slot);
 }
 
 static kiln_status export_slot(optimizer *o, int slot, float *all, optimizer_array *arrays)

@@ -44,6 +44,7 @@ typedef struct program {
     uint64_t seed; /* of a fit's random draws */
     data_types types;
     plan *plan;
+    double step_seconds; /* measured; 0: not yet */
 } program;
 
 /* Buffers on the device that batches given one by one go through. */
@@ -59,6 +60,7 @@ typedef struct model_training {
     kiln_device *device; /* NULL until it is needed (a model from a file) */
     blas_engine engine;
     bool compiled; /* kiln_compile was called, or the file had a compile configuration */
+    char *problem; /* why a file's compile configuration could not be used; NULL: none */
     kiln_loss loss;
     char *metric_texts[KILN_MAX_METRICS];
     size_t metric_text_count;
@@ -121,7 +123,6 @@ int training_stop_generation(void);
 kiln_status config_write(const model_training *t, text *out);
 typedef struct compile_config {
     kiln_optimizer optimizer;
-    bool has_optimizer;
     kiln_loss loss;
     char *metrics[KILN_MAX_METRICS]; /* owned */
     size_t metric_count;

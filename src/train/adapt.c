@@ -1,0 +1,84 @@
+/* What the first kiln_fit takes from its data: the figures of layers that want some, and what is
+ * kept with the model. */
+#include "train/feed.h"
+
+#include <string.h>
+
+/* The model input whose elements reach call `index` as they are (through layers that only change
+ * the shape), or -1. */
+static int source_input(const kiln_model *model, int index)
+{
+    for (;;) {
+        const model_call *call = &model->calls[index];
+        if (call->input_count == 0)
+            break;
+        const char *class_name = call->layer->cls->class_name;
+        if (call->input_count != 1 ||
+            (strcmp(class_name, "Flatten") != 0 && strcmp(class_name, "Reshape") != 0))
+            return -1;
+        index = call->inputs[0];
+    }
+    for (size_t i = 0; i < model->input_count; i++)
+        if (model->inputs[i] == index)
+            return (int)i;
+    return -1;
+}
+
+static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const model_call *call)
+{
+    const kiln_model *model = t->model;
+    kiln_layer *layer = call->layer;
+    int input = call->input_count == 1 ? source_input(model, call->inputs[0]) : -1;
+    if (input < 0 || data->function)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "layer %s has not been adapted, and %s; call kiln_normalization_adapt "
+                         "before the training",
+                         layer->name,
+                         data->function ? "the data come from a function"
+                                        : "it does not stand at the input of the model");
+    const data_column *column = columns_get(t, data, (size_t)input);
+    if (column == NULL)
+        return kiln_last_status();
+    kiln_shape shape = model->calls[call->inputs[0]].shape;
+    int64_t features = shape.rank > 0 ? shape.dims[shape.rank - 1] : 1;
+    int64_t count = data->samples * kiln_shape_size(column->shape);
+    if (features < 1 || count % features != 0)
+        return kiln_fail(KILN_ERROR_SHAPE, "layer %s takes %lld features, the data have shape %s",
+                         layer->name, (long long)features, ir_shape_text(column->shape));
+    float *values = mem_new((size_t)count, sizeof *values);
+    if (values == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)(columns_value(column->dtype, column->data, i) * data->scale);
+    kiln_status status = layer->cls->adapt(layer, values, count / features, features);
+    free(values);
+    return status;
+}
+
+kiln_status adapt_layers(kiln_model *model, const kiln_dataset *data)
+{
+    bool wanted = false;
+    model_training *t = training_of(model);
+    for (size_t i = 0; i < model->call_count; i++)
+        wanted = wanted || layer_wants_adapt(model->calls[i].layer);
+    if (!wanted)
+        return KILN_OK;
+    data_types types;
+    KILN_TRY(feed_types(t, data, false, &types)); /* shapes first: the message is better */
+    for (size_t i = 0; i < model->call_count; i++)
+        if (layer_wants_adapt(model->calls[i].layer))
+            KILN_TRY(adapt_call(t, data, &model->calls[i]));
+    return KILN_OK;
+}
+
+kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
+{
+    model->facts->input_scale = data->scale == 1 ? 0 : data->scale;
+    if (data->class_names)
+        KILN_TRY(model_set_class_names(model, data->class_count,
+                                       (const char *const *)data->class_names));
+    if (data->feature_names)
+        KILN_TRY(model_set_feature_names(model, data->feature_count,
+                                         (const char *const *)data->feature_names));
+    return KILN_OK;
+}

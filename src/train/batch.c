@@ -1,0 +1,221 @@
+/* Single batches, for a loop of the user's own. */
+#include "train/feed.h"
+
+#include <math.h>
+#include <string.h>
+
+/* One call's arrays, as columns that a model takes: 64-bit elements are narrowed to copies. */
+typedef struct batch {
+    kiln_dataset data;
+    data_column columns[TRAINING_MAX_COLUMNS];
+    data_column weights;
+    void *copies[TRAINING_MAX_COLUMNS];
+    const void *pointers[TRAINING_MAX_COLUMNS];
+    data_types types;
+} batch;
+
+static kiln_status narrow(const kiln_array *array, int64_t samples, void **copy)
+{
+    size_t count = (size_t)(samples * kiln_shape_size(array->shape));
+    *copy = mem_new(count, 4);
+    if (*copy == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; array->dtype == KILN_FLOAT64 && i < count; i++)
+        ((float *)*copy)[i] = (float)((const double *)array->data)[i];
+    for (size_t i = 0; array->dtype == KILN_INT64 && i < count; i++) {
+        int64_t value = ((const int64_t *)array->data)[i];
+        if (value < INT32_MIN || value > INT32_MAX)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "element %zu is %lld, more than int32 holds", i,
+                             (long long)value);
+        ((int32_t *)*copy)[i] = (int32_t)value;
+    }
+    return KILN_OK;
+}
+
+static kiln_status add_arrays(batch *b, size_t first, size_t count, const kiln_array *arrays,
+                              int64_t samples, const char *what)
+{
+    if (arrays == NULL)
+        return kiln_fail_null(what);
+    for (size_t i = 0; i < count; i++) {
+        const kiln_array *array = &arrays[i];
+        data_column *column = &b->columns[first + i];
+        if (array->data == NULL || array->shape.rank < 0 || array->shape.rank >= KILN_MAX_RANK)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "%s %zu has no data or no proper shape", what, i);
+        *column = (data_column){
+            .name = NULL, .dtype = array->dtype, .shape = array->shape, .data = array->data};
+        if (array->dtype == KILN_INT64 || array->dtype == KILN_FLOAT64) {
+            if (narrow(array, samples, &b->copies[first + i]) != KILN_OK)
+                return kiln_fail_in("%s %zu", what, i);
+            column->data = b->copies[first + i];
+            column->dtype = array->dtype == KILN_INT64 ? KILN_INT32 : KILN_FLOAT32;
+        }
+        b->pointers[first + i] = column->data;
+    }
+    return KILN_OK;
+}
+
+static void release(batch *b)
+{
+    for (int i = 0; i < TRAINING_MAX_COLUMNS; i++)
+        free(b->copies[i]);
+}
+
+static kiln_status gather(batch *b, const model_training *t, int64_t samples, const kiln_array *x,
+                          const kiln_array *y, const float *weights)
+{
+    const kiln_model *model = t->model;
+    size_t inputs = model->input_count, targets = y ? model->output_count : 0;
+    if (samples < 1 || samples > INT32_MAX)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "a batch of %lld samples", (long long)samples);
+    if (inputs + targets > TRAINING_MAX_COLUMNS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%zu inputs and outputs; %d are the most",
+                         inputs + targets, TRAINING_MAX_COLUMNS);
+    KILN_TRY(add_arrays(b, 0, inputs, x, samples, "input"));
+    if (y)
+        KILN_TRY(add_arrays(b, inputs, targets, y, samples, "target"));
+    b->data = (kiln_dataset){.samples = samples,
+                             .input_count = inputs,
+                             .target_count = targets,
+                             .inputs = b->columns,
+                             .targets = b->columns + inputs,
+                             .scale = 1,
+                             .origin = "the batch"};
+    if (weights) {
+        b->weights = (data_column){.dtype = KILN_FLOAT32, .data = weights};
+        b->data.sample_weights = &b->weights;
+    }
+    KILN_TRY(feed_types(t, &b->data, y != NULL, &b->types));
+    for (size_t i = 0; i < targets; i++) {
+        const data_column *column = &b->columns[inputs + i];
+        KILN_TRY(columns_check_labels(t, "the batch", i, column->dtype, column->data,
+                                      samples * kiln_shape_size(column->shape)));
+    }
+    return KILN_OK;
+}
+
+/* A program made for a somewhat bigger batch does, with fewer rows: a last, partial batch then runs
+ * as in kiln_fit. */
+static kiln_status program_for(model_training *t, training_mode mode, int64_t samples,
+                               const data_types *types, program **p)
+{
+    *p = program_find(t, mode, samples, types);
+    if (*p && ((*p)->batch <= 4 * samples || (*p)->batch <= 64))
+        return KILN_OK;
+    return program_get(t, mode, samples, types, p);
+}
+
+static kiln_status run_step(model_training *t, program *p, int64_t samples, const batch *b,
+                            const float *weights)
+{
+    plan_step step = {.rows = (uint32_t)samples, .step = (uint32_t)t->optimizer.iterations};
+    if (p->mode == TRAINING_FIT)
+        optimizer_step(&t->optimizer, t->optimizer.iterations, &step);
+    KILN_TRY(feed_batch(t, p, samples, b->pointers, weights));
+    KILN_TRY(plan_load_steps(p->plan, &step, 1));
+    KILN_TRY(plan_enqueue(p->plan, 1));
+    return device_finish(t->device);
+}
+
+static kiln_status on_batch(model_training *t, training_mode mode, batch *b, int64_t samples,
+                            const kiln_array *x, const kiln_array *y, const float *weights)
+{
+    program *p;
+    const char *what = mode == TRAINING_FIT ? "kiln_train_on_batch" : "kiln_test_on_batch";
+    if (t->fit)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: model %s is being trained by kiln_fit", what,
+                         t->model->name);
+    KILN_TRY(training_needs_loss(t, what));
+    if (y == NULL)
+        return kiln_fail_null("the targets");
+    KILN_TRY(training_ready(t));
+    KILN_TRY(gather(b, t, samples, x, y, weights));
+    KILN_TRY(program_for(t, mode, samples, &b->types, &p));
+    double **sums = &t->batch_sums[mode];
+    if (*sums == NULL && (*sums = mem_new(t->sums, sizeof **sums)) == NULL)
+        return KILN_ERROR_MEMORY;
+    KILN_TRY(plan_reset_accumulators(p->plan));
+    KILN_TRY(run_step(t, p, samples, b, weights));
+    if (mode == TRAINING_FIT)
+        t->optimizer.iterations++;
+    KILN_TRY(training_collect(t, p, *sums));
+    return training_logs(t, *sums, &t->batch_logs);
+}
+
+static const kiln_logs *one_batch(kiln_model *model, training_mode mode, int64_t samples,
+                                  const kiln_array *x, const kiln_array *y, const float *weights)
+{
+    model_training *t = NULL;
+    if (training_get(model, &t) != KILN_OK)
+        return NULL;
+    batch b = {0};
+    kiln_status status = on_batch(t, mode, &b, samples, x, y, weights);
+    release(&b);
+    return status == KILN_OK ? &t->batch_logs : NULL;
+}
+
+const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples, const kiln_array *x,
+                                     const kiln_array *y, const float *sample_weights)
+{
+    return one_batch(model, TRAINING_FIT, samples, x, y, sample_weights);
+}
+
+const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x,
+                                    const kiln_array *y, const float *sample_weights)
+{
+    return one_batch(model, TRAINING_EVALUATE, samples, x, y, sample_weights);
+}
+
+/* Reads output i of the step that was run; only the batch's rows of it. */
+static kiln_status read_rows(program *p, int i, int64_t samples, size_t row, float *out)
+{
+    if (p->batch == samples)
+        return plan_read_output(p->plan, i, out);
+    float *all = mem_new((size_t)p->batch * row, sizeof *all);
+    if (all == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = plan_read_output(p->plan, i, all);
+    if (status == KILN_OK)
+        memcpy(out, all, (size_t)samples * row * sizeof *all);
+    free(all);
+    return status;
+}
+
+static kiln_status predict(model_training *t, batch *b, int64_t samples, const kiln_array *x,
+                           float *const *y)
+{
+    program *p;
+    const kiln_model *model = t->model;
+    if (y == NULL)
+        return kiln_fail_null("the arrays for the outputs");
+    KILN_TRY(training_ready(t));
+    KILN_TRY(gather(b, t, samples, x, NULL, NULL));
+    KILN_TRY(program_for(t, TRAINING_PREDICT, samples, &b->types, &p));
+    KILN_TRY(run_step(t, p, samples, b, NULL));
+    for (size_t i = 0; i < model->output_count; i++)
+        KILN_TRY(read_rows(p, (int)i, samples,
+                           (size_t)kiln_shape_size(model->calls[model->outputs[i]].shape), y[i]));
+    return KILN_OK;
+}
+
+kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln_array *x,
+                                  float *const *y)
+{
+    model_training *t = NULL;
+    KILN_TRY(training_get(model, &t));
+    batch b = {0};
+    kiln_status status = predict(t, &b, samples, x, y);
+    release(&b);
+    return status;
+}
+
+kiln_status kiln_reset_metrics(kiln_model *model)
+{
+    if (model == NULL)
+        return kiln_fail_null("the model");
+    model_training *t = training_of(model);
+    for (int i = 0; t && i < 2; i++)
+        if (t->batch_sums[i])
+            memset(t->batch_sums[i], 0, t->sums * sizeof *t->batch_sums[i]);
+    return KILN_OK;
+}

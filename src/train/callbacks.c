@@ -1,0 +1,133 @@
+#include "train/callbacks.h"
+
+#include <string.h>
+
+kiln_callback *kiln_callback_new(const kiln_callback_functions *functions, void *user)
+{
+    if (functions == NULL) {
+        kiln_fail_null("the functions of the callback");
+        return NULL;
+    }
+    kiln_callback *callback = mem_new(1, sizeof *callback);
+    if (callback)
+        *callback = (kiln_callback){.functions = *functions, .user = user};
+    return callback;
+}
+
+void kiln_callback_free(kiln_callback *callback)
+{
+    if (callback == NULL)
+        return;
+    if (callback->functions.release)
+        callback->functions.release(callback->user);
+    free(callback);
+}
+
+kiln_callback *callback_make(const kiln_callback_functions *functions, void *state)
+{
+    kiln_callback *callback = kiln_callback_new(functions, state);
+    if (callback == NULL)
+        functions->release(state);
+    return callback;
+}
+
+static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event event,
+                            int64_t number, const kiln_logs *logs)
+{
+    const kiln_callback_functions *f = &c->functions;
+    switch (event) {
+    case CALLBACK_TRAIN_BEGIN:
+        return f->on_train_begin ? f->on_train_begin(c->user, model) : KILN_OK;
+    case CALLBACK_TRAIN_END:
+        return f->on_train_end ? f->on_train_end(c->user, model) : KILN_OK;
+    case CALLBACK_EPOCH_BEGIN:
+        return f->on_epoch_begin ? f->on_epoch_begin(c->user, model, number) : KILN_OK;
+    case CALLBACK_EPOCH_END:
+        return f->on_epoch_end ? f->on_epoch_end(c->user, model, number, logs) : KILN_OK;
+    case CALLBACK_REFRESH:
+        return f->on_refresh ? f->on_refresh(c->user, model, number, logs) : KILN_OK;
+    }
+    return KILN_OK;
+}
+
+kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, kiln_logs *logs)
+{
+    model_training *t = fit->training;
+    for (size_t i = 0; i < fit->callback_count; i++) {
+        int before = atomic_load(&t->stop);
+        kiln_status status = call_one(fit->callbacks[i], t->model, event, number, logs);
+        if (status != KILN_OK) {
+            if (kiln_last_status() == KILN_OK)
+                return kiln_fail(status, "a callback of model %s ended the training with status %d",
+                                 t->model->name, (int)status);
+            return status;
+        }
+        /* kiln_stop_training from within a callback is its decision, not an interruption. */
+        if (!before && atomic_load(&t->stop)) {
+            atomic_store(&t->stop, 0);
+            t->stop_by_callback = true;
+        }
+    }
+    return KILN_OK;
+}
+
+bool callbacks_want_refresh(const fit_run *fit)
+{
+    for (size_t i = 0; i < fit->callback_count; i++)
+        if (fit->callbacks[i]->functions.on_refresh)
+            return true;
+    return false;
+}
+
+bool callbacks_take_nan(const fit_run *fit)
+{
+    for (size_t i = 0; i < fit->callback_count; i++)
+        if (fit->callbacks[i]->takes_nan)
+            return true;
+    return false;
+}
+
+void callback_stop(kiln_model *model)
+{
+    model_training *t = training_of(model);
+    if (t)
+        t->stop_by_callback = true;
+}
+
+bool callback_may_print(const kiln_model *model)
+{
+    const model_training *t = training_of(model);
+    return t && t->fit && t->fit->verbose > 0;
+}
+
+/* ---- TerminateOnNaN ---- */
+
+kiln_callback *kiln_terminate_on_nan(void)
+{
+    kiln_callback *callback = kiln_callback_new(&(kiln_callback_functions){0}, NULL);
+    if (callback)
+        callback->takes_nan = true;
+    return callback;
+}
+
+/* ---- stopping ---- */
+
+static atomic_int stop_generation;
+
+int training_stop_generation(void)
+{
+    return atomic_load(&stop_generation);
+}
+
+bool training_stopping(const model_training *t, int generation)
+{
+    return atomic_load(&t->stop) || atomic_load(&stop_generation) != generation;
+}
+
+void kiln_stop_training(kiln_model *model)
+{
+    if (model == NULL)
+        atomic_fetch_add(&stop_generation, 1);
+    else if (model->training)
+        atomic_store(&model->training->stop, 1);
+}

@@ -1,0 +1,53 @@
+/* Callbacks: calling them, and what the built-in ones share. */
+#ifndef TRAIN_CALLBACKS_H
+#define TRAIN_CALLBACKS_H
+
+#include "train/run.h"
+
+struct kiln_callback {
+    kiln_callback_functions functions;
+    void *user;
+    bool takes_nan; /* a loss that is not finite ends the training without a failure */
+};
+
+typedef enum callback_event {
+    CALLBACK_TRAIN_BEGIN,
+    CALLBACK_TRAIN_END,
+    CALLBACK_EPOCH_BEGIN,
+    CALLBACK_EPOCH_END,
+    CALLBACK_REFRESH
+} callback_event;
+
+/* Calls every callback; number is the epoch or step. */
+kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, kiln_logs *logs);
+bool callbacks_want_refresh(const fit_run *fit);
+bool callbacks_take_nan(const fit_run *fit);
+
+/* A built-in callback: state is freed by functions->release. Frees state on failure too. */
+kiln_callback *callback_make(const kiln_callback_functions *functions, void *state);
+
+/* Ends the training after this epoch, as a callback's decision. */
+void callback_stop(kiln_model *model);
+/* Does a training that is silent print nothing of callbacks either? */
+bool callback_may_print(const kiln_model *model);
+
+/* ---- a watched figure (monitor.c) ---- */
+typedef struct monitor {
+    const char *what; /* the callback's name, for messages */
+    char *name;       /* "val_loss" */
+    char *mode;       /* "auto", "min", "max" */
+    double min_delta;
+    int direction; /* 1: more is better; 0: not settled */
+} monitor;
+
+kiln_status monitor_init(monitor *m, const char *what, const char *name, const char *mode,
+                         double min_delta);
+void monitor_free(monitor *m);
+/* The figure in *value and true in *there; false in an epoch without validation. Fails when the
+ * training has no such figure. */
+kiln_status monitor_read(monitor *m, const kiln_model *model, const kiln_logs *logs, double *value,
+                         bool *there);
+/* Is value better than reference, by min_delta? */
+bool monitor_better(const monitor *m, double value, double reference);
+
+#endif

@@ -1,0 +1,175 @@
+/* The compile configuration as Keras's JSON. */
+#include "train/training.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- writing ---- */
+
+/* {"module": ..., "class_name": ..., "config": ..., "registered_name": null}; takes config over. */
+static json_t *object_of(const char *module, const char *class_name, json_t *config)
+{
+    return json_pack("{s:s, s:s, s:o, s:n}", "module", module, "class_name", class_name, "config",
+                     config, "registered_name");
+}
+
+static json_t *number_or_null(double value)
+{
+    return value > 0 ? json_real(value) : json_null();
+}
+
+static json_t *schedule_config(const kiln_schedule *s, const char **class_name)
+{
+    long long steps = s->decay_steps;
+    switch (s->kind) {
+    case KILN_SCHEDULE_EXPONENTIAL:
+        *class_name = "ExponentialDecay";
+        return json_pack("{s:f, s:I, s:f, s:b, s:s}", "initial_learning_rate",
+                         s->initial_learning_rate, "decay_steps", (json_int_t)steps, "decay_rate",
+                         s->decay_rate, "staircase", s->staircase == KILN_YES, "name", *class_name);
+    case KILN_SCHEDULE_COSINE:
+        *class_name = "CosineDecay";
+        return json_pack("{s:f, s:I, s:f, s:s, s:o, s:I}", "initial_learning_rate",
+                         s->initial_learning_rate, "decay_steps", (json_int_t)steps, "alpha",
+                         s->alpha, "name", *class_name, "warmup_target",
+                         number_or_null(s->warmup_target), "warmup_steps",
+                         (json_int_t)s->warmup_steps);
+    case KILN_SCHEDULE_POLYNOMIAL:
+        *class_name = "PolynomialDecay";
+        return json_pack("{s:f, s:I, s:f, s:f, s:b, s:s}", "initial_learning_rate",
+                         s->initial_learning_rate, "decay_steps", (json_int_t)steps,
+                         "end_learning_rate", optimizer_number(s->end_learning_rate, 0.0001),
+                         "power", optimizer_number(s->power, 1), "cycle", s->cycle == KILN_YES,
+                         "name", *class_name);
+    default:
+        break;
+    }
+    json_t *boundaries = json_array(), *values = json_array();
+    for (int i = 0; i <= s->piece_count; i++) {
+        if (i < s->piece_count && s->boundaries[i] == floor(s->boundaries[i]))
+            json_array_append_new(boundaries, json_integer((json_int_t)s->boundaries[i]));
+        else if (i < s->piece_count)
+            json_array_append_new(boundaries, json_real(s->boundaries[i]));
+        json_array_append_new(values, json_real(s->values[i]));
+    }
+    *class_name = "PiecewiseConstantDecay";
+    return json_pack("{s:o, s:o, s:s}", "boundaries", boundaries, "values", values, "name",
+                     "PiecewiseConstant");
+}
+
+static json_t *rate_config(const optimizer *o)
+{
+    const char *class_name;
+    if (o->args.schedule.kind == KILN_SCHEDULE_NONE)
+        return json_real(o->rate);
+    json_t *config = schedule_config(&o->args.schedule, &class_name);
+    return object_of("keras.optimizers.schedules", class_name, config);
+}
+
+static json_t *optimizer_config(const optimizer *o)
+{
+    const kiln_optimizer *a = &o->args;
+    static const char *const names[] = {"rm_sprop", "sgd", "adam", "adam_w", "rm_sprop", "adagrad"};
+    json_t *c = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:f, s:n, s:n, s:o}", "name", names[a->kind],
+        "learning_rate", rate_config(o), "weight_decay", number_or_null(a->weight_decay),
+        "clipnorm", number_or_null(a->clipnorm), "global_clipnorm",
+        number_or_null(a->global_clipnorm), "clipvalue", number_or_null(a->clipvalue), "use_ema", 0,
+        "ema_momentum", 0.99, "ema_overwrite_frequency", "loss_scale_factor",
+        "gradient_accumulation_steps",
+        a->gradient_accumulation_steps ? json_integer((json_int_t)a->gradient_accumulation_steps)
+                                       : json_null());
+    if (a->kind == KILN_OPTIMIZER_ADAMW) /* which Keras wants as a number */
+        json_object_set_new(c, "weight_decay", json_real(a->weight_decay));
+    switch (a->kind) {
+    case KILN_OPTIMIZER_SGD:
+        json_object_set_new(c, "momentum", json_real(a->momentum));
+        json_object_set_new(c, "nesterov", json_boolean(a->nesterov == KILN_YES));
+        break;
+    case KILN_OPTIMIZER_ADAM:
+    case KILN_OPTIMIZER_ADAMW:
+        json_object_set_new(c, "beta_1", json_real(a->beta_1));
+        json_object_set_new(c, "beta_2", json_real(a->beta_2));
+        json_object_set_new(c, "epsilon", json_real(a->epsilon));
+        json_object_set_new(c, "amsgrad", json_boolean(a->amsgrad == KILN_YES));
+        break;
+    case KILN_OPTIMIZER_ADAGRAD:
+        json_object_set_new(c, "initial_accumulator_value",
+                            json_real(a->initial_accumulator_value));
+        json_object_set_new(c, "epsilon", json_real(a->epsilon));
+        break;
+    default:
+        json_object_set_new(c, "rho", json_real(a->rho));
+        json_object_set_new(c, "momentum", json_real(a->momentum));
+        json_object_set_new(c, "epsilon", json_real(a->epsilon));
+        json_object_set_new(c, "centered", json_boolean(a->centered == KILN_YES));
+        break;
+    }
+    return object_of("keras.optimizers", optimizer_class_name(a->kind), c);
+}
+
+static json_t *loss_config(const kiln_loss *loss)
+{
+    bool logits = loss->from_logits == KILN_YES;
+    if (loss->kind == KILN_LOSS_NONE || loss->kind == KILN_LOSS_CUSTOM)
+        return json_null();
+    json_t *c =
+        json_pack("{s:s, s:s}", "name", loss_name(loss->kind), "reduction", "sum_over_batch_size");
+    switch (loss->kind) {
+    case KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
+        json_object_set_new(c, "from_logits", json_boolean(logits));
+        json_object_set_new(c, "ignore_class", json_null());
+        break;
+    case KILN_LOSS_CATEGORICAL_CROSSENTROPY:
+    case KILN_LOSS_BINARY_CROSSENTROPY:
+        json_object_set_new(c, "from_logits", json_boolean(logits));
+        json_object_set_new(c, "label_smoothing", json_real(loss->label_smoothing));
+        json_object_set_new(c, "axis", json_integer(-1));
+        break;
+    case KILN_LOSS_HUBER:
+        json_object_set_new(c, "name", json_string("huber_loss"));
+        json_object_set_new(c, "delta", json_real(loss->delta > 0 ? loss->delta : 1));
+        break;
+    default:
+        break;
+    }
+    return object_of("keras.losses", loss_class_name(loss->kind), c);
+}
+
+static json_t *metrics_config(const model_training *t)
+{
+    if (t->metric_text_count == 0)
+        return json_null();
+    json_t *list = json_array();
+    for (size_t i = 0; i < t->metric_text_count; i++) {
+        metric m;
+        const char *class_name, *argument;
+        if (metric_parse(t->metric_texts[i], &m) != KILN_OK ||
+            !metric_has_argument(&m, &class_name, &argument)) {
+            json_array_append_new(list, json_string(m.name));
+            continue;
+        }
+        double x = m.argument;
+        json_t *c = json_pack("{s:s, s:s}", "name", m.name, "dtype", "float32");
+        json_object_set_new(c, argument,
+                            x == floor(x) ? json_integer((json_int_t)x) : json_real(x));
+        json_array_append_new(list, object_of("keras.metrics", class_name, c));
+    }
+    return list;
+}
+
+kiln_status config_write(const model_training *t, text *out)
+{
+    json_t *all = json_pack("{s:o, s:o, s:n, s:o, s:n, s:b, s:i, s:b}", "optimizer",
+                            optimizer_config(&t->optimizer), "loss", loss_config(&t->loss),
+                            "loss_weights", "metrics", metrics_config(t), "weighted_metrics",
+                            "run_eagerly", 0, "steps_per_execution", 1, "jit_compile", 0);
+    char *words = all ? json_dumps(all, JSON_PRESERVE_ORDER) : NULL;
+    json_decref(all);
+    if (words == NULL)
+        return kiln_fail_memory(4096);
+    text_add(out, "%s", words);
+    free(words);
+    return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}

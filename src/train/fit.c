@@ -1,0 +1,283 @@
+#include "train/fit.h"
+
+#include "base/clock.h"
+#include "train/callbacks.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Everything one kiln_fit holds. */
+typedef struct fitting {
+    const kiln_fit_args *args;
+    model_training *t;
+    fit_run run;
+    int64_t batch, validation_batch, validation_freq, epochs, steps;
+    bool shuffle;
+    uint64_t seed;
+    int generation;
+    kiln_dataset *train_part, *validation_part; /* made by validation_split */
+    const kiln_dataset *train, *validation;
+    feed feed, validation_feed;
+    program *program;
+    double *totals;
+    bool resume; /* the epoch goes on where the last one stopped (steps_per_epoch) */
+    bool interrupted;
+    int64_t interrupted_at;
+} fitting;
+
+kiln_status batch_size_of(const char *what, int64_t given, int64_t fallback, int64_t *batch)
+{
+    if (given < 0 || given > INT32_MAX)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: batch_size is %lld; it must be positive", what,
+                         (long long)given);
+    *batch = given ? given : fallback;
+    return KILN_OK;
+}
+
+kiln_status fail_interrupted(const char *what, int64_t done)
+{
+    return kiln_fail(KILN_INTERRUPTED, "%s was interrupted after %lld steps", what,
+                     (long long)done);
+}
+
+static kiln_status check_args(fitting *f)
+{
+    const kiln_fit_args *a = f->args;
+    if (a->model == NULL)
+        return kiln_fail_null("the model to fit");
+    if (a->data == NULL)
+        return kiln_fail_null("the data to fit");
+    if (a->epochs < 0 || a->initial_epoch < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "kiln_fit: epochs is %lld and initial_epoch %lld; "
+                         "neither can be negative",
+                         (long long)a->epochs, (long long)a->initial_epoch);
+    if (a->steps_per_epoch < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: steps_per_epoch is %lld",
+                         (long long)a->steps_per_epoch);
+    if (!(a->validation_split >= 0 && a->validation_split < 1))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "kiln_fit: validation_split is %g; it must lie between 0 and 1",
+                         a->validation_split);
+    if (a->validation_freq < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: validation_freq is %lld",
+                         (long long)a->validation_freq);
+    if (a->class_weight_count > 0 && a->class_weight == NULL)
+        return kiln_fail_null("class_weight");
+    if (a->class_weight && a->class_weight_count > 0 && a->data->sample_weights)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "kiln_fit: class_weight and sample weights cannot be used together");
+    for (size_t i = 0; i < a->class_weight_count; i++)
+        if (!isfinite(a->class_weight[i]))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: the weight of class %zu is %g", i,
+                             a->class_weight[i]);
+    KILN_TRY(batch_size_of("kiln_fit", a->batch_size, 32, &f->batch));
+    KILN_TRY(batch_size_of("kiln_fit's validation", a->validation_batch_size, f->batch,
+                           &f->validation_batch));
+    f->epochs = a->epochs ? a->epochs : 1;
+    f->validation_freq = a->validation_freq ? a->validation_freq : 1;
+    f->shuffle = a->shuffle != KILN_NO && a->data->function == NULL;
+    return KILN_OK;
+}
+
+static kiln_status split_data(fitting *f)
+{
+    const kiln_fit_args *a = f->args;
+    f->train = a->data;
+    f->validation = a->validation_data;
+    if (a->validation_split == 0 || a->validation_data)
+        return KILN_OK;
+    if (a->data->function)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "kiln_fit: validation_split is not for batches made by a function; give "
+                         "validation_data");
+    KILN_TRY(dataset_validation_split(a->data, a->validation_split, f->seed, &f->train_part,
+                                      &f->validation_part));
+    f->train = f->train_part;
+    f->validation = f->validation_part;
+    return KILN_OK;
+}
+
+static kiln_status open_feeds(fitting *f)
+{
+    const kiln_fit_args *a = f->args;
+    feed_request train = {.targets = true,
+                          .batch = f->batch,
+                          .class_weight = a->class_weight_count ? a->class_weight : NULL,
+                          .class_weight_count = a->class_weight_count};
+    KILN_TRY(feed_open(f->t, f->train, &train, &f->feed));
+    f->steps = a->steps_per_epoch ? a->steps_per_epoch : f->feed.steps;
+    if (a->steps_per_epoch && f->feed.steps >= 0 && f->steps > f->feed.steps)
+        f->steps = f->feed.steps; /* as Keras: the data end the epoch */
+    if (f->validation) {
+        feed_request validation = {.targets = true, .batch = f->validation_batch};
+        if (feed_open(f->t, f->validation, &validation, &f->validation_feed) != KILN_OK)
+            return kiln_fail_in("validation data");
+    }
+    return KILN_OK;
+}
+
+static kiln_status set_up(fitting *f)
+{
+    KILN_TRY(check_args(f));
+    KILN_TRY(training_get(f->args->model, &f->t));
+    if (f->t->fit) {
+        f->t = NULL;
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: model %s is being trained already",
+                         f->args->model->name);
+    }
+    KILN_TRY(training_needs_loss(f->t, "kiln_fit"));
+    KILN_TRY(model_seed_weights(f->t->model));
+    f->seed = f->args->seed ? f->args->seed : f->t->model->seed;
+    KILN_TRY(split_data(f));
+    KILN_TRY(adapt_layers(f->t->model, f->train));
+    KILN_TRY(training_ready(f->t));
+    f->t->seed = f->seed;
+    KILN_TRY(facts_take(f->t->model, f->train));
+    KILN_TRY(open_feeds(f));
+    KILN_TRY(program_get(f->t, TRAINING_FIT, f->batch, &f->feed.types, &f->program));
+    f->totals = mem_new(f->t->sums, sizeof *f->totals);
+    if (f->totals == NULL)
+        return KILN_ERROR_MEMORY;
+    history_free(&f->t->history);
+    f->run = (fit_run){.training = f->t,
+                       .verbose = progress_verbosity(f->args->verbose),
+                       .epochs = f->epochs,
+                       .validates = f->validation != NULL,
+                       .check_numerics = f->args->check_numerics != 0,
+                       .callbacks = f->args->callbacks};
+    while (f->run.callback_count < KILN_MAX_CALLBACKS && f->args->callbacks[f->run.callback_count])
+        f->run.callback_count++;
+    atomic_store(&f->t->stop, 0);
+    f->t->stop_by_callback = false;
+    f->t->fit = &f->run;
+    return KILN_OK;
+}
+
+/* Adds the figures of the validation data, "val_loss" and so on. */
+static kiln_status validate(fitting *f, kiln_logs *logs)
+{
+    kiln_logs figures = {0};
+    int64_t done;
+    bool stopped;
+    kiln_status status = evaluate_feed(f->t, &f->validation_feed, -1, NULL, f->generation, &figures,
+                                       &done, &stopped);
+    if (status == KILN_OK && stopped)
+        f->interrupted = true;
+    else if (status == KILN_OK)
+        status = logs_merge(logs, &figures, "val_");
+    logs_free(&figures);
+    return status;
+}
+
+static kiln_status start_pass(fitting *f)
+{
+    if (f->resume && !feed_exhausted(&f->feed))
+        return KILN_OK;
+    f->resume = f->args->steps_per_epoch > 0;
+    /* The orders of a training differ from epoch to epoch, and go on after a pause. */
+    return feed_start(&f->feed, f->shuffle, f->seed, (uint64_t)f->t->optimizer.iterations);
+}
+
+static kiln_status finish_epoch(fitting *f, progress *bar, int64_t done, kiln_logs *logs)
+{
+    KILN_TRY(training_logs(f->t, f->totals, logs));
+    int64_t epoch = f->run.epoch;
+    if (f->validation && (epoch + 1) % f->validation_freq == 0)
+        KILN_TRY(validate(f, logs));
+    if (f->interrupted) {
+        progress_abort(bar);
+        return KILN_OK;
+    }
+    KILN_TRY(callbacks_call(&f->run, CALLBACK_EPOCH_END, epoch, logs));
+    progress_finish(bar, done, logs, clock_seconds());
+    return history_add(&f->t->history, epoch, logs);
+}
+
+static kiln_status run_epoch(fitting *f)
+{
+    progress bar;
+    memset(f->totals, 0, f->t->sums * sizeof *f->totals);
+    KILN_TRY(plan_reset_accumulators(f->program->plan));
+    progress_begin(&bar, f->run.verbose, f->steps, clock_seconds());
+    KILN_TRY(callbacks_call(&f->run, CALLBACK_EPOCH_BEGIN, f->run.epoch, NULL));
+    progress_epoch(f->run.verbose, f->run.epoch, f->epochs);
+    KILN_TRY(start_pass(f));
+    pass p = {.training = f->t,
+              .program = f->program,
+              .feed = &f->feed,
+              .steps = f->steps,
+              .totals = f->totals,
+              .bar = &bar,
+              .fit = &f->run,
+              .generation = f->generation};
+    kiln_status status = pass_run(&p);
+    if (status == KILN_OK && p.done == 0 && !p.stopped)
+        status = kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: %s yielded no batch in epoch %lld",
+                           f->train->origin ? f->train->origin : "the data set",
+                           (long long)f->run.epoch + 1);
+    f->interrupted = p.stopped && !p.not_finite && training_stopping(f->t, f->generation);
+    f->interrupted_at = p.done;
+    if (p.not_finite)
+        f->t->stop_by_callback = true;
+    if (status != KILN_OK || f->interrupted) {
+        progress_abort(&bar);
+        return status;
+    }
+    if (f->steps < 0 && f->feed.ended)
+        f->feed.steps = -1; /* a function's epochs may differ in length */
+    kiln_logs logs = {0};
+    status = finish_epoch(f, &bar, p.done, &logs);
+    logs_free(&logs);
+    return status;
+}
+
+static kiln_status run_epochs(fitting *f)
+{
+    KILN_TRY(callbacks_call(&f->run, CALLBACK_TRAIN_BEGIN, 0, NULL));
+    for (int64_t epoch = f->args->initial_epoch; epoch < f->epochs; epoch++) {
+        f->run.epoch = epoch;
+        KILN_TRY(run_epoch(f));
+        if (f->interrupted || f->t->stop_by_callback)
+            break;
+        if (training_stopping(f->t, f->generation)) {
+            f->interrupted = true;
+            break;
+        }
+    }
+    if (f->interrupted)
+        return KILN_OK;
+    return callbacks_call(&f->run, CALLBACK_TRAIN_END, 0, NULL);
+}
+
+static void tear_down(fitting *f)
+{
+    if (f->t) {
+        if (f->t->fit == &f->run)
+            f->t->fit = NULL;
+        snapshot_free(f->run.snapshot);
+        feed_close(&f->feed);
+        feed_close(&f->validation_feed);
+        atomic_store(&f->t->stop, 0);
+    }
+    kiln_dataset_free(f->train_part);
+    kiln_dataset_free(f->validation_part);
+    free(f->totals);
+    for (int i = 0; i < KILN_MAX_CALLBACKS && f->args->callbacks[i]; i++)
+        kiln_callback_free(f->args->callbacks[i]);
+}
+
+const kiln_history *kiln_fit_with(const kiln_fit_args *args)
+{
+    fitting f = {.args = args, .generation = training_stop_generation()};
+    kiln_status status = set_up(&f);
+    if (status == KILN_OK)
+        status = run_epochs(&f);
+    if (status == KILN_OK && f.interrupted)
+        kiln_fail(KILN_INTERRUPTED,
+                  "the training of model %s was interrupted in epoch %lld after %lld steps; the "
+                  "model keeps what it has learned",
+                  args->model->name, (long long)f.run.epoch + 1, (long long)f.interrupted_at);
+    tear_down(&f);
+    return status == KILN_OK ? &args->model->training->history : NULL;
+}

@@ -1,0 +1,18 @@
+/* What fit, evaluate and predict share. */
+#ifndef TRAIN_FIT_H
+#define TRAIN_FIT_H
+
+#include "train/run.h"
+
+/* Loss and metrics over a feed, from its beginning. bar may be NULL. *stopped says that the call
+ * was interrupted. */
+kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *bar, int generation,
+                          kiln_logs *logs, int64_t *done, bool *stopped);
+
+/* The failure on record of a call that kiln_stop_training ended. */
+kiln_status fail_interrupted(const char *what, int64_t done);
+
+/* A batch size as given, or Keras's default. */
+kiln_status batch_size_of(const char *what, int64_t given, int64_t fallback, int64_t *batch);
+
+#endif

@@ -1,0 +1,99 @@
+#include "train/fit.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* Where the outputs go. */
+typedef struct collected {
+    size_t output, row;     /* elements of a sample */
+    float *batch;           /* one batch of outputs */
+    float *items;           /* all so far */
+    size_t count, capacity; /* elements */
+} collected;
+
+static kiln_status keep_output(pass *p, int64_t rows)
+{
+    collected *c = p->output_user;
+    size_t size = (size_t)rows * c->row;
+    KILN_TRY(plan_read_output(p->program->plan, (int)c->output, c->batch));
+    KILN_TRY(mem_grow(&c->items, &c->capacity, c->count + size, sizeof *c->items));
+    memcpy(c->items + c->count, c->batch, size * sizeof *c->items);
+    c->count += size;
+    return KILN_OK;
+}
+
+static kiln_status run(model_training *t, feed *f, program *prog, collected *c, progress *bar,
+                       int generation)
+{
+    pass p = {.training = t,
+              .program = prog,
+              .feed = f,
+              .steps = f->steps,
+              .bar = bar,
+              .generation = generation,
+              .output = keep_output,
+              .output_user = c};
+    kiln_status status = feed_start(f, false, 0, 0);
+    if (status == KILN_OK)
+        status = pass_run(&p);
+    if (status != KILN_OK || p.stopped) {
+        progress_abort(bar);
+        return status != KILN_OK ? status : fail_interrupted("the prediction", p.done);
+    }
+    progress_finish(bar, p.done, NULL, clock_seconds());
+    return KILN_OK;
+}
+
+static kiln_status predict(const kiln_predict_args *args, model_training *t, feed *f, collected *c,
+                           int generation)
+{
+    int64_t batch;
+    const kiln_model *model = args->model;
+    KILN_TRY(batch_size_of("kiln_predict", args->batch_size, 32, &batch));
+    if (args->output >= model->output_count)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_predict: output %zu of model %s, which has %zu",
+                         args->output, model->name, model->output_count);
+    KILN_TRY(training_ready(t));
+    KILN_TRY(feed_open(t, args->data, &(feed_request){.batch = batch}, f));
+    program *prog;
+    KILN_TRY(program_get(t, TRAINING_PREDICT, batch, &f->types, &prog));
+    c->output = args->output;
+    c->row = (size_t)kiln_shape_size(model->calls[model->outputs[args->output]].shape);
+    c->batch = mem_new((size_t)batch * c->row, sizeof *c->batch);
+    if (c->batch == NULL)
+        return KILN_ERROR_MEMORY;
+    if (f->samples > 0)
+        KILN_TRY(mem_grow(&c->items, &c->capacity, (size_t)f->samples * c->row, sizeof *c->items));
+    progress bar;
+    progress_begin(&bar, progress_verbosity(args->verbose), f->steps, clock_seconds());
+    return run(t, f, prog, c, &bar, generation);
+}
+
+float *kiln_predict_with(const kiln_predict_args *args, int64_t *samples)
+{
+    model_training *t = NULL;
+    int generation = training_stop_generation();
+    if (training_get(args->model, &t) != KILN_OK)
+        return NULL;
+    if (args->data == NULL) {
+        kiln_fail_null("the data to predict");
+        return NULL;
+    }
+    if (!t->fit)
+        atomic_store(&t->stop, 0);
+    feed f = {0};
+    collected c = {0};
+    kiln_status status = predict(args, t, &f, &c, generation);
+    feed_close(&f);
+    free(c.batch);
+    if (status != KILN_OK) {
+        free(c.items);
+        return NULL;
+    }
+    if (samples)
+        *samples = c.row ? (int64_t)(c.count / c.row) : 0;
+    if (c.items == NULL)
+        c.items = mem_new(1, sizeof *c.items);
+    return c.items;
+}

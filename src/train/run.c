@@ -1,0 +1,216 @@
+#include "train/run.h"
+
+#include "base/clock.h"
+#include "train/callbacks.h"
+
+#include <math.h>
+
+#define SLICE_SECONDS 0.05  /* work that is queued at once */
+#define REFRESH_SECONDS 0.1 /* between two reports */
+#define WATCH_SECONDS 0.5   /* between two looks for a bad loss, where nothing is reported */
+
+/* A table of records and how far it was run. */
+typedef struct table {
+    plan_step *steps;
+    int64_t count, next;
+    int64_t first_iteration; /* of steps[0], in a training */
+} table;
+
+static void fill_records(const pass *p, table *s, int64_t from)
+{
+    const optimizer *o = &p->training->optimizer;
+    for (int64_t i = from; i < s->count; i++) {
+        int64_t iteration = p->fit ? s->first_iteration + i : i;
+        s->steps[i].step = (uint32_t)iteration;
+        s->steps[i].sample = 0;
+        if (p->fit)
+            optimizer_step(o, iteration, &s->steps[i]);
+    }
+}
+
+/* A new rate holds from the next step on. */
+static kiln_status renew_rate(pass *p, table *s)
+{
+    if (!p->fit || !p->training->rate_changed)
+        return KILN_OK;
+    p->training->rate_changed = false;
+    if (s->next == s->count)
+        return KILN_OK;
+    fill_records(p, s, s->next);
+    return plan_load_steps(p->program->plan, s->steps + s->next, (size_t)(s->count - s->next));
+}
+
+static kiln_status next_table(pass *p, table *s)
+{
+    int64_t limit = TRAINING_MAX_STEPS;
+    if (p->steps >= 0 && p->steps - p->done < limit)
+        limit = p->steps - p->done;
+    s->count = s->next = 0;
+    if (limit > 0)
+        KILN_TRY(feed_next(p->feed, p->program, limit, s->steps, &s->count));
+    if (s->count == 0)
+        return KILN_OK;
+    s->first_iteration = p->training->optimizer.iterations;
+    if (p->fit)
+        p->training->rate_changed = false;
+    fill_records(p, s, 0);
+    return plan_load_steps(p->program->plan, s->steps, (size_t)s->count);
+}
+
+/* ---- losses that are not finite ---- */
+
+/* Runs again from the last snapshot, on the records of this table, and asks where the bad step goes
+ * wrong. */
+static kiln_status find_where(pass *p, const table *s, int64_t bad, char *where, size_t room)
+{
+    int64_t from = snapshot_iteration(p->fit->snapshot);
+    int64_t first = from - s->first_iteration, last = bad - s->first_iteration;
+    if (first < 0 || last < first || last >= s->count)
+        return KILN_OK;
+    KILN_TRY(snapshot_restore(p->fit->snapshot));
+    KILN_TRY(plan_load_steps(p->program->plan, s->steps + first, (size_t)(last - first + 1)));
+    KILN_TRY(plan_enqueue(p->program->plan, (size_t)(last - first)));
+    KILN_TRY(plan_check_numerics(p->program->plan, where, room));
+    return snapshot_restore(p->fit->snapshot);
+}
+
+static kiln_status check_loss(pass *p, const table *s)
+{
+    model_training *t = p->training;
+    int64_t bad;
+    KILN_TRY(plan_read_bad_step(p->program->plan, &bad));
+    if (bad < 0)
+        return KILN_OK;
+    int64_t first = t->optimizer.iterations - p->done; /* of this epoch */
+    long long number = (long long)(bad - first) + 1, epoch = (long long)p->fit->epoch + 1;
+    if (callbacks_take_nan(p->fit)) {
+        p->not_finite = true;
+        p->stopped = true;
+        if (p->fit->verbose > 0) {
+            if (p->bar)
+                progress_abort(p->bar);
+            progress_message("Batch %lld: Invalid loss, terminating training", number - 1);
+        }
+        return KILN_OK;
+    }
+    char where[512] = "";
+    if (p->fit->check_numerics)
+        KILN_TRY(find_where(p, s, bad, where, sizeof where));
+    if (where[0])
+        return kiln_fail(KILN_ERROR_NUMERIC,
+                         "the loss of model %s is not finite at step %lld of epoch %lld; the first "
+                         "result that is not finite is that of %s; check the data there, lower "
+                         "the learning rate or clip the gradients",
+                         t->model->name, number, epoch, where);
+    return kiln_fail(KILN_ERROR_NUMERIC,
+                     "the loss of model %s is not finite at step %lld of epoch %lld; check the "
+                     "data, lower the learning rate or clip the gradients%s",
+                     t->model->name, number, epoch,
+                     p->fit->check_numerics ? "" : " (check_numerics finds where it begins)");
+}
+
+/* ---- reports ---- */
+
+static kiln_status refresh(pass *p, const table *s, double now)
+{
+    model_training *t = p->training;
+    kiln_logs logs = {0};
+    if (p->fit)
+        KILN_TRY(check_loss(p, s));
+    if (p->stopped || p->output)
+        return KILN_OK;
+    KILN_TRY(training_collect(t, p->program, p->totals));
+    kiln_status status = training_logs(t, p->totals, &logs);
+    if (status == KILN_OK && p->bar)
+        progress_draw(p->bar, p->done, &logs, now);
+    if (status == KILN_OK && p->fit)
+        status = callbacks_call(p->fit, CALLBACK_REFRESH, p->done, &logs);
+    logs_free(&logs);
+    if (status == KILN_OK && p->fit && p->fit->check_numerics)
+        status = snapshot_take(t, &p->fit->snapshot);
+    return status;
+}
+
+static bool refresh_is_due(const pass *p, double since, double now)
+{
+    if (p->bar && progress_wants(p->bar, now))
+        return true;
+    if (p->fit && callbacks_want_refresh(p->fit))
+        return since >= REFRESH_SECONDS;
+    return p->fit && since >= WATCH_SECONDS;
+}
+
+/* How many steps to queue: about SLICE_SECONDS of them, one where the time of a step is not known.
+ */
+static int64_t slice_of(const pass *p, const table *s)
+{
+    int64_t left = s->count - s->next, slice = 1;
+    double seconds = p->program->step_seconds;
+    if (p->done > 0 && seconds > 0 && !p->output)
+        slice = (int64_t)fmin(SLICE_SECONDS / seconds, TRAINING_MAX_STEPS);
+    return slice < 1 ? 1 : slice > left ? left : slice;
+}
+
+static kiln_status run_slice(pass *p, table *s)
+{
+    kiln_device *device = p->training->device;
+    int64_t slice = slice_of(p, s);
+    double start = clock_seconds();
+    KILN_TRY(plan_enqueue(p->program->plan, (size_t)slice));
+    KILN_TRY(device_flush(device));
+    /* While the device works: the next chunk, unless no step of this pass can want it. */
+    if (p->steps < 0 || p->done + slice < p->steps)
+        KILN_TRY(feed_prepare(p->feed));
+    KILN_TRY(device_finish(device));
+    double seconds = (clock_seconds() - start) / (double)slice;
+    if (p->done > 0) /* the first step may have compiled or touched memory */
+        p->program->step_seconds = seconds;
+    else if (p->bar && p->bar->verbose == 1)
+        p->bar->first_step = clock_seconds();
+    s->next += slice;
+    p->done += slice;
+    if (p->fit)
+        p->training->optimizer.iterations += slice;
+    return p->output ? p->output(p, s->steps[s->next - 1].rows) : KILN_OK;
+}
+
+static kiln_status run_tables(pass *p, table *s)
+{
+    double refreshed = clock_seconds();
+    while (!p->stopped) {
+        if (s->next == s->count) {
+            KILN_TRY(next_table(p, s));
+            if (s->count == 0)
+                break;
+            if (p->fit && p->fit->check_numerics)
+                KILN_TRY(snapshot_take(p->training, &p->fit->snapshot));
+        }
+        KILN_TRY(run_slice(p, s));
+        double now = clock_seconds();
+        if (refresh_is_due(p, now - refreshed, now) ||
+            (p->fit && p->fit->check_numerics && s->next == s->count)) {
+            KILN_TRY(refresh(p, s, now));
+            refreshed = clock_seconds();
+        }
+        if (training_stopping(p->training, p->generation) || p->training->stop_by_callback)
+            p->stopped = true;
+        if (!p->stopped)
+            KILN_TRY(renew_rate(p, s));
+    }
+    if (p->fit && p->done > 0 && !p->not_finite)
+        KILN_TRY(check_loss(p, s));
+    return KILN_OK;
+}
+
+kiln_status pass_run(pass *p)
+{
+    table s = {.steps = mem_new(TRAINING_MAX_STEPS, sizeof(plan_step))};
+    if (s.steps == NULL)
+        return KILN_ERROR_MEMORY;
+    feed_set_budget(p->feed, p->steps);
+    kiln_status status = run_tables(p, &s);
+    if (status == KILN_OK && p->totals && !p->output)
+        status = training_collect(p->training, p->program, p->totals);
+    free(s.steps);
+    return status;
+}

@@ -1,0 +1,120 @@
+#include "train/training.h"
+
+#include "format/archive.h"
+
+#include <string.h>
+
+#define ITERATIONS ARCHIVE_EXTRA "iterations"
+
+/* The optimizer's arrays under their names in a file. The count of steps goes into two floats that
+ * hold it exactly. */
+static kiln_status collect_state(model_training *t, archive_arrays *extra)
+{
+    optimizer_array *arrays;
+    size_t count;
+    int64_t steps = t->optimizer.iterations;
+    float halves[2] = {(float)(steps % (1 << 24)), (float)(steps / (1 << 24))};
+    KILN_TRY(archive_add(extra, ITERATIONS, (kiln_shape){1, {2}}, halves));
+    KILN_TRY(optimizer_export(&t->optimizer, &arrays, &count));
+    kiln_status status = KILN_OK;
+    for (size_t i = 0; status == KILN_OK && i < count; i++) {
+        char *name = str_format(ARCHIVE_EXTRA "%s", arrays[i].name);
+        status =
+            name ? archive_add(extra, name, arrays[i].shape, arrays[i].values) : KILN_ERROR_MEMORY;
+        free(name);
+    }
+    optimizer_arrays_free(arrays, count);
+    return status;
+}
+
+kiln_status kiln_save(kiln_model *model, const char *path)
+{
+    if (model == NULL || path == NULL)
+        return kiln_fail_null(model ? "the path to save to" : "the model to save");
+    KILN_TRY(model_seed_weights(model));
+    model_training *t = training_of(model);
+    if (t == NULL || !t->compiled)
+        return archive_write(model, NULL, NULL, path);
+    text config = {0};
+    archive_arrays extra = {0};
+    kiln_status status = config_write(t, &config);
+    if (status == KILN_OK)
+        status = collect_state(t, &extra);
+    if (status == KILN_OK)
+        status = archive_write(model, config.data, &extra, path);
+    text_free(&config);
+    archive_arrays_free(&extra);
+    return status;
+}
+
+/* Hands the optimizer what a file has of it. */
+static kiln_status take_state(model_training *t, const archive_arrays *extra)
+{
+    const archive_array *steps = archive_find(extra, ITERATIONS);
+    size_t prefix = strlen(ARCHIVE_EXTRA), count = 0;
+    if (steps && kiln_shape_size(steps->shape) == 2)
+        t->optimizer.iterations = (int64_t)steps->values[0] + (int64_t)steps->values[1] * (1 << 24);
+    optimizer_array *arrays = mem_new(extra->count, sizeof *arrays);
+    if (arrays == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < extra->count; i++) {
+        const archive_array *from = &extra->items[i];
+        if (strncmp(from->name, ARCHIVE_EXTRA, prefix) == 0)
+            arrays[count++] = (optimizer_array){from->name + prefix, from->shape, from->values};
+    }
+    kiln_status status = optimizer_import(&t->optimizer, arrays, count);
+    free(arrays);
+    return status;
+}
+
+/* Takes over the compile configuration. One that means nothing here leaves the model without, and
+ * the reason kept: such a model still predicts. */
+static kiln_status take_config(kiln_model *model, const char *json, const archive_arrays *extra)
+{
+    compile_config config;
+    model_training *t = NULL;
+    kiln_optimizer resolved;
+    kiln_error_record before;
+    KILN_TRY(training_get(model, &t));
+    kiln_error_save(&before);
+    kiln_status status = config_read(json, &config);
+    if (status == KILN_OK)
+        status = optimizer_resolve(&config.optimizer, &resolved);
+    if (status != KILN_OK) {
+        t->problem = str_copy(kiln_last_error());
+        config_free(&config);
+        kiln_error_restore(&before);
+        return t->problem ? KILN_OK : KILN_ERROR_MEMORY;
+    }
+    optimizer_free(&t->optimizer);
+    optimizer_init(&t->optimizer, &resolved);
+    t->loss = config.loss;
+    for (size_t i = 0; i < config.metric_count; i++) {
+        t->metric_texts[t->metric_text_count++] = config.metrics[i];
+        config.metrics[i] = NULL;
+    }
+    config_free(&config);
+    t->compiled = true;
+    return take_state(t, extra);
+}
+
+kiln_model *kiln_load(const char *path)
+{
+    kiln_model *model = NULL;
+    char *json = NULL;
+    archive_arrays extra = {0};
+    if (path == NULL) {
+        kiln_fail_null("the path of the model to load");
+        return NULL;
+    }
+    if (archive_read(path, &model, &json, &extra) != KILN_OK)
+        return NULL;
+    if (json && json[0] && take_config(model, json, &extra) != KILN_OK) {
+        kiln_fail_in("%s", path);
+        kiln_model_free(model);
+        model = NULL;
+    }
+    free(json);
+    archive_arrays_free(&extra);
+    return model;
+}
