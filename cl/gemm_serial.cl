@@ -161,6 +161,7 @@
     (c_offset + (batch) / KILN_BATCH1 * (ulong)KILN_SC0 + (batch) % KILN_BATCH1 * (ulong)KILN_SC1 +                    \
      (row) * (ulong)KILN_LDC + (col))
 #ifndef KILN_STORE_C16
+#define KG_PLAIN
 #define KILN_STORE_C16(batch, row, col, v) vstore16(v, 0, c + KILN_C_AT(batch, row, col))
 #endif
 #ifndef KILN_STORE_C1
@@ -308,6 +309,7 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch,
         return;
     }
 #endif
+#ifdef KG_PLAIN
 #pragma unroll
     for (int i = 0; i < KG_RM; i++) {
         const size_t row = tile_row + i;
@@ -319,6 +321,18 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch,
         for (int j = 0; j < KG_RV; j++)
             KILN_STORE_C16(batch, row, (tile_col + 16 * j), acc[i][j]);
     }
+#else
+    /* One copy of an epilogue that may be long. */
+    float16 sums[KG_RM * KG_RV];
+#pragma unroll
+    for (int i = 0; i < KG_RM; i++)
+#pragma unroll
+        for (int j = 0; j < KG_RV; j++)
+            sums[i * KG_RV + j] = acc[i][j];
+#pragma nounroll
+    for (size_t i = (row0 - tile_row) * KG_RV; i < KG_RM * KG_RV; i++)
+        KILN_STORE_C16(batch, (tile_row + i / KG_RV), (tile_col + i % KG_RV * 16), sums[i]);
+#endif
 }
 
 static void KG(body)(KG_PARAMS, size_t item)
@@ -417,6 +431,7 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_PACK_A
 #undef KG_PACK_B
 #undef KG_PARAMS
+#undef KG_PLAIN
 #undef KG_RM
 #undef KG_RN
 #undef KG_RV

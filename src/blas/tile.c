@@ -14,21 +14,85 @@ static int64_t batches(const blas_product *product)
     return product->batch[0] * product->batch[1];
 }
 
-/* One work-item a block: registers first, then as many register tiles a block as leave every
- * compute unit a few blocks. */
-static void serial_rule(const kiln_device *device, const blas_product *product, tile *t)
+/* Lanes of the device's float vectors. */
+static int vector_lanes(const kiln_device *device)
 {
-    int64_t m = product->m, n = product->n;
-    t->serial = true;
-    t->rm = m < 8 ? (int)m : 8;
-    t->rn = n < 32 ? 16 : 32;
+    cl_uint lanes = 0;
+    clGetDeviceInfo(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof lanes, &lanes, NULL);
+    return lanes >= 16 ? 16 : lanes >= 8 ? 8 : 4;
+}
+
+static double filled(int64_t size, int64_t block)
+{
+    return (double)size / (double)(blocks(size, block) * block);
+}
+
+/* The register tile: as many sums as there are registers beside a row of op(B) and one element of
+ * op(A), few loads a multiply-add, little of the tile beyond the matrix. 16 sums keep the
+ * multiply-add units busy. With few registers (AVX's 16 of 8 lanes) a row is 16 columns. */
+static void register_tile(int lanes, const blas_product *p, tile *t)
+{
+    const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : 24, each = 16 / lanes;
+    double best = 0;
+    for (int v = 1; v <= 4; v++)
+        for (int m = 1; m <= 16 && m <= p->m; m++) {
+            if ((m * v + v) * each + 1 > registers || (v > 1 && p->n < 16 * v))
+                continue;
+            const double sums = m * v * each, loads = (m + v * each) / sums;
+            double score = (sums < 16 ? sums / 16 : 1) * (1 - 0.2 * loads) * filled(p->m, m) *
+                           filled(p->n, 16 * v);
+            /* More rows than a set of the first cache has ways. */
+            if (m > 8 && !p->transpose_a && p->lda % 256 == 0)
+                score *= 0.9;
+            if (score > best * 1.001) {
+                best = score;
+                t->rm = m;
+                t->rn = 16 * v;
+            }
+        }
+}
+
+/* Grows the block row by row of register tiles while that leaves `wanted` blocks, up to `most`
+ * rows. */
+static void grow_rows(const blas_product *p, tile *t, int64_t wanted, int most)
+{
     t->tm = t->rm;
+    while (t->tm + t->rm <= most && t->tm < p->m &&
+           blocks(p->m, t->tm + t->rm) * blocks(p->n, t->tn) * batches(p) >= wanted)
+        t->tm += t->rm;
+}
+
+enum { PACKED_ROWS = 96, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 65536 };
+
+/* A block whose op(B) is packed has many rows to use it for. */
+static void packed_tile(const kiln_device *device, const blas_product *p, tile *t)
+{
     t->tn = t->rn;
-    t->kb = 1024;
-    int64_t wanted = 8 * (int64_t)device->info.compute_units;
-    while (t->tm < 64 && blocks(m, 2 * t->tm) * blocks(n, t->tn) * batches(product) >= wanted)
-        t->tm *= 2;
-    t->pack_b = t->tm >= 64 && product->ldb >= 512;
+    grow_rows(p, t, 4 * (int64_t)device->info.compute_units, MOST_PACKED_ROWS);
+    t->pack_b = 1;
+}
+
+static void direct_tile(const kiln_device *device, const blas_product *p, tile *t)
+{
+    const int64_t units = device->info.compute_units;
+    t->tn = t->rn;
+    t->pack_b = 0;
+    /* Of a tall product the rows of op(A) are read once, when all of op(B) fits a cache. */
+    if (p->n <= 256 && p->n * p->k <= 65536 && blocks(p->m, MOST_ROWS) * batches(p) >= 16 * units)
+        t->tn = (int)blocks(p->n, t->rn) * t->rn;
+    grow_rows(p, t, 16 * units, MOST_ROWS);
+}
+
+static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
+{
+    t->serial = true;
+    register_tile(vector_lanes(device), p, t);
+    t->kb = PACKED_BYTES / (t->rn * (int)sizeof(float));
+    packed_tile(device, p, t);
+    /* Rows of B a page apart share cache sets and address translations, and a transposed B has no
+     * rows at all. */
+    if (!p->transpose_b && (t->tm < PACKED_ROWS || p->ldb < 256))
+        direct_tile(device, p, t);
 }
 
 static void local_rule(const kiln_device *device, const blas_product *product, tile *t)
@@ -59,11 +123,51 @@ void tile_rule(const kiln_device *device, const blas_product *product, bool fuse
         local_rule(device, product, out);
 }
 
+/* Adds a tile that is not in the list yet. */
+static void add(tile out[TILE_CANDIDATES], int *count, const tile *t)
+{
+    for (int i = 0; i < *count; i++)
+        if (memcmp(&out[i], t, sizeof *t) == 0)
+            return;
+    if (*count < TILE_CANDIDATES)
+        out[(*count)++] = *t;
+}
+
 int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
                     tile out[TILE_CANDIDATES])
 {
-    tile_rule(device, product, fused, &out[0]);
-    return 1;
+    int count = 0;
+    tile t;
+    tile_rule(device, product, fused, &t);
+    add(out, &count, &t);
+    if (t.serial) {
+        tile other = t;
+        if (t.pack_b && !product->transpose_b)
+            direct_tile(device, product, &other);
+        else if (product->m >= PACKED_ROWS)
+            packed_tile(device, product, &other);
+        add(out, &count, &other);
+        if (t.rn > 32 && product->m >= 8) {
+            other = t;
+            other.rn = 32;
+            other.rm = 8;
+            if (t.pack_b)
+                packed_tile(device, product, &other);
+            else
+                direct_tile(device, product, &other);
+            add(out, &count, &other);
+        }
+    } else {
+        /* The other per-item tile, and a square group in place of a wide one. */
+        tile other = t;
+        other.tm = t.tm / t.ly > 2 ? t.tm / 2 : t.tm * 2;
+        other.tn = t.tn / t.lx > 2 ? t.tn / 2 : t.tn * 2;
+        add(out, &count, &other);
+        other = t;
+        other.kt = 8;
+        add(out, &count, &other);
+    }
+    return count;
 }
 
 bool tile_is_valid(const kiln_device *device, const tile *t)
