@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 enum {
-    CONNECT_SECONDS = 20,
-    STALL_SECONDS = 30, /* this long below STALL_BYTES a second is a failure */
-    STALL_BYTES = 100,
+    STALL_SECONDS = 30, /* without an answer, or below STALL_BYTES a second, is a failure */
+    STALL_BYTES = 10,
     REDIRECTS = 5,
 };
 
@@ -97,6 +96,11 @@ static void start_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static int patience(const download *what)
+{
+    return what->patience > 0 ? what->patience : STALL_SECONDS;
+}
+
 static kiln_status explain(const request *r, CURLcode code, const char *address, const char *detail)
 {
     long answer = 0;
@@ -113,7 +117,7 @@ static kiln_status explain(const request *r, CURLcode code, const char *address,
         return kiln_fail(KILN_ERROR_DOWNLOAD, "%s answers with HTTP status %ld", address, answer);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return kiln_fail(KILN_ERROR_DOWNLOAD, "%s does not answer, or sends nothing for %d seconds",
-                         address, STALL_SECONDS);
+                         address, patience(r->what));
     return kiln_fail(KILN_ERROR_DOWNLOAD, "%s: %s", address,
                      *detail ? detail : curl_easy_strerror(code));
 }
@@ -144,8 +148,8 @@ static kiln_status fetch(const download *what, int part, const char *address, bo
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)patience(what));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)patience(what));
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);

@@ -11,6 +11,7 @@ typedef struct download {
     const char *file; /* "train-images-idx3-ubyte.gz" */
     const char *path; /* where it goes; until it is complete and checked it is path.part */
     int64_t most;     /* a longer file is refused */
+    int patience;     /* seconds without data after which it gives up; 0: 30 */
     /* Is the complete file at `path` the right one? */
     kiln_status (*check)(void *user, const char *path);
     void *user;
