@@ -10,6 +10,7 @@
 typedef struct edge {
     ir_id from, to;
     bool fusable; /* `to` can take the value at its own index, one for one */
+    bool order;   /* no value passes: `from` reads a weight that `to` updates */
 } edge;
 
 typedef struct work {
@@ -185,7 +186,32 @@ static kiln_status make_clusters(builder *b)
 static kiln_status add_edge(work *w, ir_id from, ir_id to, bool fusable)
 {
     KILN_TRY(MEM_PUSH_ROOM(&w->edges));
-    w->edges.items[w->edges.count++] = (edge){from, to, fusable};
+    w->edges.items[w->edges.count++] = (edge){from, to, fusable, false};
+    return KILN_OK;
+}
+
+/* A weight is updated after everything that reads it. */
+static kiln_status add_update_edges(work *w)
+{
+    const builder *b = w->b;
+    const plan_request *r = b->request;
+    for (int u = 0; u < r->update_count && b->fused_updates; u++) {
+        ir_id gradient = r->updates[u].gradient;
+        for (size_t i = 0; i < b->count; i++) {
+            if (b->cluster_of[i] < 0)
+                continue;
+            const ir_node *n = &b->g->items[i];
+            for (int k = 0; k < n->input_count; k++) {
+                const ir_node *x = &b->g->items[through_views(b, n->inputs[k])];
+                if (x->op != &op_desc_weight || x->attr.object != r->updates[u].weight || (ir_id)i == gradient)
+                    continue;
+                /* An element-wise reader at the same index may share the launch. */
+                bool same = n->op->kind == OP_POINTWISE && elements(b, (ir_id)i) == elements(b, gradient);
+                KILN_TRY(add_edge(w, (ir_id)i, gradient, same));
+                w->edges.items[w->edges.count - 1].order = true;
+            }
+        }
+    }
     return KILN_OK;
 }
 
@@ -238,6 +264,7 @@ static kiln_status make_edges(work *w)
             KILN_TRY(add_edges_from(w, n->inputs[k], (ir_id)i, fusable));
         }
     }
+    KILN_TRY(add_update_edges(w));
     qsort(w->edges.items, w->edges.count, sizeof *w->edges.items, by_source);
     w->first_edge = mem_new(b->count + 1, sizeof *w->first_edge);
     if (w->first_edge == NULL)
@@ -385,7 +412,7 @@ static kiln_status merge_all(work *w)
         for (size_t e = 0; e < w->edges.count; e++) {
             int from = b->cluster_of[w->edges.items[e].from],
                 to = b->cluster_of[w->edges.items[e].to];
-            if (from == to || !w->edges.items[e].fusable || !can_merge(w, from, to))
+            if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order || !can_merge(w, from, to))
                 continue;
             merge(w, from, to);
             changed = true;
@@ -402,8 +429,7 @@ static void mark_stored(work *w)
         b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE ||
                                                  b->g->items[i].op == &op_desc_scan_state);
         for (size_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++)
-            if (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] ||
-                !w->edges.items[e].fusable)
+            if (!w->edges.items[e].order && (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] || !w->edges.items[e].fusable))
                 b->stored[i] = true;
     }
     for (size_t i = 0; i < b->count; i++)

@@ -682,6 +682,40 @@ kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only)
     return KILN_OK;
 }
 
+/* Instead of storing a gradient: the optimizer's step of the weight at the same index. */
+static kiln_status update(code *c, int number, const char *gradient)
+{
+    const builder *b = c->b;
+    const plan_optimizer *o = b->request->optimizer;
+    const char *type = value_type(c->lanes), *flat = c->domains.items[0].flat;
+    int s, w, slot[4];
+    KILN_TRY(state_argument(c, &s));
+    KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_WEIGHT, .weight = b->request->updates[number].weight, .type = "float", .written = true}, &w));
+    for (int k = 0; k < o->slot_count; k++)
+        KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_MEMORY, .memory = o->slots[k], .offset = b->update_offsets[number], .type = "float", .written = true}, &slot[k]));
+    text_add(&c->out, "{\n%s g = %s;\n", type, gradient);
+    if (o->clipvalue > 0)
+        text_add(&c->out, "g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\ng = (g > (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n", type, -o->clipvalue, type, -o->clipvalue, type, o->clipvalue, type,
+                 o->clipvalue);
+    const char *load = c->lanes == 16 ? "%s %s = vload16(0, p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
+    const char *store = c->lanes == 16 ? "vstore16(%s, 0, p%d + (o%d + %s));\n" : NULL;
+    const char *names[4] = {"s0", "s1", "s2", "s3"};
+    text_add(&c->out, load, type, "w", w, w, flat);
+    for (int k = 0; k < o->slot_count; k++)
+        text_add(&c->out, load, type, names[k], slot[k], slot[k], flat);
+    text_add(&c->out, "KILN_UPDATE(%s, w, g, s0, s1, s2, p%d->rate, p%d->factor0, p%d->factor1, p%d->factor2);\n", type, s, s, s, s);
+    for (int k = -1; k < o->slot_count; k++) {
+        const char *name = k < 0 ? "w" : names[k];
+        int at = k < 0 ? w : slot[k];
+        if (store)
+            text_add(&c->out, store, name, at, at, flat);
+        else
+            text_add(&c->out, "p%d[o%d + %s] = %s;\n", at, at, flat, name);
+    }
+    text_add(&c->out, "}\n");
+    return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
 /* The nodes in front of a reduction are not stored; everything stored lies behind the anchor. */
 kiln_status code_store_all(code *c, bool *scalar_only)
 {
@@ -696,6 +730,10 @@ kiln_status code_store_all(code *c, bool *scalar_only)
             KILN_TRY(code_value(c, b->g->items[i].inputs[0], name, scalar_only));
         } else {
             KILN_TRY(code_value(c, shown, name, scalar_only));
+        }
+        if (b->update_of[i] >= 0) {
+            KILN_TRY(update(c, b->update_of[i], name));
+            continue;
         }
         argument a = {.kind = ARGUMENT_NODE,
                       .where = place_written(b, shown),

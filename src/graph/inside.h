@@ -105,6 +105,8 @@ typedef struct builder {
     cl_mem *owned;    /* further buffers of the plan: block tables, norms */
     size_t owned_count, owned_capacity;
     size_t *update_offsets;
+    bool fused_updates; /* the optimizer rides in the launches that make the gradients */
+    int *update_of;     /* by node: the update whose gradient it is, when updates are fused; else -1 */
     size_t sum_count;
 } builder;
 

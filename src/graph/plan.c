@@ -122,12 +122,13 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->cluster_of = mem_new(n, sizeof *b->cluster_of);
     b->state_of = mem_new(n, sizeof *b->state_of);
     b->fixed = mem_new(n, sizeof *b->fixed);
+    b->update_of = mem_new(n, sizeof *b->update_of);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
     if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of ||
-        !b->state_of || !b->fixed || !b->update_offsets)
+        !b->state_of || !b->fixed || !b->update_of || !b->update_offsets)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < n; i++)
-        b->state_of[i] = IR_NONE;
+        b->state_of[i] = b->update_of[i] = -1;
     KILN_TRY(device_alloc(p->device, sizeof(state_record), "step state", &b->state));
     p->step_capacity = STEP_CAPACITY;
     KILN_TRY(device_alloc(p->device, (p->step_capacity + 1) * sizeof(plan_step), "table of steps",
@@ -142,11 +143,20 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     if (r->update_count) {
         if (r->optimizer == NULL)
             return kiln_fail_null("the optimizer of a plan with updates");
-        p->gradient_bytes = 4 * plan_update_offsets(r->update_count, r->updates, b->update_offsets);
-        KILN_TRY(device_alloc(p->device, p->gradient_bytes, "gradients", &b->gradients));
-        for (int i = 0; i < r->update_count; i++)
-            b->fixed[r->updates[i].gradient] =
-                (struct fixed_place){b->gradients, b->update_offsets[i]};
+        size_t size = plan_update_offsets(r->update_count, r->updates, b->update_offsets);
+        /* Clipping by norm needs all gradients first, and accumulation keeps them: then they lie in a buffer of
+         * their own. */
+        b->fused_updates = r->optimizer->clipnorm <= 0 && r->optimizer->global_clipnorm <= 0 &&
+                           r->optimizer->accumulate <= 1;
+        for (int i = 0; i < r->update_count && b->fused_updates; i++)
+            b->update_of[r->updates[i].gradient] = i;
+        if (!b->fused_updates) {
+            p->gradient_bytes = 4 * size;
+            KILN_TRY(device_alloc(p->device, p->gradient_bytes, "gradients", &b->gradients));
+            for (int i = 0; i < r->update_count; i++)
+                b->fixed[r->updates[i].gradient] =
+                    (struct fixed_place){b->gradients, b->update_offsets[i]};
+        }
     }
     return KILN_OK;
 }
@@ -212,6 +222,11 @@ static kiln_status build(plan *p, cl_program *program)
 {
     text source = {0};
     char label[96];
+    if (p->b.fused_updates) {
+        text_add(&source, "%s", p->b.request->optimizer->defines ? p->b.request->optimizer->defines : "");
+        KILN_TRY(source_file(&source, "optimizer.cl"));
+        text_add(&source, "#line 1 \"plan\"\n");
+    }
     for (size_t i = 0; i < p->b.launches.count; i++) {
         launch *l = &p->b.launches.items[i];
         l->variant = (int)i;
@@ -463,6 +478,7 @@ void plan_free(plan *p)
     free(b->state_of);
     free(b->fixed);
     free(b->update_offsets);
+    free(b->update_of);
     free(b->clusters);
     free(b->order);
     memory_plan_free(&p->places);

@@ -273,7 +273,7 @@ kiln_status lower_updates(builder *b)
     cl_mem factors = NULL;
     for (int i = 0; i < r->assign_count; i++)
         KILN_TRY(lower_assign(b, &r->assigns[i]));
-    if (r->update_count == 0)
+    if (r->update_count == 0 || b->fused_updates)
         return KILN_OK;
     size_t length = b->device->serial_kernels ? 2048 : 256;
     if (r->optimizer->clipnorm > 0 || r->optimizer->global_clipnorm > 0)
