@@ -47,6 +47,10 @@ kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_
 kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product, const blas_choice *choice, cl_kernel kernel,
                               cl_mem a, size_t a_offset, cl_mem b, size_t b_offset, cl_mem c, size_t c_offset);
 
+/* Like blas_choose, for a serial tile that owns exactly `rows` rows of C (a divisor of m): work-item i of the choice owns row
+ * block i % (m / rows) of column block i / (m / rows). */
+kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows, blas_choice *choice);
+
 /* "auto", "clblast", "tile"; a failure on record for another name. */
 kiln_status blas_engine_parse(const char *name, blas_engine *engine);
 const char *blas_engine_name(blas_engine engine);

@@ -238,3 +238,23 @@ kiln_status tile_describe(const blas_product *p, const tile *t, blas_choice *cho
                          (long long)p->m, (long long)p->n, (long long)p->k);
     return KILN_OK;
 }
+
+kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
+                             blas_choice *choice)
+{
+    tile t;
+    (void)device;
+    memset(&t, 0, sizeof t);
+    t.serial = true;
+    t.rm = rows;
+    for (int r = 8; r >= 1; r--)
+        if (rows % r == 0) {
+            t.rm = r;
+            break;
+        }
+    t.tm = rows;
+    t.rn = product->n < 32 ? 16 : 32;
+    t.tn = t.rn;
+    t.kb = 1024;
+    return tile_describe(product, &t, choice);
+}

@@ -1,17 +1,11 @@
 /* Which nodes are computed together: every node that has to be computed starts as a cluster of its
  * own, and clusters are merged along edges where the consumer can compute the producer's value at
  * the index it needs, as long as no other path leads from one to the other. */
+#include "base/env.h"
 #include "graph/inside.h"
 #include "op/leaf.h"
 
 #include <string.h>
-
-/* An edge between nodes of clusters, views and recomputed nodes looked through. */
-typedef struct edge {
-    ir_id from, to;
-    bool fusable; /* `to` can take the value at its own index, one for one */
-    bool order;   /* no value passes: `from` reads a weight that `to` updates */
-} edge;
 
 typedef struct work {
     builder *b;
@@ -158,6 +152,7 @@ static kiln_status make_clusters(builder *b)
                      .anchor = IR_NONE,
                      .elements = elements(b, (ir_id)i),
                      .scope = n->scope,
+                     .chain = -1,
                      .first = (int)i};
         c.before = c.elements;
         if (n->op->kind == OP_REDUCE) {
@@ -203,10 +198,12 @@ static kiln_status add_update_edges(work *w)
             const ir_node *n = &b->g->items[i];
             for (int k = 0; k < n->input_count; k++) {
                 const ir_node *x = &b->g->items[through_views(b, n->inputs[k])];
-                if (x->op != &op_desc_weight || x->attr.object != r->updates[u].weight || (ir_id)i == gradient)
+                if (x->op != &op_desc_weight || x->attr.object != r->updates[u].weight ||
+                    (ir_id)i == gradient)
                     continue;
                 /* An element-wise reader at the same index may share the launch. */
-                bool same = n->op->kind == OP_POINTWISE && elements(b, (ir_id)i) == elements(b, gradient);
+                bool same =
+                    n->op->kind == OP_POINTWISE && elements(b, (ir_id)i) == elements(b, gradient);
                 KILN_TRY(add_edge(w, (ir_id)i, gradient, same));
                 w->edges.items[w->edges.count - 1].order = true;
             }
@@ -412,7 +409,8 @@ static kiln_status merge_all(work *w)
         for (size_t e = 0; e < w->edges.count; e++) {
             int from = b->cluster_of[w->edges.items[e].from],
                 to = b->cluster_of[w->edges.items[e].to];
-            if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order || !can_merge(w, from, to))
+            if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order ||
+                !can_merge(w, from, to))
                 continue;
             merge(w, from, to);
             changed = true;
@@ -429,7 +427,9 @@ static void mark_stored(work *w)
         b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE ||
                                                  b->g->items[i].op == &op_desc_scan_state);
         for (size_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++)
-            if (!w->edges.items[e].order && (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] || !w->edges.items[e].fusable))
+            if (!w->edges.items[e].order &&
+                (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] ||
+                 !w->edges.items[e].fusable))
                 b->stored[i] = true;
     }
     for (size_t i = 0; i < b->count; i++)
@@ -441,11 +441,19 @@ static void mark_stored(work *w)
         }
 }
 
-/* ---- order: a loop's clusters stay together ---- */
+/* ---- order: the clusters of a loop stay together, and so do those of a chain ---- */
+static int together(const builder *b, size_t i)
+{
+    const cluster *c = &b->clusters[i];
+    return c->scope ? c->scope : c->chain >= 0 ? (int)b->g->scan_count + 1 + c->chain : 0;
+}
+
 static kiln_status put_in_order(work *w)
 {
     builder *b = w->b;
-    size_t n = b->cluster_count;
+    size_t n = b->cluster_count, sets = b->g->scan_count + 1 + b->chains.count;
+    free(b->order);
+    b->order_count = 0;
     int *waiting = mem_new(n, sizeof *waiting);
     bool *done = mem_new(n, sizeof *done);
     b->order = mem_new(n, sizeof *b->order);
@@ -456,26 +464,27 @@ static kiln_status put_in_order(work *w)
     }
     /* A cluster waits for each edge into it; clusters of a loop also wait, all of them, for every
      * edge into the loop. */
-    int *scope_waiting = mem_new(b->g->scan_count + 1, sizeof *scope_waiting);
-    int *scope_left = mem_new(b->g->scan_count + 1, sizeof *scope_left);
+    int *scope_waiting = mem_new(sets, sizeof *scope_waiting);
+    int *scope_left = mem_new(sets, sizeof *scope_left);
     kiln_status status = scope_waiting && scope_left ? KILN_OK : KILN_ERROR_MEMORY;
     for (size_t e = 0; status == KILN_OK && e < w->edges.count; e++) {
         int from = b->cluster_of[w->edges.items[e].from], to = b->cluster_of[w->edges.items[e].to];
         if (from == to)
             continue;
         waiting[to]++;
-        if (b->clusters[to].scope && b->clusters[from].scope != b->clusters[to].scope)
-            scope_waiting[b->clusters[to].scope]++;
+        if (together(b, (size_t)to) && together(b, (size_t)from) != together(b, (size_t)to))
+            scope_waiting[together(b, (size_t)to)]++;
     }
     for (size_t i = 0; i < n && status == KILN_OK; i++)
-        scope_left[b->clusters[i].scope] += !b->clusters[i].dead;
+        scope_left[together(b, i)] += !b->clusters[i].dead;
     int open = 0; /* the loop being emitted */
     while (status == KILN_OK) {
         int best = -1;
         for (size_t i = 0; i < n; i++) {
             const cluster *c = &b->clusters[i];
-            if (c->dead || done[i] || waiting[i] > 0 || (c->scope && scope_waiting[c->scope] > 0) ||
-                (open && c->scope != open))
+            if (c->dead || done[i] || waiting[i] > 0 ||
+                (together(b, i) && scope_waiting[together(b, i)] > 0) ||
+                (open && together(b, i) != open))
                 continue;
             if (best < 0 || c->first < b->clusters[best].first)
                 best = (int)i;
@@ -484,7 +493,7 @@ static kiln_status put_in_order(work *w)
             break;
         done[best] = true;
         b->order[b->order_count++] = best;
-        int scope = b->clusters[best].scope;
+        int scope = together(b, (size_t)best);
         open = scope && --scope_left[scope] > 0 ? scope : 0;
         for (int m = w->head[best]; m >= 0; m = w->next_member[m])
             for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++) {
@@ -492,8 +501,8 @@ static kiln_status put_in_order(work *w)
                 if (to == best)
                     continue;
                 waiting[to]--;
-                if (b->clusters[to].scope && b->clusters[to].scope != scope)
-                    scope_waiting[b->clusters[to].scope]--;
+                if (together(b, (size_t)to) && together(b, (size_t)to) != scope)
+                    scope_waiting[together(b, (size_t)to)]--;
             }
     }
     for (size_t i = 0; i < n && status == KILN_OK; i++)
@@ -527,8 +536,12 @@ kiln_status cluster_graph(builder *b)
     if (status == KILN_OK)
         status = merge_all(&w);
     if (status == KILN_OK) {
-        mark_stored(&w);
         status = put_in_order(&w);
+        if (status == KILN_OK && b->device->serial_kernels && !env_debug("no-chains"))
+            status = chain_clusters(b, w.edges.items, w.edges.count);
+        if (status == KILN_OK && b->chains.count)
+            status = put_in_order(&w);
+        mark_stored(&w);
     }
     free(w.edges.items);
     free(w.first_edge);

@@ -690,20 +690,37 @@ static kiln_status update(code *c, int number, const char *gradient)
     const char *type = value_type(c->lanes), *flat = c->domains.items[0].flat;
     int s, w, slot[4];
     KILN_TRY(state_argument(c, &s));
-    KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_WEIGHT, .weight = b->request->updates[number].weight, .type = "float", .written = true}, &w));
+    KILN_TRY(buffer(c,
+                    &(argument){.kind = ARGUMENT_WEIGHT,
+                                .weight = b->request->updates[number].weight,
+                                .type = "float",
+                                .written = true},
+                    &w));
     for (int k = 0; k < o->slot_count; k++)
-        KILN_TRY(buffer(c, &(argument){.kind = ARGUMENT_MEMORY, .memory = o->slots[k], .offset = b->update_offsets[number], .type = "float", .written = true}, &slot[k]));
+        KILN_TRY(buffer(c,
+                        &(argument){.kind = ARGUMENT_MEMORY,
+                                    .memory = o->slots[k],
+                                    .offset = b->update_offsets[number],
+                                    .type = "float",
+                                    .written = true},
+                        &slot[k]));
     text_add(&c->out, "{\n%s g = %s;\n", type, gradient);
     if (o->clipvalue > 0)
-        text_add(&c->out, "g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\ng = (g > (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n", type, -o->clipvalue, type, -o->clipvalue, type, o->clipvalue, type,
-                 o->clipvalue);
-    const char *load = c->lanes == 16 ? "%s %s = vload16(0, p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
+        text_add(
+            &c->out,
+            "g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\ng = (g > (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n",
+            type, -o->clipvalue, type, -o->clipvalue, type, o->clipvalue, type, o->clipvalue);
+    const char *load =
+        c->lanes == 16 ? "%s %s = vload16(0, p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
     const char *store = c->lanes == 16 ? "vstore16(%s, 0, p%d + (o%d + %s));\n" : NULL;
     const char *names[4] = {"s0", "s1", "s2", "s3"};
     text_add(&c->out, load, type, "w", w, w, flat);
     for (int k = 0; k < o->slot_count; k++)
         text_add(&c->out, load, type, names[k], slot[k], slot[k], flat);
-    text_add(&c->out, "KILN_UPDATE(%s, w, g, s0, s1, s2, p%d->rate, p%d->factor0, p%d->factor1, p%d->factor2);\n", type, s, s, s, s);
+    text_add(
+        &c->out,
+        "KILN_UPDATE(%s, w, g, s0, s1, s2, p%d->rate, p%d->factor0, p%d->factor1, p%d->factor2);\n",
+        type, s, s, s, s);
     for (int k = -1; k < o->slot_count; k++) {
         const char *name = k < 0 ? "w" : names[k];
         int at = k < 0 ? w : slot[k];

@@ -51,8 +51,41 @@ typedef struct launch {
     size_t scratch_bytes;
     double flops, bytes;
     int scope;   /* 0, or the loop it runs in */
-    int variant; /* launches of one text share a kernel text: the first one's number */
+    int variant; /* launches of one text share it: the first one's number */
+    int chain;   /* -1: none */
+    bool serial; /* a function of an item, which a kernel of several can call; else the text has its
+                    own kernel */
+    size_t repeats,
+        stride; /* serial: calls it takes to do an item, and the distance of their numbers */
+    int map[LAUNCH_MAX_ARGUMENTS]; /* this launch's arguments among its group's */
 } launch;
+
+/* A chain: clusters whose results belong to rows of the batch and that need, of each other's
+ * results, only the same rows. One work-item takes a block of rows through all of them, in one
+ * launch. Only on devices with serial kernels. */
+typedef struct chain {
+    int64_t rows, block; /* rows is a multiple of block */
+} chain;
+
+/* An edge between nodes of clusters, views and recomputed nodes looked through. */
+typedef struct edge {
+    ir_id from, to;
+    bool fusable; /* `to` can take the value at its own index, one for one */
+    bool order;   /* no value passes: `from` reads a weight that `to` updates */
+} edge;
+
+/* Launches that run as one kernel: they do not depend on each other, except within a chain, whose
+ * launches follow each other in the same work-item. */
+#define GROUP_MAX_ARGUMENTS 60
+typedef struct group {
+    size_t first, count; /* launches */
+    argument arguments[GROUP_MAX_ARGUMENTS];
+    int argument_count;
+    size_t items;
+    int scope;
+    double flops;
+    char name[80];
+} group;
 
 /* A set of nodes computed by one launch. */
 typedef enum cluster_kind {
@@ -68,6 +101,7 @@ typedef struct cluster {
     int64_t before;   /* REDUCE: elements of the domain in front of the anchor */
     int scope;
     bool dead;          /* merged into another */
+    int chain;          /* -1: none */
     int first;          /* smallest node, for a stable order */
     blas_choice choice; /* PRODUCT */
 } cluster;
@@ -97,7 +131,15 @@ typedef struct builder {
     struct fixed_place {
         cl_mem memory; /* place chosen from outside: a gradient's */
         size_t offset;
-    } * fixed;        /* by node; memory NULL: none */
+    } * fixed; /* by node; memory NULL: none */
+    struct {
+        chain *items;
+        size_t count, capacity;
+    } chains;
+    struct {
+        group *items;
+        size_t count, capacity;
+    } groups;
     cl_mem state;     /* kiln_state */
     cl_mem steps;     /* plan_step records */
     cl_mem gradients; /* laid out by plan_update_offsets */
@@ -106,7 +148,7 @@ typedef struct builder {
     size_t owned_count, owned_capacity;
     size_t *update_offsets;
     bool fused_updates; /* the optimizer rides in the launches that make the gradients */
-    int *update_of;     /* by node: the update whose gradient it is, when updates are fused; else -1 */
+    int *update_of; /* by node: the update whose gradient it is, when updates are fused; else -1 */
     size_t sum_count;
 } builder;
 
@@ -115,6 +157,12 @@ kiln_status cluster_graph(builder *b);
 bool cluster_is(const builder *b, ir_id id,
                 int number); /* computed inside this cluster (views looked through) */
 ir_id through_views(const builder *b, ir_id id); /* the node whose storage a view shows */
+
+/* chain.c: finds chains among ordered clusters and marks their members. */
+kiln_status chain_clusters(builder *b, const edge *edges, size_t count);
+
+/* group.c: gathers launches into kernels. */
+kiln_status group_launches(builder *b);
 
 blas_product graph_product(const ir_graph *g, const ir_node *n);
 

@@ -14,7 +14,7 @@ launch *launch_new(builder *b, const char *name, const char *layer, int scope)
     if (MEM_PUSH_ROOM(&b->launches) != KILN_OK)
         return NULL;
     launch *l = &b->launches.items[b->launches.count++];
-    *l = (launch){.layer = layer, .scope = scope, .dims = 1};
+    *l = (launch){.layer = layer, .scope = scope, .dims = 1, .chain = -1, .repeats = 1};
     snprintf(l->name, sizeof l->name, "%s", name);
     return l;
 }
@@ -66,26 +66,31 @@ static void cluster_name(const builder *b, int number, char *out, size_t room)
         snprintf(out, room, "copy");
 }
 
+static const chain *chain_of(const builder *b, int number)
+{
+    return b->clusters[number].chain < 0 ? NULL : &b->chains.items[b->clusters[number].chain];
+}
+
 static launch *cluster_launch(builder *b, int number)
 {
     char name[sizeof((launch *)0)->name];
     cluster_name(b, number, name, sizeof name);
     ir_id shown = b->clusters[number].anchor != IR_NONE ? b->clusters[number].anchor
                                                         : b->clusters[number].first;
-    return launch_new(b, name, b->g->items[shown].place, b->clusters[number].scope);
+    launch *l = launch_new(b, name, b->g->items[shown].place, b->clusters[number].scope);
+    if (l)
+        l->chain = b->clusters[number].chain;
+    return l;
 }
 
 kiln_status launch_finish(launch *l, const char *body, size_t items, size_t local)
 {
     l->items = items;
     l->local = local;
-    text_add(&l->source, "static void @body(");
+    l->serial = local == 1;
+    text_add(&l->source, "static void @_body(");
     launch_parameters(l, &l->source);
-    text_add(&l->source, ", const size_t item)\n{\n%s}\n__kernel void @(", body);
-    launch_parameters(l, &l->source);
-    text_add(&l->source, ")\n{\n    @body(");
-    launch_names(l, &l->source);
-    text_add(&l->source, ", get_global_id(0));\n}\n");
+    text_add(&l->source, ", const size_t item)\n{\n%s}\n", body);
     return l->source.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
@@ -155,6 +160,11 @@ static kiln_status lower_pointwise(builder *b, int number)
     text wide = {0}, narrow = {0}, body = {0};
     bool done = false;
     kiln_status status = KILN_OK;
+    const chain *in = chain_of(b, number);
+    if (in && (n / tries[0]) % in->rows != 0) /* rows of the domain are rows of the chain */
+        tries[0] = n / in->rows, count = 1;
+    if (in && count == 2 && (n / tries[1]) % in->rows != 0)
+        count = 1;
     for (int t = 0; t < count && status == KILN_OK && !done && b->device->serial_kernels; t++) {
         d.width = tries[t];
         if (d.width >= 16)
@@ -173,6 +183,10 @@ static kiln_status lower_pointwise(builder *b, int number)
                                         : n / 16; /* elements of an item */
         int64_t columns = w <= share ? w : share / 16 * 16,
                 per_item = columns == w ? (share / w > 1 ? share / w : 1) : 1;
+        if (in) {
+            columns = w;
+            per_item = rows / in->rows * in->block;
+        }
         int64_t column_blocks = (w + columns - 1) / columns;
         items = (size_t)((rows + per_item - 1) / per_item * column_blocks);
         local = 1;
@@ -326,6 +340,8 @@ static kiln_status lower_rows(builder *b, launch *l, int number, int64_t rows, i
     int64_t share = serial ? (width >= 1024 ? 1 : 1024 / width) : 1;
     if (serial && rows / share < 8)
         share = rows / 8 > 0 ? rows / 8 : 1;
+    if (chain_of(b, number))
+        share = rows / chain_of(b, number)->rows * chain_of(b, number)->block;
     if (serial)
         text_add(&body,
                  "    const %s r0 = (%s)item * %" PRId64 "u, r1 = min(r0 + %" PRId64
@@ -515,7 +531,7 @@ static bool only_stores_anchor(const builder *b, int number)
 static void hook(text *t, const char *name, const char *vector_parameters, const launch *l,
                  const char *statements, int64_t rows, int64_t width, const char *type)
 {
-    text_add(t, "static void @%s(const uint batch, const uint row, const uint c, %s", name,
+    text_add(t, "static void @_%s(const uint batch, const uint row, const uint c, %s", name,
              vector_parameters);
     for (int i = 3; i < l->argument_count; i++)
         text_add(t, ", __global %s%s *p%d, const ulong o%d",
@@ -571,17 +587,17 @@ static kiln_status lower_product(builder *b, int number)
             if (vector)
                 hook(&t, "store16", "const float16 v", l, wide.data, rows, width, type);
             text_add(&l->source,
-                     "%s#define KILN_STORE_C1(batch, row, col, x) @store1(batch, row, col, x%s)\n",
+                     "%s#define KILN_STORE_C1(batch, row, col, x) @_store1(batch, row, col, x%s)\n",
                      t.data ? t.data : "", names.data ? names.data : "");
             if (vector)
                 text_add(
                     &l->source,
-                    "#define KILN_STORE_C16(batch, row, col, x) @store16(batch, row, col, x%s)\n",
+                    "#define KILN_STORE_C16(batch, row, col, x) @_store16(batch, row, col, x%s)\n",
                     names.data ? names.data : "");
             else
                 text_add(&l->source,
                          "#define KILN_STORE_C16(batch, row, col, x) { float lane[16]; vstore16(x, "
-                         "0, lane); for (uint j = 0; j < 16; j++) @store1(batch, row, (col) + j, "
+                         "0, lane); for (uint j = 0; j < 16; j++) @_store1(batch, row, (col) + j, "
                          "lane[j]%s); }\n",
                          names.data ? names.data : "");
             text_add(&l->source, "#define KILN_EXTRA_ARGS %s\n#define KILN_EXTRA_PARAMS ",
@@ -596,12 +612,28 @@ static kiln_status lower_product(builder *b, int number)
             text_free(&names);
         }
     }
+    blas_choice choice = k->choice;
+    const chain *in = chain_of(b, number);
+    if (status == KILN_OK && in) {
+        status =
+            blas_choose_rows(b->device, &l->product, (int)(rows / in->rows * in->block), &choice);
+        l->stride = (size_t)(in->rows / in->block);
+        l->repeats = choice.global[0] / l->stride;
+        choice.global[0] = l->stride;
+    }
     if (status == KILN_OK) {
-        text_add(&l->source, "#define KILN_NAME @\n%s", k->choice.defines);
-        status = source_file(&l->source, k->choice.file);
-        l->dims = k->choice.dims;
-        memcpy(l->global, k->choice.global, sizeof l->global);
-        memcpy(l->local3, k->choice.local, sizeof l->local3);
+        text_add(&l->source, "#undef KILN_BODY_ONLY\n#define KILN_NAME @\n%s%s",
+                 choice.serial ? "#define KILN_BODY_ONLY 1\n" : "", choice.defines);
+        status = source_file(&l->source, choice.file);
+        l->serial = choice.serial;
+        if (choice.serial) {
+            l->items = choice.global[0];
+            l->local = 1;
+        } else {
+            l->dims = choice.dims;
+            memcpy(l->global, choice.global, sizeof l->global);
+            memcpy(l->local3, choice.local, sizeof l->local3);
+        }
     }
     if (status == KILN_OK && (l->source.failed || wide.failed || narrow.failed))
         status = KILN_ERROR_MEMORY;

@@ -8,7 +8,7 @@
 typedef struct interval {
     ir_id owner;
     size_t bytes;
-    int first, last; /* launches */
+    int first, last; /* groups */
 } interval;
 
 static int by_size(const void *x, const void *y)
@@ -24,7 +24,7 @@ static int by_offset(const void *x, const void *y)
     return (a[0] > b[0]) - (a[0] < b[0]);
 }
 
-/* First and last launch that touch each owner. What a loop's repetitions share lives through the
+/* First and last group that touch each owner. What a loop's repetitions share lives through the
  * whole loop. */
 static kiln_status find_intervals(const builder *b, interval **result, size_t *count)
 {
@@ -40,14 +40,14 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
             first[i] = -1;
         for (size_t s = 0; s <= b->g->scan_count; s++)
             loop_first[s] = -1;
-        for (size_t l = 0; l < b->launches.count; l++) {
-            int scope = b->launches.items[l].scope;
+        for (size_t l = 0; l < b->groups.count; l++) {
+            int scope = b->groups.items[l].scope;
             if (loop_first[scope] < 0)
                 loop_first[scope] = (int)l;
             loop_last[scope] = (int)l;
         }
-        for (size_t l = 0; l < b->launches.count; l++) {
-            const launch *x = &b->launches.items[l];
+        for (size_t l = 0; l < b->groups.count; l++) {
+            const group *x = &b->groups.items[l];
             for (int k = 0; k < x->argument_count; k++) {
                 if (x->arguments[k].kind != ARGUMENT_NODE)
                     continue;
@@ -71,7 +71,7 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
                 list[n++] = (interval){.owner = (ir_id)i,
                                        .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
                                        .first = first[i],
-                                       .last = b->required[i] ? (int)b->launches.count : last[i]};
+                                       .last = b->required[i] ? (int)b->groups.count : last[i]};
             }
     }
     free(first);

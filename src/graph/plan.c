@@ -8,10 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-/* One enqueued call: a launch, at one time step when it is part of a loop. */
+/* One enqueued call: a group, at one time step when it is part of a loop. */
 typedef struct bound {
-    const launch *from;
-    cl_kernel kernel; /* NULL: CLBlast */
+    const group *from;
+    const launch *first; /* of the group */
+    cl_kernel kernel;    /* NULL: CLBlast */
     int64_t time;
     device_launch_info info;
     cl_mem memory[3]; /* CLBlast's operands */
@@ -144,8 +145,8 @@ static kiln_status make_builder(plan *p, const plan_request *r)
         if (r->optimizer == NULL)
             return kiln_fail_null("the optimizer of a plan with updates");
         size_t size = plan_update_offsets(r->update_count, r->updates, b->update_offsets);
-        /* Clipping by norm needs all gradients first, and accumulation keeps them: then they lie in a buffer of
-         * their own. */
+        /* Clipping by norm needs all gradients first, and accumulation keeps them: then they lie in
+         * a buffer of their own. */
         b->fused_updates = r->optimizer->clipnorm <= 0 && r->optimizer->global_clipnorm <= 0 &&
                            r->optimizer->accumulate <= 1;
         for (int i = 0; i < r->update_count && b->fused_updates; i++)
@@ -217,52 +218,110 @@ static kiln_status set_argument(plan *p, bound *c, int k)
                         "clSetKernelArg", "kernel %s", c->from->name);
 }
 
-/* Puts all kernels into one program; launches with the same text share a kernel's name. */
+/* Whether a group's kernel is written here: a product's template for work-groups brings its own. */
+static bool has_own_kernel(const plan *p, const group *g)
+{
+    const launch *l = &p->b.launches.items[g->first];
+    return !l->is_clblast && l->items > 0;
+}
+
+/* A launch's functions, with '@' replaced by a name of its own. */
+static void add_functions(text *source, const char *from, int number)
+{
+    for (const char *s = from, *at; *s; s = at + 1) {
+        at = strchr(s, '@');
+        if (at == NULL) {
+            text_add(source, "%s", s);
+            break;
+        }
+        text_bytes(source, s, (size_t)(at - s));
+        text_add(source, "kiln_%d", number);
+    }
+    text_add(source, "\n");
+}
+
+static void add_call(text *source, const launch *l, const char *item)
+{
+    text_add(source, "kiln_%d_body(", l->variant);
+    for (int i = 0; i < l->argument_count; i++)
+        text_add(source, "p%d, o%d, ", l->map[i], l->map[i]);
+    text_add(source, "%s);\n", item);
+}
+
+/* The kernel of a group: ranges of work-items, each with its launch or chain. */
+static void add_kernel(const plan *p, text *source, const group *g, size_t number)
+{
+    const builder *b = &p->b;
+    text_add(source, "__kernel void kiln_group_%zu(", number);
+    for (int i = 0; i < g->argument_count; i++)
+        text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
+                 g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
+    text_add(source, ")\n{\n    size_t item = get_global_id(0);\n");
+    for (size_t i = g->first; i < g->first + g->count;) {
+        const launch *l = &b->launches.items[i];
+        bool last = false;
+        size_t end = i + 1;
+        while (l->chain >= 0 && end < g->first + g->count &&
+               b->launches.items[end].chain == l->chain)
+            end++;
+        last = end == g->first + g->count;
+        text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
+        for (; i < end; i++) {
+            const launch *x = &b->launches.items[i];
+            if (x->repeats > 1) {
+                char item[64];
+                snprintf(item, sizeof item, "item + k * %zuu", x->stride);
+                text_add(source, "        for (uint k = 0; k < %zuu; k++)\n            ",
+                         x->repeats);
+                add_call(source, x, item);
+            } else {
+                text_add(source, "        ");
+                add_call(source, x, "item");
+            }
+        }
+        text_add(source, last ? "    }\n" : "        return;\n    }\n    item -= %zuu;\n",
+                 l->items);
+    }
+    text_add(source, "}\n\n");
+}
+
+/* Puts all kernels into one program; launches with the same text share their functions. */
 static kiln_status build(plan *p, cl_program *program)
 {
     text source = {0};
     char label[96];
-    if (p->b.fused_updates) {
-        text_add(&source, "%s", p->b.request->optimizer->defines ? p->b.request->optimizer->defines : "");
+    builder *b = &p->b;
+    if (b->fused_updates) {
+        text_add(&source, "%s",
+                 b->request->optimizer->defines ? b->request->optimizer->defines : "");
         KILN_TRY(source_file(&source, "optimizer.cl"));
-        text_add(&source, "#line 1 \"plan\"\n");
     }
-    for (size_t i = 0; i < p->b.launches.count; i++) {
-        launch *l = &p->b.launches.items[i];
+    for (size_t i = 0; i < b->launches.count; i++) {
+        launch *l = &b->launches.items[i];
         l->variant = (int)i;
-        if (l->is_clblast)
-            continue;
-        for (size_t k = 0; k < i; k++) {
-            launch *o = &p->b.launches.items[k];
+        for (size_t k = 0; k < i && !l->is_clblast; k++) {
+            const launch *o = &b->launches.items[k];
             if (!o->is_clblast && o->source.length == l->source.length &&
                 memcmp(o->source.data, l->source.data, l->source.length) == 0) {
                 l->variant = o->variant;
                 break;
             }
         }
-        if (l->variant != (int)i)
-            continue;
-        for (const char *s = l->source.data, *at; *s; s = at + 1) {
-            at = strchr(s, '@');
-            if (at == NULL) {
-                text_add(&source, "%s", s);
-                break;
-            }
-            text_bytes(&source, s, (size_t)(at - s));
-            /* '@' alone is the kernel's name, "@name" a helper's. */
-            bool named = (at[1] >= 'a' && at[1] <= 'z') || at[1] == '_';
-            text_add(&source, named ? "kiln_%zu_" : "kiln_%zu", i);
+        if (l->variant == (int)i && !l->is_clblast) {
+            text_add(&source, "#line 1 \"%s\"\n", l->name);
+            add_functions(&source, l->source.data, l->variant);
         }
-        text_add(&source, "\n");
     }
+    text_add(&source, "#line 1 \"groups\"\n");
+    for (size_t i = 0; i < b->groups.count; i++)
+        if (has_own_kernel(p, &b->groups.items[i]))
+            add_kernel(p, &source, &b->groups.items[i], i);
     if (source.failed)
         return KILN_ERROR_MEMORY;
     if (env_debug("source"))
-        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name,
-                source.data ? source.data : "");
+        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name, source.data);
     snprintf(label, sizeof label, "kernels of %s", p->name);
-    kiln_status status =
-        device_program(p->device, label, source.data ? source.data : "", NULL, program);
+    kiln_status status = device_program(p->device, label, source.data, NULL, program);
     text_free(&source);
     return status;
 }
@@ -274,54 +333,65 @@ static size_t argument_bytes(const plan *p, const argument *a)
     return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
 }
 
+static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t time)
+{
+    const group *g = &p->b.groups.items[number];
+    const launch *l = &p->b.launches.items[g->first];
+    bound *c = &p->calls[p->call_count++];
+    *c = (bound){.from = g, .first = l, .time = time};
+    c->info =
+        (device_launch_info){.name = g->name, .what = l->layer ? l->layer : "", .flops = g->flops};
+    for (int a = 0; a < g->argument_count; a++)
+        c->info.bytes += (double)argument_bytes(p, &g->arguments[a]);
+    if (!l->is_clblast) {
+        char name[32];
+        if (has_own_kernel(p, g))
+            snprintf(name, sizeof name, "kiln_group_%zu", number);
+        else
+            snprintf(name, sizeof name, "kiln_%d", l->variant);
+        KILN_TRY(device_kernel(p->device, program, name, &c->kernel));
+    }
+    for (int a = 0; a < g->argument_count; a++)
+        if (g->arguments[a].kind != ARGUMENT_SLOT)
+            KILN_TRY(set_argument(p, c, a));
+    for (size_t i = g->first; i < g->first + g->count; i++) {
+        const launch *x = &p->b.launches.items[i];
+        p->flops += x->product.k ? x->flops : 0;
+        p->clblast |= x->is_clblast;
+        p->tile |= x->product.k && !x->is_clblast;
+        if (x->scratch_bytes > p->scratch_bytes)
+            p->scratch_bytes = x->scratch_bytes;
+    }
+    return KILN_OK;
+}
+
 static kiln_status bind_all(plan *p)
 {
     builder *b = &p->b;
     cl_program program;
     KILN_TRY(build(p, &program));
     size_t count = 0;
-    for (size_t i = 0; i < b->launches.count; i++)
-        count += b->launches.items[i].scope
-                     ? (size_t)b->g->scans[b->launches.items[i].scope - 1].steps
-                     : 1;
+    for (size_t i = 0; i < b->groups.count; i++)
+        count +=
+            b->groups.items[i].scope ? (size_t)b->g->scans[b->groups.items[i].scope - 1].steps : 1;
     p->calls = mem_new(count, sizeof *p->calls);
     if (p->calls == NULL)
         return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < b->launches.count;) {
-        /* One launch, or a loop's launches once for each time step. */
+    for (size_t i = 0; i < b->groups.count;) {
+        /* One group, or a loop's groups once for each time step. */
         size_t end = i + 1;
-        int scope = b->launches.items[i].scope;
+        int scope = b->groups.items[i].scope;
         int64_t repeats = 1;
         bool reverse = false;
         if (scope) {
-            while (end < b->launches.count && b->launches.items[end].scope == scope)
+            while (end < b->groups.count && b->groups.items[end].scope == scope)
                 end++;
             repeats = b->g->scans[scope - 1].steps;
             reverse = b->g->scans[scope - 1].reverse;
         }
         for (int64_t k = 0; k < repeats; k++)
-            for (size_t j = i; j < end; j++) {
-                const launch *l = &b->launches.items[j];
-                bound *c = &p->calls[p->call_count++];
-                *c = (bound){.from = l, .time = reverse ? repeats - 1 - k : k};
-                c->info = (device_launch_info){
-                    .name = l->name, .what = l->layer ? l->layer : "", .flops = l->flops};
-                for (int a = 0; a < l->argument_count; a++)
-                    c->info.bytes += (double)argument_bytes(p, &l->arguments[a]);
-                p->flops += l->product.k ? l->flops : 0;
-                if (!l->is_clblast) {
-                    char name[32];
-                    snprintf(name, sizeof name, "kiln_%d", l->variant);
-                    KILN_TRY(device_kernel(p->device, program, name, &c->kernel));
-                }
-                for (int a = 0; a < l->argument_count; a++)
-                    if (l->arguments[a].kind != ARGUMENT_SLOT)
-                        KILN_TRY(set_argument(p, c, a));
-                p->clblast |= l->is_clblast;
-                p->tile |= l->product.k && !l->is_clblast;
-                if (l->scratch_bytes > p->scratch_bytes)
-                    p->scratch_bytes = l->scratch_bytes;
-            }
+            for (size_t j = i; j < end; j++)
+                KILN_TRY(bind_call(p, program, j, reverse ? repeats - 1 - k : k));
         i = end;
     }
     if (p->scratch_bytes)
@@ -331,11 +401,11 @@ static kiln_status bind_all(plan *p)
 
 static kiln_status find_slots(plan *p)
 {
-    for (size_t i = 0; i < p->b.launches.count; i++)
-        for (int a = 0; a < p->b.launches.items[i].argument_count; a++)
-            if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_SLOT &&
-                p->b.launches.items[i].arguments[a].slot >= p->slot_count)
-                p->slot_count = p->b.launches.items[i].arguments[a].slot + 1;
+    for (size_t i = 0; i < p->b.groups.count; i++)
+        for (int a = 0; a < p->b.groups.items[i].argument_count; a++)
+            if (p->b.groups.items[i].arguments[a].kind == ARGUMENT_SLOT &&
+                p->b.groups.items[i].arguments[a].slot >= p->slot_count)
+                p->slot_count = p->b.groups.items[i].arguments[a].slot + 1;
     p->slots = mem_new((size_t)p->slot_count, sizeof *p->slots);
     return p->slots ? KILN_OK : KILN_ERROR_MEMORY;
 }
@@ -407,6 +477,8 @@ static kiln_status make(plan *p, const plan_request *r)
         status = lower_updates(&p->b);
     if (status == KILN_OK)
         status = lower_tail(&p->b);
+    if (status == KILN_OK)
+        status = group_launches(&p->b);
     if (status == KILN_OK)
         status = place_everything(p);
     if (status == KILN_OK)
@@ -480,6 +552,8 @@ void plan_free(plan *p)
     free(b->update_offsets);
     free(b->update_of);
     free(b->clusters);
+    free(b->chains.items);
+    free(b->groups.items);
     free(b->order);
     memory_plan_free(&p->places);
     free(p->arenas);
@@ -523,11 +597,11 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
         cl_mem old = p->b.steps;
         p->b.steps = bigger;
         p->step_capacity = count;
-        for (size_t i = 0; i < p->b.launches.count; i++)
-            for (int a = 0; a < p->b.launches.items[i].argument_count; a++)
-                if (p->b.launches.items[i].arguments[a].kind == ARGUMENT_MEMORY &&
-                    p->b.launches.items[i].arguments[a].memory == old)
-                    p->b.launches.items[i].arguments[a].memory = bigger;
+        for (size_t i = 0; i < p->b.groups.count; i++)
+            for (int a = 0; a < p->b.groups.items[i].argument_count; a++)
+                if (p->b.groups.items[i].arguments[a].kind == ARGUMENT_MEMORY &&
+                    p->b.groups.items[i].arguments[a].memory == old)
+                    p->b.groups.items[i].arguments[a].memory = bigger;
         for (size_t i = 0; i < p->call_count; i++)
             for (int a = 0; a < p->calls[i].from->argument_count; a++)
                 if (p->calls[i].from->arguments[a].memory == bigger)
@@ -545,13 +619,14 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
 
 static kiln_status enqueue_call(plan *p, const bound *c)
 {
-    const launch *l = c->from;
+    const launch *l = c->first;
     if (l->is_clblast)
         return blas_clblast_enqueue(p->device, &l->product, c->memory[0], c->offset[0],
                                     c->memory[1], c->offset[1], c->memory[2], c->offset[2],
                                     p->scratch, p->scratch_bytes);
     if (l->items) {
-        size_t local = l->local, global = local ? (l->items + local - 1) / local * local : l->items;
+        size_t items = c->from->items, local = l->local,
+               global = local ? (items + local - 1) / local * local : items;
         return device_launch(p->device, c->kernel, 1, &global, local ? &local : NULL, &c->info);
     }
     return device_launch(p->device, c->kernel, l->dims, l->global, l->local3[0] ? l->local3 : NULL,
@@ -565,10 +640,10 @@ static kiln_status ready(plan *p, size_t count)
                          p->loaded - p->enqueued, count);
     for (int i = 0; i < p->slot_count; i++)
         if (p->slots[i].memory == NULL)
-            for (size_t k = 0; k < p->b.launches.count; k++)
-                for (int a = 0; a < p->b.launches.items[k].argument_count; a++)
-                    if (p->b.launches.items[k].arguments[a].kind == ARGUMENT_SLOT &&
-                        p->b.launches.items[k].arguments[a].slot == i)
+            for (size_t k = 0; k < p->b.groups.count; k++)
+                for (int a = 0; a < p->b.groups.items[k].argument_count; a++)
+                    if (p->b.groups.items[k].arguments[a].kind == ARGUMENT_SLOT &&
+                        p->b.groups.items[k].arguments[a].slot == i)
                         return kiln_fail(KILN_ERROR_ARGUMENT, "slot %d of plan \"%s\" is not bound",
                                          i, p->name);
     return KILN_OK;
@@ -668,8 +743,8 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
             KILN_TRY(first_bad_result(p, &p->calls[i], &found));
         if (found)
             snprintf(where, room, "launch %zu (%s)%s%s", i + 1, p->calls[i].from->name,
-                     p->calls[i].from->layer ? " of layer " : "",
-                     p->calls[i].from->layer ? p->calls[i].from->layer : "");
+                     p->calls[i].first->layer ? " of layer " : "",
+                     p->calls[i].first->layer ? p->calls[i].first->layer : "");
     }
     return device_finish(p->device);
 }
@@ -691,18 +766,27 @@ kiln_status plan_dump(const plan *p, text *out)
     text_add(out,
              "plan \"%s\": %d launches a step, %.2f MB of activations, %.2f MFLOP in products\n",
              p->name, f.launches, (double)f.arena_bytes / 1e6, f.flops / 1e6);
-    for (size_t i = 0; i < p->b.launches.count; i++) {
-        const launch *l = &p->b.launches.items[i];
-        text_add(out, "  %3zu %-46s %-16s", i + 1, l->name, l->layer ? l->layer : "-");
-        if (l->product.k)
-            text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64,
-                     l->is_clblast ? "clblast" : "tile", l->product.m, l->product.n, l->product.k);
-        else
-            text_add(out, " %zu items", l->items);
-        if (l->scope)
-            text_add(out, ", at each of %" PRId64 " time steps",
-                     p->graph.scans[l->scope - 1].steps);
-        text_add(out, "\n");
+    for (size_t j = 0; j < p->b.groups.count; j++) {
+        const group *g = &p->b.groups.items[j];
+        for (size_t i = g->first; i < g->first + g->count; i++) {
+            const launch *l = &p->b.launches.items[i];
+            if (i == g->first)
+                text_add(out, "  %3zu", j + 1);
+            else
+                text_add(out, "     ");
+            text_add(out, " %s%-46s %-16s", l->chain >= 0 ? "> " : "  ", l->name,
+                     l->layer ? l->layer : "-");
+            if (l->product.k)
+                text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64 ",",
+                         l->is_clblast ? "clblast" : "tile", l->product.m, l->product.n,
+                         l->product.k);
+            text_add(out, " %zu items",
+                     l->items ? l->items : l->global[0] * (l->dims > 1 ? l->global[1] : 1));
+            if (l->scope)
+                text_add(out, ", at each of %" PRId64 " time steps",
+                         p->graph.scans[l->scope - 1].steps);
+            text_add(out, "\n");
+        }
     }
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
 }

@@ -1,0 +1,176 @@
+/* Chains: clusters that take the same rows of the batch one after the other. */
+#include "graph/inside.h"
+#include "op/leaf.h"
+
+static int64_t elements(const builder *b, ir_id id)
+{
+    return kiln_shape_size(b->g->items[id].shape);
+}
+
+/* A right side is read by every block of rows: it must stay in a core's cache. */
+#define LARGEST_RIGHT_SIDE (512 * 1024)
+
+/* Rows of the batch in a cluster's results, as its first axis has them; 0: the cluster cannot be in
+ * a chain. */
+static int64_t rows_of(const builder *b, const cluster *c)
+{
+    const ir_node *n = &b->g->items[c->anchor != IR_NONE ? c->anchor : c->first];
+    if (c->scope || c->kind == CLUSTER_STATE || n->shape.rank < 1)
+        return 0;
+    if (c->kind == CLUSTER_PRODUCT) {
+        blas_product p = graph_product(b->g, n);
+        if (c->choice.engine != BLAS_TILE || !c->choice.serial || p.batch[0] * p.batch[1] != 1 ||
+            p.transpose_a || p.k * p.n * 4 > LARGEST_RIGHT_SIDE)
+            return 0;
+        return p.m;
+    }
+    if (c->kind == CLUSTER_REDUCE &&
+        (n->attr.integer[0] < 1 || n->attr.integer[1] != b->g->items[n->inputs[0]].shape.rank - 1))
+        return 0;
+    return n->shape.dims[0];
+}
+
+static bool fits(const builder *b, const cluster *c, int64_t rows)
+{
+    int64_t own = rows_of(b, c);
+    return own > 0 && own % rows == 0 && c->elements % rows == 0 && c->before % rows == 0;
+}
+
+/* Whether node n reads, of node `from`, only the rows it computes itself. */
+static bool same_rows(const builder *b, ir_id from, ir_id to, int64_t rows)
+{
+    const ir_node *n = &b->g->items[to];
+    bool found = false;
+    for (int k = 0; k < n->input_count; k++) {
+        if (through_views(b, n->inputs[k]) != from)
+            continue;
+        found = true;
+        kiln_shape in = b->g->items[n->inputs[k]].shape;
+        if (elements(b, from) % rows != 0 || in.rank < 1)
+            return false;
+        bool first_axis = in.dims[0] % rows == 0;
+        switch (n->op->kind) {
+        case OP_POINTWISE:
+            if (elements(b, n->inputs[k]) != elements(b, to) &&
+                !(in.rank == n->shape.rank && in.dims[0] == n->shape.dims[0] && first_axis))
+                return false;
+            break;
+        case OP_REDUCE:
+            if (n->attr.integer[0] < 1 || !first_axis)
+                return false;
+            break;
+        case OP_PRODUCT:
+            if (k != 0)
+                return false;
+            break;
+        case OP_INDEXED:
+            if (!first_axis || in.dims[0] != n->shape.dims[0])
+                return false;
+            if (n->op == &op_desc_slice       ? n->attr.integer[1] == 0
+                : n->op == &op_desc_pad       ? n->attr.integer[0] == 0
+                : n->op == &op_desc_transpose ? n->attr.extra.dims[0] != 0
+                                              : n->op != &op_desc_pick && n->op != &op_desc_one_hot)
+                return false;
+            break;
+        default:
+            return false;
+        }
+    }
+    return found;
+}
+
+enum { OUTSIDE, MEMBER, BEHIND };
+
+/* Buffers a cluster may bring into a kernel, at most: its nodes and the sources they read. */
+static int buffers(const builder *b, int number)
+{
+    int count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->cluster_of[i] != number)
+            continue;
+        count++;
+        for (int k = 0; k < b->g->items[i].input_count; k++)
+            count += b->g->items[through_views(b, b->g->items[i].inputs[k])].op->kind == OP_SOURCE;
+    }
+    return count;
+}
+
+/* Rows a work-item takes: enough to use what it reads of the weights, few enough to leave every
+ * compute unit two blocks. */
+static int64_t block_of(const builder *b, int64_t rows)
+{
+    int64_t units = b->device->info.compute_units ? b->device->info.compute_units : 1;
+    for (int64_t block = 16; block >= 4; block--)
+        if (rows % block == 0 && rows / block >= 2 * units)
+            return block;
+    for (int64_t block = 16; block >= 4; block--)
+        if (rows % block == 0 && rows / block >= units)
+            return block;
+    return 0;
+}
+
+/* Marks the chain that begins with cluster `start`; returns its members. */
+static int grow(builder *b, const edge *edges, size_t count, int start, int64_t rows,
+                unsigned char *mark)
+{
+    int members = 1, room = GROUP_MAX_ARGUMENTS - 8 - buffers(b, start);
+    for (size_t i = 0; i < b->cluster_count; i++)
+        mark[i] = OUTSIDE;
+    mark[start] = MEMBER;
+    for (size_t o = 0; o < b->order_count; o++) {
+        int c = b->order[o];
+        if (mark[c] == MEMBER)
+            continue;
+        bool linked = false, behind = false, aligned = true;
+        for (size_t e = 0; e < count; e++) {
+            int from = b->cluster_of[edges[e].from], to = b->cluster_of[edges[e].to];
+            if (to != c || from == c || mark[from] == OUTSIDE)
+                continue;
+            linked = true;
+            behind |= mark[from] == BEHIND;
+            if (mark[from] == MEMBER)
+                aligned &= !edges[e].order && same_rows(b, edges[e].from, edges[e].to, rows);
+        }
+        if (!linked)
+            continue;
+        if (!behind && aligned && b->clusters[c].chain < 0 && fits(b, &b->clusters[c], rows) &&
+            buffers(b, c) <= room) {
+            mark[c] = MEMBER;
+            room -= buffers(b, c);
+            members++;
+        } else {
+            mark[c] = BEHIND;
+            /* Another chain or loop is one launch or one block of them: all of it is behind. */
+            for (size_t i = 0; i < b->cluster_count; i++)
+                if ((b->clusters[c].chain >= 0 && b->clusters[i].chain == b->clusters[c].chain) ||
+                    (b->clusters[c].scope && b->clusters[i].scope == b->clusters[c].scope))
+                    mark[i] = BEHIND;
+        }
+    }
+    return members;
+}
+
+kiln_status chain_clusters(builder *b, const edge *edges, size_t count)
+{
+    unsigned char *mark = mem_new(b->cluster_count, 1);
+    if (mark == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t o = 0; o < b->order_count; o++) {
+        int c = b->order[o];
+        int64_t rows = b->clusters[c].chain < 0 ? rows_of(b, &b->clusters[c]) : 0,
+                block = rows ? block_of(b, rows) : 0;
+        if (block == 0 || !fits(b, &b->clusters[c], rows) ||
+            grow(b, edges, count, c, rows, mark) < 2)
+            continue;
+        if (MEM_PUSH_ROOM(&b->chains) != KILN_OK) {
+            free(mark);
+            return KILN_ERROR_MEMORY;
+        }
+        for (size_t i = 0; i < b->cluster_count; i++)
+            if (mark[i] == MEMBER)
+                b->clusters[i].chain = (int)b->chains.count;
+        b->chains.items[b->chains.count++] = (chain){rows, block};
+    }
+    free(mark);
+    return KILN_OK;
+}

@@ -1,0 +1,202 @@
+/* Launches gathered into kernels. On a device with serial kernels a launch costs more than many of
+ * these do work: launches that do not depend on each other run as ranges of one kernel's
+ * work-items, and a chain's launches as one sequence. */
+#include "base/env.h"
+#include "graph/inside.h"
+
+#include <string.h>
+
+static cl_mem buffer_of(const builder *b, const argument *a)
+{
+    switch (a->kind) {
+    case ARGUMENT_NODE:
+        return b->fixed[a->where.owner].memory;
+    case ARGUMENT_WEIGHT:
+        return a->weight->memory;
+    case ARGUMENT_MEMORY:
+        return a->memory;
+    default:
+        return NULL;
+    }
+}
+
+/* Whether two arguments may show the same bytes. */
+static bool overlap(const builder *b, const argument *x, const argument *y)
+{
+    if (x->kind == y->kind) {
+        switch (x->kind) {
+        case ARGUMENT_NODE:
+            return x->where.owner == y->where.owner;
+        case ARGUMENT_WEIGHT:
+            return x->weight == y->weight;
+        case ARGUMENT_SLOT:
+            return x->slot == y->slot;
+        case ARGUMENT_MEMORY:
+            return x->memory == y->memory && x->offset == y->offset;
+        }
+    }
+    cl_mem m = buffer_of(b, x);
+    return m && m == buffer_of(b, y);
+}
+
+static bool depends(const builder *b, const launch *first, const launch *second)
+{
+    for (int i = 0; i < first->argument_count; i++)
+        for (int k = 0; k < second->argument_count; k++)
+            if ((first->arguments[i].written || second->arguments[k].written) &&
+                overlap(b, &first->arguments[i], &second->arguments[k]))
+                return true;
+    return false;
+}
+
+/* Units are single launches, or the launches of a chain. Each gets a level: one more than the
+ * highest it depends on. */
+typedef struct unit {
+    size_t first, count;
+    int level;
+    double flops;
+} unit;
+
+static int by_level(const void *x, const void *y)
+{
+    const unit *a = x, *b = y;
+    if (a->level != b->level)
+        return a->level < b->level ? -1 : 1;
+    if (a->flops != b->flops) /* the longest first, so that the last work-items are short ones */
+        return a->flops > b->flops ? -1 : 1;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+static kiln_status open_group(builder *b, size_t first, int scope)
+{
+    KILN_TRY(MEM_PUSH_ROOM(&b->groups));
+    group *g = &b->groups.items[b->groups.count++];
+    *g = (group){.first = first, .scope = scope};
+    return KILN_OK;
+}
+
+/* Adds a launch's arguments; false when they are too many. */
+static bool join_group(group *g, launch *l)
+{
+    int count = g->argument_count;
+    for (int i = 0; i < l->argument_count; i++) {
+        const argument *a = &l->arguments[i];
+        int k = 0;
+        for (; k < count; k++) {
+            const argument *o = &g->arguments[k];
+            if (o->kind == a->kind && o->where.owner == a->where.owner &&
+                o->where.offset == a->where.offset && o->where.stride == a->where.stride &&
+                o->weight == a->weight && o->slot == a->slot && o->memory == a->memory &&
+                o->offset == a->offset && strcmp(o->type, a->type) == 0)
+                break;
+        }
+        if (k == count) {
+            if (count == GROUP_MAX_ARGUMENTS)
+                return false;
+            g->arguments[count++] = *a;
+        } else {
+            g->arguments[k].written |= a->written;
+        }
+        l->map[i] = k;
+    }
+    g->argument_count = count;
+    g->count++;
+    g->flops += l->flops;
+    return true;
+}
+
+static void name_group(const builder *b, group *g)
+{
+    const launch *main = &b->launches.items[g->first];
+    for (size_t i = 1; i < g->count; i++)
+        if (b->launches.items[g->first + i].flops > main->flops)
+            main = &b->launches.items[g->first + i];
+    if (g->count == 1)
+        snprintf(g->name, sizeof g->name, "%s", main->name);
+    else
+        snprintf(g->name, sizeof g->name, "%s and %zu more", main->name, g->count - 1);
+}
+
+/* Sorts the launches first..end-1 by level and opens groups over them. */
+static kiln_status group_range(builder *b, size_t first, size_t end)
+{
+    size_t n = end - first, units = 0;
+    unit *list = mem_new(n, sizeof *list);
+    launch *sorted = mem_new(n, sizeof *sorted);
+    kiln_status status = list && sorted ? KILN_OK : KILN_ERROR_MEMORY;
+    for (size_t i = first; i < end && status == KILN_OK; units++) {
+        size_t count = 1;
+        const launch *l = &b->launches.items[i];
+        while (l->chain >= 0 && i + count < end && b->launches.items[i + count].chain == l->chain)
+            count++;
+        list[units] = (unit){.first = i, .count = count};
+        for (size_t k = 0; k < count; k++)
+            list[units].flops += b->launches.items[i + k].flops;
+        for (size_t u = 0; u < units; u++)
+            for (size_t x = 0; x < list[u].count; x++)
+                for (size_t y = 0; y < count; y++)
+                    if (list[u].level >= list[units].level &&
+                        depends(b, &b->launches.items[list[u].first + x],
+                                &b->launches.items[i + y]))
+                        list[units].level = list[u].level + 1;
+        i += count;
+    }
+    if (status == KILN_OK) {
+        qsort(list, units, sizeof *list, by_level);
+        size_t at = 0;
+        for (size_t u = 0; u < units; u++)
+            for (size_t k = 0; k < list[u].count; k++)
+                sorted[at++] = b->launches.items[list[u].first + k];
+        memcpy(&b->launches.items[first], sorted, n * sizeof *sorted);
+    }
+    size_t at = first;
+    for (size_t u = 0; u < units && status == KILN_OK; u++) {
+        bool alone = !b->launches.items[at].serial;
+        bool fresh = u == 0 || alone || list[u].level != list[u - 1].level ||
+                     !b->launches.items[at - 1].serial;
+        group before = {0};
+        if (!fresh)
+            before = b->groups.items[b->groups.count - 1];
+        for (size_t k = 0; k < list[u].count && status == KILN_OK; k++) {
+            if (fresh && k == 0)
+                status = open_group(b, at, b->launches.items[at].scope);
+            if (status == KILN_OK &&
+                !join_group(&b->groups.items[b->groups.count - 1], &b->launches.items[at + k])) {
+                if (fresh) {
+                    status = kiln_fail(KILN_ERROR_UNSUPPORTED,
+                                       "a kernel of %zu fused launches needs more than %d buffers",
+                                       list[u].count, GROUP_MAX_ARGUMENTS);
+                } else { /* the unit begins a group of its own */
+                    b->groups.items[b->groups.count - 1] = before;
+                    fresh = true;
+                    k = (size_t)-1;
+                }
+            }
+        }
+        if (status == KILN_OK)
+            b->groups.items[b->groups.count - 1].items += b->launches.items[at].items;
+        at += list[u].count;
+    }
+    free(list);
+    free(sorted);
+    return status;
+}
+
+kiln_status group_launches(builder *b)
+{
+    bool merge = b->device->serial_kernels && !env_debug("no-groups");
+    for (size_t i = 0; i < b->launches.count;) {
+        size_t end = i + 1;
+        int scope = b->launches.items[i].scope;
+        /* A range between loops, or a loop's launches. */
+        while (end < b->launches.count && b->launches.items[end].scope == scope &&
+               (merge || (b->launches.items[i].chain >= 0 &&
+                          b->launches.items[end].chain == b->launches.items[i].chain)))
+            end++;
+        KILN_TRY(group_range(b, i, end));
+        i = end;
+    }
+    for (size_t i = 0; i < b->groups.count; i++)
+        name_group(b, &b->groups.items[i]);
+    return KILN_OK;
+}
