@@ -48,6 +48,12 @@ KILN_API kiln_shape kiln_model_weight_shape(const kiln_model *model, size_t inde
 KILN_API kiln_status kiln_get_weights(kiln_model *model, size_t index, float *values, size_t count);
 KILN_API kiln_status kiln_set_weights(kiln_model *model, size_t index, const float *values, size_t count);
 
+/* The architecture as Keras's JSON: what model.to_json() and keras.models.model_from_json() exchange. indent is the number of
+ * spaces a level; negative: one line. The text is the caller's (free); NULL on failure. */
+KILN_API char *kiln_model_to_json(const kiln_model *model, int indent);
+/* A model, without values of its weights, from such a text. NULL on failure. */
+KILN_API kiln_model *kiln_model_from_json(const char *json);
+
 /* Another model that shares this one's layers and weights: compile it on its own, train the two in turn. */
 KILN_API kiln_model *kiln_model_share(kiln_model *model);
 

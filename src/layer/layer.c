@@ -1,6 +1,8 @@
 /* Layers as objects: configuration by field table, names, checks. */
 #include "layer/layer.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -179,6 +181,8 @@ kiln_status layer_set_name(kiln_layer *layer, const char *name)
         if ((unsigned char)*c < 32)
             return kiln_fail(KILN_ERROR_ARGUMENT, "%s: a name cannot have control characters in it",
                              layer_label(layer));
+    if (!utf8_valid(name))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: a name must be valid UTF-8", layer_label(layer));
     if (strlen(name) > 100)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: a name can have at most 100 bytes",
                          layer_label(layer));

@@ -211,6 +211,8 @@ kiln_status initializer_check(const char *source);
 kiln_status initializer_fill(const char *source, kiln_shape shape, uint64_t seed, uint32_t stream,
                              float *values);
 kiln_status regularizer_check(const char *source);
+/* The arguments in force, defaults included. */
+kiln_status regularizer_resolve(const char *source, spec *s);
 /* The penalty of x as a scalar node; IR_NONE (no failure) for NULL. */
 ir_id regularizer_apply(ir_graph *graph, const char *source, ir_id x);
 

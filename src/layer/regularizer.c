@@ -20,7 +20,7 @@ const spec_class regularizer_classes[] = {
     {.name = NULL},
 };
 
-static kiln_status resolve(const char *source, spec *s)
+kiln_status regularizer_resolve(const char *source, spec *s)
 {
     KILN_TRY(spec_resolve(regularizer_classes, "regularizer", source, s, NULL));
     /* Bare "l1_l2" means 0.01 for both; one that names a factor has none of the other. */
@@ -39,7 +39,7 @@ static kiln_status resolve(const char *source, spec *s)
 kiln_status regularizer_check(const char *source)
 {
     spec s;
-    return source == NULL ? KILN_OK : resolve(source, &s);
+    return source == NULL ? KILN_OK : regularizer_resolve(source, &s);
 }
 
 /* The sum of all elements. */
@@ -77,7 +77,7 @@ static ir_id orthogonal(ir_graph *g, const spec *s, ir_id x)
 ir_id regularizer_apply(ir_graph *graph, const char *source, ir_id x)
 {
     spec s;
-    if (x == IR_NONE || source == NULL || resolve(source, &s) != KILN_OK)
+    if (x == IR_NONE || source == NULL || regularizer_resolve(source, &s) != KILN_OK)
         return IR_NONE;
     if (strcmp(s.name, "orthogonal_regularizer") == 0)
         return orthogonal(graph, &s, x);

@@ -32,7 +32,7 @@ static const layer_field fields[] = {
     {.name = "bias_constraint", .type = FIELD_FIXED, .text = "null"},
     {.name = "lora_rank", .type = FIELD_FIXED, .text = "null", .quiet = true},
     {.name = "lora_alpha", .type = FIELD_FIXED, .text = "null", .quiet = true},
-    {.name = "quantization_config", .type = FIELD_FIXED, .text = "null"},
+    {.name = "quantization_config", .type = FIELD_FIXED, .text = "null", .quiet = true},
 };
 
 static kiln_status check(const kiln_layer *layer)

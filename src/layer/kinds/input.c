@@ -3,8 +3,8 @@
 
 static const layer_field fields[] = {
     {.name = "sparse", .type = FIELD_FIXED, .text = "false"},
-    {.name = "ragged", .type = FIELD_FIXED, .text = "false"},
-    {.name = "optional", .type = FIELD_FIXED, .text = "false"},
+    {.name = "ragged", .type = FIELD_FIXED, .text = "false", .quiet = true},
+    {.name = "optional", .type = FIELD_FIXED, .text = "false", .quiet = true},
 };
 
 static kiln_status check(const kiln_layer *layer)

@@ -1,0 +1,218 @@
+/* Saved models, the writing half. */
+#include "format/archive.h"
+
+#include "base/file.h"
+#include "data/npy.h"
+#include "format/json.h"
+#include "format/keras_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <zip.h>
+
+/* The version of Keras whose layout the archive has. */
+#define KERAS_VERSION "3.0.0"
+
+/* ---- metadata.json ---- */
+
+static void write_names(json_writer *w, const char *key, char *const *names, size_t count)
+{
+    if (count == 0)
+        return;
+    json_write_open(w, key, '[');
+    for (size_t i = 0; i < count; i++)
+        json_write_string(w, NULL, names[i]);
+    json_write_close(w, ']');
+}
+
+static kiln_status write_metadata(const kiln_model *model, text *out)
+{
+    json_writer w = {.out = out, .indent = -1};
+    const model_facts *facts = model->facts;
+    char date[40] = "", seed[24];
+    time_t now = time(NULL);
+    struct tm parts;
+    if (localtime_r(&now, &parts))
+        strftime(date, sizeof date, "%Y-%m-%d@%H:%M:%S", &parts);
+    json_write_open(&w, NULL, '{');
+    json_write_string(&w, "keras_version", KERAS_VERSION);
+    json_write_string(&w, "date_saved", date);
+    json_write_open(&w, "kiln", '{');
+    json_write_string(&w, "version", kiln_version());
+    snprintf(seed, sizeof seed, "%" PRIu64, model->seed); /* more than JSON's numbers hold */
+    json_write_string(&w, "seed", seed);
+    if (facts->input_scale != 0)
+        json_write_real(&w, "input_scale", facts->input_scale);
+    write_names(&w, "class_names", facts->class_names, facts->class_count);
+    write_names(&w, "feature_names", facts->feature_names, facts->feature_count);
+    json_write_close(&w, '}');
+    json_write_close(&w, '}');
+    return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
+/* ---- model.weights.npz ---- */
+
+static kiln_status set_array(npy_array *array, const char *name, kiln_shape shape)
+{
+    array->dtype = KILN_FLOAT32;
+    array->rank = shape.rank;
+    for (int i = 0; i < shape.rank; i++)
+        array->dims[i] = shape.dims[i];
+    array->bytes = (size_t)kiln_shape_size(shape) * sizeof(float);
+    array->name = str_copy(name);
+    array->data = mem_new(array->bytes, 1);
+    return array->name && array->data ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+/* All weights and all extra arrays, as one archive in memory. */
+static kiln_status write_weights(kiln_model *model, const archive_arrays *extra, void **bytes,
+                                 size_t *size)
+{
+    size_t weights = kiln_model_weight_count(model), extras = extra ? extra->count : 0;
+    npy_list list = {.items = mem_new(weights + extras, sizeof *list.items)};
+    if (list.items == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = KILN_OK;
+    for (size_t i = 0; i < weights && status == KILN_OK; i++) {
+        ir_weight *w = &model_saved_weight(model, i, NULL)->weight;
+        npy_array *array = &list.items[list.count++];
+        status = set_array(array, w->path, w->shape);
+        if (status == KILN_OK)
+            status = store_download(w, array->data);
+    }
+    for (size_t i = 0; i < extras && status == KILN_OK; i++) {
+        const archive_array *from = &extra->items[i];
+        npy_array *array = &list.items[list.count++];
+        if (strncmp(from->name, ARCHIVE_EXTRA, strlen(ARCHIVE_EXTRA)) != 0)
+            status = kiln_fail(KILN_ERROR_ARGUMENT, "the array %s must be named \"%s...\"",
+                               from->name, ARCHIVE_EXTRA);
+        else if (model_find_weight(model, from->name))
+            status = kiln_fail(KILN_ERROR_ARGUMENT,
+                               "the optimizer and a layer both have an array %s; rename the layer",
+                               from->name);
+        else
+            status = set_array(array, from->name, from->shape);
+        if (status == KILN_OK)
+            memcpy(array->data, from->values, array->bytes);
+    }
+    if (status == KILN_OK)
+        status = npz_encode(list.items, list.count, false, bytes, size);
+    data_array_list_free(&list);
+    return status;
+}
+
+/* ---- the archive ---- */
+
+typedef struct member {
+    const char *name;
+    const void *bytes;
+    size_t size;
+    bool deflate;
+} member;
+
+static kiln_status add_member(zip_t *archive, const member *m)
+{
+    zip_source_t *source = zip_source_buffer(archive, m->bytes, m->size, 0);
+    zip_int64_t at = source ? zip_file_add(archive, m->name, source, ZIP_FL_ENC_UTF_8) : -1;
+    if (at < 0) {
+        zip_source_free(source);
+        return kiln_fail(KILN_ERROR_MEMORY, "%s cannot be put into the archive: %s", m->name,
+                         zip_strerror(archive));
+    }
+    zip_set_file_compression(archive, (zip_uint64_t)at, m->deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE,
+                             0);
+    zip_file_set_dostime(archive, (zip_uint64_t)at, 0, 1 << 5 | 1, 0); /* 1980-01-01, as Keras */
+    return KILN_OK;
+}
+
+/* Writes what a closed archive left in its source. */
+static kiln_status write_source(zip_source_t *source, const char *path)
+{
+    static const size_t piece = 1 << 20;
+    file_writer writer;
+    char *buffer = mem_new(piece, 1);
+    if (buffer == NULL)
+        return KILN_ERROR_MEMORY;
+    if (zip_source_open(source) != 0) {
+        free(buffer);
+        return kiln_fail_memory(piece);
+    }
+    kiln_status status = file_begin(&writer, path);
+    if (status == KILN_OK) {
+        zip_int64_t n = 0;
+        bool written = true;
+        while (written && (n = zip_source_read(source, buffer, piece)) > 0)
+            written = fwrite(buffer, 1, (size_t)n, writer.stream) == (size_t)n;
+        if (n < 0) {
+            file_abandon(&writer);
+            status = kiln_fail(KILN_ERROR_FILE, "%s: the archive cannot be put together", path);
+        } else {
+            status = file_commit(&writer); /* which notices what did not reach the disk */
+        }
+    }
+    zip_source_close(source);
+    free(buffer);
+    return status;
+}
+
+static kiln_status write_archive(const member *members, size_t count, const char *path)
+{
+    zip_error_t error;
+    zip_error_init(&error);
+    zip_source_t *target = zip_source_buffer_create(NULL, 0, 0, &error);
+    zip_t *archive = NULL;
+    if (target) {
+        zip_source_keep(target);
+        archive = zip_open_from_source(target, ZIP_CREATE | ZIP_TRUNCATE, &error);
+        if (archive == NULL)
+            zip_source_free(target);
+    }
+    kiln_status status = archive ? KILN_OK : kiln_fail_memory(1 << 16);
+    for (size_t i = 0; i < count && status == KILN_OK; i++)
+        status = add_member(archive, &members[i]);
+    if (status != KILN_OK) {
+        if (archive)
+            zip_discard(archive);
+    } else if (zip_close(archive) != 0) {
+        status = kiln_fail(KILN_ERROR_MEMORY, "the archive cannot be put together: %s",
+                           zip_strerror(archive));
+        zip_discard(archive);
+    } else {
+        status = write_source(target, path);
+    }
+    if (target)
+        zip_source_free(target);
+    zip_error_fini(&error);
+    return status;
+}
+
+kiln_status archive_write(kiln_model *model, const char *compile_config,
+                          const archive_arrays *extra, const char *path)
+{
+    text metadata = {0}, config = {0};
+    void *weights = NULL;
+    size_t size = 0;
+    if (model == NULL || path == NULL)
+        return kiln_fail_null("saving: model or path");
+    kiln_status status = model_seed_weights(model);
+    if (status == KILN_OK)
+        status = write_metadata(model, &metadata);
+    if (status == KILN_OK)
+        status = keras_json_write(model, compile_config, -1, &config);
+    if (status == KILN_OK)
+        status = write_weights(model, extra, &weights, &size);
+    if (status == KILN_OK) {
+        const member members[] = {
+            {"metadata.json", metadata.data, metadata.length, true},
+            {"config.json", config.data, config.length, true},
+            {"model.weights.npz", weights, size, false},
+        };
+        status = write_archive(members, sizeof members / sizeof *members, path);
+    }
+    text_free(&metadata);
+    text_free(&config);
+    free(weights);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* Kinds of files that hold a model. Adding one: a file that defines it, and a line in formats.c. */
+#ifndef FORMAT_FORMAT_H
+#define FORMAT_FORMAT_H
+
+#include "format/archive.h"
+
+typedef struct format {
+    const char *name; /* "zip archive" */
+    /* Does a file that begins with these bytes look like it? */
+    bool (*looks_like)(const unsigned char *head, size_t count);
+    /* Builds the model from the file's bytes; NULL: a known kind that cannot be read yet. extra
+     * gets the optimizer's arrays. On failure nothing is left to free; messages need not name the
+     * file. */
+    kiln_status (*read)(const char *path, const void *bytes, size_t count, kiln_model **model,
+                        archive_arrays *extra);
+} format;
+
+/* Ends with NULL. */
+extern const format *const format_registry[];
+
+/* The zip archive that Kiln writes (archive_read.c). */
+extern const format format_archive;
+
+#endif

@@ -1,0 +1,25 @@
+/* One layer of Keras's JSON. */
+#ifndef FORMAT_KERAS_LAYER_H
+#define FORMAT_KERAS_LAYER_H
+
+#include "format/json.h"
+#include "layer/layer.h"
+
+/* A layer from {"class_name": ..., "config": {...}, ...}. number is its place in the model, from 1,
+ * for messages. NULL on failure. */
+kiln_layer *keras_layer_read(const json_t *object, size_t number);
+
+/* Opens the layer's object and writes all but what belongs to a functional model; the caller closes
+ * it. */
+kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer);
+
+/* [null, 28, 28] from and to the shape of one sample. what is for the message. */
+kiln_status keras_shape_read(const json_t *value, const char *what, kiln_shape *shape);
+void keras_shape_write(json_writer *w, const char *key, kiln_shape shape);
+
+/* Fails for a key of the object that is in none of the two NULL-ended lists (the second may be
+ * NULL). */
+kiln_status keras_keys_check(const json_t *object, const char *const *known,
+                             const char *const *ignored);
+
+#endif

@@ -1,0 +1,298 @@
+/* Keras's architecture JSON, the reading half: Sequential and Functional models of Keras 2 and 3.
+ */
+#include "format/keras_json.h"
+#include "format/keras_layer.h"
+
+#include <string.h>
+
+/* ---- Sequential ---- */
+
+static kiln_status read_sequential(kiln_model *model, const json_t *layers,
+                                   const json_t *build_shape)
+{
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        kiln_layer *layer = keras_layer_read(json_array_get(layers, i), i + 1);
+        if (layer == NULL)
+            return kiln_last_status();
+        if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
+            kiln_status status =
+                keras_shape_read(build_shape, "build_input_shape", &layer->input_shape);
+            if (status != KILN_OK) {
+                kiln_layer_free(layer);
+                return status;
+            }
+            layer->has_input_shape = layer->input_shape.rank > 0;
+        }
+        KILN_TRY(model_add(model, layer));
+    }
+    return model_close_sequential(model);
+}
+
+/* ---- Functional ---- */
+
+#define MAX_NODES 64
+
+/* A layer of the file, and which of its calls are in the model so far. */
+typedef struct pending {
+    kiln_layer *layer;
+    const json_t *nodes;  /* its calls */
+    int calls[MAX_NODES]; /* by node: index in the model, or -1 */
+    size_t node_count;
+} pending;
+
+typedef struct functional {
+    kiln_model *model;
+    pending *items;
+    size_t count;
+} functional;
+
+/* ["dense", 0, 0], perhaps with more behind it: the layer, its call, the output of that call. */
+static kiln_status find_call(const functional *f, const json_t *history, const char *what,
+                             bool *ready, int *call)
+{
+    const char *name = json_string_value(json_array_get(history, 0));
+    const json_t *node = json_array_get(history, 1), *output = json_array_get(history, 2);
+    *ready = false;
+    if (name == NULL || !json_is_integer(node) || !json_is_integer(output))
+        return kiln_fail(KILN_ERROR_FORMAT,
+                         "%s: a tensor is named by a layer, a call and an output, and this is not",
+                         what);
+    if (json_integer_value(output) != 0)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: layers with several outputs are not supported", what);
+    for (size_t i = 0; i < f->count; i++) {
+        const pending *p = &f->items[i];
+        if (strcmp(p->layer->name, name) != 0)
+            continue;
+        json_int_t n = json_integer_value(node);
+        if (n < 0 || (size_t)n >= p->node_count)
+            break;
+        *call = p->calls[n];
+        *ready = *call >= 0;
+        return KILN_OK;
+    }
+    return kiln_fail(KILN_ERROR_FORMAT, "%s: call %lld of layer \"%.100s\" is not in the model",
+                     what, (long long)json_integer_value(node), name);
+}
+
+/* The tensors that one call reads, each as ["dense", 0, 0], in *list (a new array). */
+static kiln_status list_tensors(const json_t *value, json_t *list, int depth)
+{
+    const json_t *history = json_object_get(json_object_get(value, "config"), "keras_history");
+    if (history)
+        return json_array_append(list, (json_t *)history) == 0 ? KILN_OK : kiln_fail_memory(64);
+    if (json_is_array(value) && json_is_string(json_array_get(value, 0)))
+        return json_array_append(list, (json_t *)value) == 0 ? KILN_OK : kiln_fail_memory(64);
+    if (!json_is_array(value) || depth > 3)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "it is called with something that is no tensor");
+    for (size_t i = 0; i < json_array_size(value); i++)
+        KILN_TRY(list_tensors(json_array_get(value, i), list, depth + 1));
+    return KILN_OK;
+}
+
+static kiln_status check_arguments(const json_t *node)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(
+        json_object_get(node, "kwargs"), key,
+        value) if (!json_is_null(value)) return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                                                          "it is called with the argument "
+                                                          "\"%.100s\", which is not supported",
+                                                          key);
+    return KILN_OK;
+}
+
+/* Makes one call if all that it reads is there. */
+static kiln_status apply_node(functional *f, pending *p, size_t n, bool *progress)
+{
+    const json_t *node = json_array_get(p->nodes, n), *args = json_object_get(node, "args");
+    int inputs[MODEL_MAX_LAYER_INPUTS];
+    size_t count = 0;
+    bool ready = true;
+    json_t *tensors = json_array();
+    if (tensors == NULL)
+        return kiln_fail_memory(64);
+    kiln_status status = check_arguments(node);
+    if (status == KILN_OK)
+        status = list_tensors(args ? args : node, tensors, 0);
+    if (status == KILN_OK && json_array_size(tensors) > MODEL_MAX_LAYER_INPUTS)
+        status =
+            kiln_fail(KILN_ERROR_UNSUPPORTED, "it has more than %d inputs", MODEL_MAX_LAYER_INPUTS);
+    for (; status == KILN_OK && ready && count < json_array_size(tensors); count++)
+        status = find_call(f, json_array_get(tensors, count), "its input", &ready, &inputs[count]);
+    json_decref(tensors);
+    if (status != KILN_OK)
+        return kiln_fail_in("%s", layer_label(p->layer));
+    if (!ready)
+        return KILN_OK;
+    *progress = true;
+    return model_apply(f->model, p->layer, (int)count, inputs, &p->calls[n]);
+}
+
+/* Makes all calls, each when its inputs are there. */
+static kiln_status apply_all(functional *f)
+{
+    const pending *waiting = NULL;
+    for (bool progress = true; progress;) {
+        progress = false;
+        waiting = NULL;
+        for (size_t i = 0; i < f->count; i++) {
+            pending *p = &f->items[i];
+            for (size_t n = 0; n < p->node_count; n++) {
+                if (p->calls[n] >= 0)
+                    continue;
+                if (p->layer->cls == &input_class) {
+                    KILN_TRY(model_apply(f->model, p->layer, 0, NULL, &p->calls[n]));
+                    progress = true;
+                } else {
+                    KILN_TRY(apply_node(f, p, n, &progress));
+                }
+                if (p->calls[n] < 0)
+                    waiting = p;
+            }
+        }
+    }
+    if (waiting)
+        return kiln_fail(KILN_ERROR_FORMAT, "%s waits for its own output",
+                         layer_label(waiting->layer));
+    return KILN_OK;
+}
+
+/* Inputs or outputs: a list of ["dense", 0, 0], or one. */
+static kiln_status read_ends(const functional *f, const json_t *config, const char *key,
+                             int **calls, size_t *count)
+{
+    const json_t *list = json_object_get(config, key);
+    bool single = json_is_string(json_array_get(list, 0)), ready;
+    *count = single ? 1 : json_array_size(list);
+    *calls = mem_new(*count, sizeof **calls);
+    if (*calls == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < *count; i++)
+        KILN_TRY(find_call(f, single ? list : json_array_get(list, i), key, &ready, &(*calls)[i]));
+    return KILN_OK;
+}
+
+static kiln_status read_layers(functional *f, const json_t *layers)
+{
+    f->items = mem_new(json_array_size(layers), sizeof *f->items);
+    if (f->items == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const json_t *object = json_array_get(layers, i);
+        kiln_layer *layer = keras_layer_read(object, i + 1);
+        if (layer == NULL)
+            return kiln_last_status();
+        pending *p = &f->items[f->count++];
+        p->layer = layer;
+        layer->references++; /* held here until the model has it */
+        p->nodes = json_object_get(object, "inbound_nodes");
+        p->node_count = layer->cls == &input_class ? 1 : json_array_size(p->nodes);
+        if (layer->name == NULL)
+            return kiln_fail(KILN_ERROR_FORMAT, "layer %zu has no name", i + 1);
+        if (p->node_count > MAX_NODES)
+            return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s is called more than %d times",
+                             layer_label(layer), MAX_NODES);
+        for (size_t n = 0; n < p->node_count; n++)
+            p->calls[n] = -1;
+    }
+    return KILN_OK;
+}
+
+static kiln_status read_functional(kiln_model *model, const json_t *config)
+{
+    functional f = {.model = model};
+    int *inputs = NULL, *outputs = NULL;
+    size_t input_count = 0, output_count = 0;
+    kiln_status status = read_layers(&f, json_object_get(config, "layers"));
+    if (status == KILN_OK)
+        status = apply_all(&f);
+    if (status == KILN_OK)
+        status = read_ends(&f, config, "input_layers", &inputs, &input_count);
+    if (status == KILN_OK)
+        status = read_ends(&f, config, "output_layers", &outputs, &output_count);
+    if (status == KILN_OK)
+        status = model_set_ends(model, input_count, inputs, output_count, outputs);
+    for (size_t i = 0; i < f.count; i++) {
+        f.items[i].layer->references--;
+        kiln_layer_free(f.items[i].layer); /* those that the model did not take */
+    }
+    free(f.items);
+    free(inputs);
+    free(outputs);
+    return status;
+}
+
+/* ---- both ---- */
+
+static kiln_status keep_compile_config(kiln_model *model, const json_t *compile)
+{
+    if (!json_is_object(compile) || json_object_size(compile) == 0)
+        return KILN_OK;
+    char *dump = json_dumps(compile, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (dump)
+        model->facts->compile_config = str_copy(dump);
+    free(dump);
+    return model->facts->compile_config ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+static kiln_status read_model(const json_t *root, kiln_model **model)
+{
+    static const char *const root_keys[] = {
+        "class_name",     "config",        "module",  "registered_name",  "build_config",
+        "compile_config", "keras_version", "backend", "shared_object_id", NULL};
+    static const char *const keys[] = {
+        "name",         "layers",        "trainable", "dtype", "build_input_shape",
+        "input_layers", "output_layers", NULL};
+    const char *class_name = json_string_value(json_object_get(root, "class_name"));
+    const json_t *config = json_object_get(root, "config");
+    if (class_name == NULL || config == NULL)
+        return kiln_fail(KILN_ERROR_FORMAT,
+                         "this is no Keras architecture: it has no class_name or no config");
+    KILN_TRY(keras_keys_check(root, root_keys, NULL));
+    bool sequential = strcmp(class_name, "Sequential") == 0;
+    if (!sequential && strcmp(class_name, "Functional") != 0 && strcmp(class_name, "Model") != 0)
+        return kiln_fail(
+            KILN_ERROR_UNSUPPORTED,
+            "models of class \"%.100s\" are not supported, only Sequential and Functional",
+            class_name);
+    /* The first versions had the list of layers for a config. */
+    const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
+    if (json_is_object(config))
+        KILN_TRY(keras_keys_check(config, keys, NULL));
+    if (!json_is_array(layers) || json_array_size(layers) == 0)
+        return kiln_fail(KILN_ERROR_FORMAT, "the model has no layers");
+    *model = model_new(json_string_value(json_object_get(config, "name")), sequential);
+    if (*model == NULL)
+        return KILN_ERROR_MEMORY;
+    KILN_TRY(sequential
+                 ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"))
+                 : read_functional(*model, config));
+    return keep_compile_config(*model, json_object_get(root, "compile_config"));
+}
+
+kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, kiln_model **model)
+{
+    *model = NULL;
+    json_t *root = json_parse(origin, json, bytes);
+    if (root == NULL)
+        return kiln_last_status();
+    kiln_status status = read_model(root, model);
+    json_decref(root);
+    if (status == KILN_OK)
+        return KILN_OK;
+    kiln_model_free(*model);
+    *model = NULL;
+    return kiln_fail_in("%s", origin);
+}
+
+kiln_model *kiln_model_from_json(const char *json)
+{
+    kiln_model *model = NULL;
+    if (json == NULL)
+        kiln_fail_null("kiln_model_from_json: json");
+    else
+        keras_json_read("the architecture", json, strlen(json), &model);
+    return model;
+}
