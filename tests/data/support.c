@@ -85,7 +85,7 @@ char *real_data(const char *name)
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", base ? base : "", name);
     if (base == NULL || access(path, R_OK) != 0) {
-        printf("skipped: %s is not in $KILN_DATA_DIR\n", name);
+        printf("skip: %s: not in $KILN_DATA_DIR\n", name);
         return NULL;
     }
     return strdup(path);

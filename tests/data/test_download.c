@@ -413,7 +413,7 @@ int main(void)
     Suite *suite = suite_create("download");
     TCase *tests = tcase_create("download");
     tcase_add_unchecked_fixture(tests, start_server, stop_server);
-    tcase_set_timeout(tests, 120);
+
     tcase_add_test(tests, gets_a_file);
     tcase_add_test(tests, resumes);
     tcase_add_test(tests, starts_again_where_resuming_fails);
