@@ -123,7 +123,7 @@ static const function functions[F_COUNT] = {
     [F_THRESHOLD] = {"threshold", 1, "($0 > @0 ? $0 : @1)", "($1 > @0 ? $0 : " ZERO ")", 1, 0},
     [F_LOG_SIGMOID] = {"log_sigmoid", 1,
                        "-(($0 > " ZERO " ? " ZERO " : -$0) + log1p(exp(-fabs($0))))",
-                       "$0 * " SIGMOID("-$1"), 1, 0},
+                       "$0 * " SIGMOID("(-$1)"), 1, 0},
     [F_SPARSE_SIGMOID] = {"sparse_sigmoid", 1,
                           "($0 > (V)(-1.0f) ? ($0 < " ONE " ? (V)(0.5f) * ($0 + " ONE ") : " ONE
                           ") : " ZERO ")",

@@ -1,0 +1,55 @@
+/* Every row of the tables: values against the reference, gradients against its finite differences.
+ */
+#include "harness/harness.h"
+#include "op/leaf.h"
+#include "rows.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Rows first .. last - 1 of a table in one plan. */
+static void add_rows(trial *t, const op_table *table, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        const op_row *r = &table->rows[i];
+        ir_id y = r->build(t, r);
+        ck_assert_msg(y != IR_NONE, "%s, row %d (%s): %s", table->name, i, r->name,
+                      kiln_last_error());
+        trial_output(t, y);
+        if (r->tolerance > 0)
+            t->tolerances[t->output_count - 1] = r->tolerance;
+    }
+    trial_differentiate(t);
+}
+
+static void run_table(const op_table *table)
+{
+    for (int first = 0; first < *table->count; first += table->group) {
+        char label[64];
+        static trial t;
+        int last = first + table->group < *table->count ? first + table->group : *table->count;
+        trial_start(&t, (uint64_t)first + 1);
+        add_rows(&t, table, first, last);
+        snprintf(label, sizeof label, "%s rows %d to %d", table->name, first, last - 1);
+        trial_run_everywhere(&t, label);
+        trial_end(&t);
+    }
+}
+
+START_TEST(table)
+{
+    run_table(&op_tables[_i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ops");
+    TCase *tables = tcase_create("tables");
+    int count = 0;
+    while (op_tables[count].name)
+        count++;
+    tcase_add_loop_test(tables, table, 0, count);
+    suite_add_tcase(suite, tables);
+    return harness_run(suite);
+}
