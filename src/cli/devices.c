@@ -1,4 +1,5 @@
 /* kiln devices */
+#include "base/env.h"
 #include "cli/cli.h"
 
 #include <stdlib.h>
@@ -44,6 +45,17 @@ static void print_device(const kiln_device_info *d)
     printf("\n     extras           %s%s%s%s\n", d->has_fp16 ? "fp16 " : "",
            d->has_fp64 ? "fp64 " : "", d->has_subgroups ? "subgroups " : "",
            d->has_fp16 || d->has_fp64 || d->has_subgroups ? "" : "none");
+}
+
+static void say_default(const kiln_device_info *devices, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any |= devices[i].is_default != 0;
+    if (any)
+        printf("\n* is used unless --device names another.\n");
+    else if (count && env_get(ENV_DEVICE))
+        printf("\nKILN_DEVICE is '%s', which none of them is.\n", env_get(ENV_DEVICE));
 }
 
 static json_t *describe(const kiln_device_info *d)
@@ -96,8 +108,7 @@ static int run(int count, char **words)
         status = EXIT_DONE;
         for (size_t i = 0; i < found; i++)
             print_device(&devices[i]);
-        if (found)
-            printf("\n* is used when neither --device nor KILN_DEVICE names another.\n");
+        say_default(devices, found);
     }
     if (skipped && skipped[0] && status == EXIT_DONE)
         fprintf(stderr, "%s%s", skipped, skipped[strlen(skipped) - 1] == '\n' ? "" : "\n");

@@ -311,5 +311,13 @@ kiln_status dataset_labels_as_numbers(kiln_dataset *dataset)
         c->data = numbers;
         c->dtype = KILN_FLOAT32;
     }
+    /* Numbers are no classes any more. */
+    for (size_t i = 0; i < dataset->class_count; i++)
+        free(dataset->class_names[i]);
+    free(dataset->class_names);
+    free(dataset->class_values);
+    dataset->class_names = NULL;
+    dataset->class_values = NULL;
+    dataset->class_count = 0;
     return KILN_OK;
 }

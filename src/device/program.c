@@ -21,9 +21,8 @@ static const char default_options[] =
     "-cl-std=CL1.2 -cl-mad-enable -cl-no-signed-zeros -cl-denorms-are-zero";
 
 typedef struct built_program {
-    uint64_t hash[2]; /* of source and options */
+    uint64_t hash[2];
     cl_program program;
-    bool kept; /* on disk, or not worth it */
 } built_program;
 
 struct program_table {
@@ -49,12 +48,8 @@ void program_table_free(program_table *table, bool abandon)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; i < table->count && !abandon; i++) {
-        built_program *built = &table->items[i];
-        if (!built->kept)
-            program_cache_store(&table->cache, built->hash, built->program);
-        clReleaseProgram(built->program);
-    }
+    for (size_t i = 0; i < table->count && !abandon; i++)
+        clReleaseProgram(table->items[i].program);
     free(table->items);
     program_cache_close(&table->cache);
     free(table);
@@ -117,17 +112,18 @@ static kiln_status assemble(const char *source, const char *options, text *full,
 }
 
 static kiln_status build_or_load(kiln_device *device, const char *label, const text *full,
-                                 const text *flags, built_program *built)
+                                 const text *flags, uint64_t hash, cl_program *program)
 {
     program_cache *cache = &device->programs->cache;
-    built->program = program_cache_load(cache, built->hash, flags->data);
-    built->kept = built->program != NULL;
-    if (built->program)
+    *program = program_cache_load(cache, hash, full, flags->data);
+    if (*program)
         return KILN_OK;
     if (env_debug("source"))
         fprintf(stderr, "/* %s: %s */\n%s\n", label, flags->data, full->data);
-    return build(device, label, full->data, flags->data, program_cache_knows(cache, built->hash),
-                 &built->program);
+    KILN_TRY(
+        build(device, label, full->data, flags->data, program_cache_knows(cache, hash), program));
+    program_cache_store(cache, hash, full, flags->data, *program);
+    return KILN_OK;
 }
 
 kiln_status device_program(kiln_device *device, const char *label, const char *source,
@@ -150,7 +146,7 @@ kiln_status device_program(kiln_device *device, const char *label, const char *s
     }
     if (status == KILN_OK && *program == NULL && (status = MEM_PUSH_ROOM(table)) == KILN_OK) {
         pthread_mutex_lock(&build_lock);
-        status = build_or_load(device, label, &full, &flags, &built);
+        status = build_or_load(device, label, &full, &flags, built.hash[0], &built.program);
         pthread_mutex_unlock(&build_lock);
         if (status == KILN_OK) {
             table->items[table->count++] = built;
@@ -160,19 +156,6 @@ kiln_status device_program(kiln_device *device, const char *label, const char *s
     text_free(&full);
     text_free(&flags);
     return status;
-}
-
-void device_program_drop(kiln_device *device, cl_program program)
-{
-    program_table *table = device->programs;
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->items[i].program != program)
-            continue;
-        table->items[i] = table->items[--table->count];
-        if (!device->lost)
-            clReleaseProgram(program);
-        return;
-    }
 }
 
 kiln_status device_kernel(kiln_device *device, cl_program program, const char *name,

@@ -1,0 +1,220 @@
+/* kiln bench */
+#include "base/clock.h"
+#include "cli/networks.h"
+#include "cli/objective.h"
+#include "cli/steps.h"
+#include "data/mnist.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { LEAST_STEPS = 50, DEFAULT_WINDOWS = 12, MOST_WINDOWS = 4096 };
+static const double least_seconds = 0.25;
+
+static struct {
+    int64_t steps, window;
+    bool peaks, json;
+} given;
+
+static const option options[] = {
+    {"--steps", OPTION_WHOLE, offsetof(__typeof__(given), steps), "N",
+     "steps to measure (12 windows)", 1},
+    {"--window", OPTION_WHOLE, offsetof(__typeof__(given), window), "N",
+     "steps in a window (at least 50, and at least 0.25 s of them)", 1},
+    {"--peaks", OPTION_FLAG, offsetof(__typeof__(given), peaks), NULL,
+     "also what the device can do: multiply-adds, copies, launches", 0},
+    {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL,
+     "one object on standard output", 0},
+};
+
+typedef struct figures {
+    int64_t batch, steps, window;
+    double first_step, best, median; /* seconds; of a step */
+    plan_facts plan;
+    uint64_t device_memory, resident;
+    kiln_device_peaks peaks;
+    const char *data;
+} figures;
+
+/* MNIST where it is at hand, else the drawn digits; rows of numbers for a network of those. */
+static kiln_dataset *open_data(const network *which, const char **name)
+{
+    if (which->sized_by_data) {
+        enum { ROWS = 8192, FEATURES = 16 };
+        float *x = mem_new(ROWS * FEATURES, sizeof *x);
+        int32_t *y = mem_new(ROWS, sizeof *y);
+        kiln_dataset *data = NULL;
+        uint32_t state = 1;
+        for (size_t i = 0; x && y && i < (size_t)ROWS * FEATURES; i++) {
+            state = state * 1664525u + 1013904223u;
+            x[i] = (float)(state >> 8) / 16777216.0f;
+            y[i / FEATURES] = (int32_t)(state >> 30);
+        }
+        if (x && y) {
+            kiln_array xs = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(FEATURES), .data = x};
+            kiln_array ys = {.dtype = KILN_INT32, .data = y};
+            data = kiln_dataset_from_arrays(ROWS, 1, &xs, 1, &ys);
+        }
+        free(x);
+        free(y);
+        *name = "random rows";
+        return data;
+    }
+    kiln_dataset *data = NULL;
+    bool real = mnist_at_hand();
+    *name = real ? "mnist" : "digits";
+    kiln_status status =
+        real ? kiln_datasets_mnist_load(&data, NULL) : kiln_datasets_digits_load(&data, NULL);
+    return status == KILN_OK ? data : NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static kiln_status measure_windows(steps *s, figures *f)
+{
+    /* Warm up, and find how long a window has to be. */
+    double start = clock_seconds();
+    KILN_TRY(steps_run(s, LEAST_STEPS));
+    double step = (clock_seconds() - start) / LEAST_STEPS;
+    f->window = given.window > LEAST_STEPS ? given.window : LEAST_STEPS;
+    if (step > 0 && (double)f->window * step < least_seconds)
+        f->window = (int64_t)ceil(least_seconds / step);
+    KILN_TRY(steps_run(s, f->window / 2));
+    int64_t count = given.steps ? (given.steps + f->window - 1) / f->window : DEFAULT_WINDOWS;
+    if (count > MOST_WINDOWS)
+        count = MOST_WINDOWS;
+    double *times = mem_new((size_t)count, sizeof *times);
+    if (times == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = KILN_OK;
+    for (int64_t i = 0; status == KILN_OK && i < count; i++) {
+        int64_t in_window = 0;
+        start = clock_seconds();
+        /* The device may have become faster since the window was sized: fill the time. */
+        do {
+            status = steps_run(s, in_window == 0 ? f->window : LEAST_STEPS);
+            in_window += in_window == 0 ? f->window : LEAST_STEPS;
+        } while (status == KILN_OK && clock_seconds() - start < least_seconds);
+        times[i] = (clock_seconds() - start) / (double)in_window;
+        f->steps += in_window;
+    }
+    qsort(times, (size_t)count, sizeof *times, compare);
+    f->best = times[0];
+    f->median = count % 2 ? times[count / 2] : (times[count / 2 - 1] + times[count / 2]) / 2;
+    free(times);
+    return status;
+}
+
+static kiln_status measure(const network *which, kiln_model **model, kiln_dataset **data,
+                           kiln_device **device, steps *s, figures *f)
+{
+    KILN_TRY(session_start());
+    *device = session_device();
+    if (*device == NULL)
+        return kiln_last_status();
+    *data = open_data(which, &f->data);
+    if (*data == NULL)
+        return kiln_last_status();
+    *model = session_model(which->name, *data);
+    if (*model == NULL)
+        return kiln_last_status();
+    f->batch = common.batch_size ? common.batch_size : which->batch_size;
+    KILN_TRY(objective_compile(*model, *data, *device, &(objective_options){0}, false));
+    KILN_TRY(steps_open(s, *model, *data, f->batch));
+    KILN_TRY(steps_run(s, 1));
+    f->first_step = clock_since_start();
+    KILN_TRY(measure_windows(s, f));
+    plan_describe(s->program->plan, &f->plan);
+    f->device_memory = kiln_device_memory_peak(*device);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    f->resident = (uint64_t)usage.ru_maxrss * 1024;
+    return given.peaks ? kiln_device_measure(*device, &f->peaks) : KILN_OK;
+}
+
+static int print_json(const network *which, const kiln_device_info *info, const figures *f)
+{
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:i, s:s, s:I, s:I}",
+        "network", which->name, "device", info->name, "driver", info->driver, "platform",
+        info->platform, "gemm", f->plan.engines ? f->plan.engines : "none", "batch_size",
+        (json_int_t)f->batch, "steps", (json_int_t)f->steps, "window", (json_int_t)f->window,
+        "first_step_s", f->first_step, "best_ms_per_step", 1e3 * f->best, "median_ms_per_step",
+        1e3 * f->median, "samples_per_second", (double)f->batch / f->best, "gflops",
+        f->plan.flops / f->best / 1e9, "launches_per_step", f->plan.launches, "data", f->data,
+        "device_memory_bytes", (json_int_t)f->device_memory, "peak_rss_bytes",
+        (json_int_t)f->resident);
+    if (given.peaks)
+        json_object_set_new(object, "peaks",
+                            json_pack("{s:f, s:f, s:f}", "fma_gflops", f->peaks.fma_gflops,
+                                      "copy_gbytes_per_second", f->peaks.copy_gbytes, "launch_us",
+                                      f->peaks.launch_us));
+    return cli_print_json(object);
+}
+
+static int print_text(const network *which, const kiln_device_info *info, const figures *f)
+{
+    printf("%s at batch size %lld on %s (%s %s), products by %s, data %s\n", which->name,
+           (long long)f->batch, info->name, info->platform, info->driver,
+           f->plan.engines ? f->plan.engines : "none", f->data);
+    printf("  step         best %.4f ms, median %.4f ms (windows of %s steps, %s steps in all)\n",
+           1e3 * f->best, 1e3 * f->median, session_count(f->window), session_count(f->steps));
+    printf("  speed        %s samples/s, %.1f GFLOP/s, %d launches a step\n",
+           session_count((int64_t)((double)f->batch / f->best)), f->plan.flops / f->best / 1e9,
+           f->plan.launches);
+    printf("  first step   done %.2f s after the start\n", f->first_step);
+    printf("  memory       device %s, host %s at most\n", session_bytes(f->device_memory),
+           session_bytes(f->resident));
+    if (given.peaks)
+        printf("  peaks        %.0f GFLOP/s multiply-adds, %.1f GB/s copies, %.2f us a launch\n",
+               f->peaks.fma_gflops, f->peaks.copy_gbytes, f->peaks.launch_us);
+    return EXIT_DONE;
+}
+
+static int run(int count, char **words)
+{
+    int status = options_parse(&command_bench, &given, &count, words);
+    if (status >= 0)
+        return status;
+    const network *which = network_find(count ? words[0] : "mlp");
+    if (which == NULL)
+        return usage_error(&command_bench,
+                           "there is no built-in network '%s': kiln new lists those there are",
+                           words[0]);
+    kiln_model *model = NULL;
+    kiln_dataset *data = NULL;
+    kiln_device *device = NULL;
+    static steps s; /* too large for the stack */
+    figures f = {0};
+    if (measure(which, &model, &data, &device, &s, &f) != KILN_OK)
+        status = cli_fail();
+    else
+        status = given.json ? print_json(which, kiln_device_describe(device), &f)
+                            : print_text(which, kiln_device_describe(device), &f);
+    steps_close(&s);
+    kiln_model_free(model);
+    kiln_dataset_free(data);
+    kiln_device_close(device);
+    return status;
+}
+
+const command command_bench = {
+    .name = "bench",
+    .arguments = "[NETWORK]",
+    .most_arguments = 1,
+    .summary = "how fast a built-in network trains here",
+    .help =
+        "Times windows of consecutive training steps of a built-in network (mlp): real training,\n"
+        "shuffled gather, dropout and optimizer included, on MNIST where it is at hand, else on\n"
+        "the drawn digits. Nothing is downloaded.",
+    .example = "  kiln bench --batch-size 128\n  kiln bench mlp1024 --peaks --json",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .takes_common = true,
+    .run = run,
+};

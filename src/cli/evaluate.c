@@ -1,0 +1,103 @@
+/* kiln evaluate */
+#include "cli/objective.h"
+#include "train/training.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct {
+    bool json;
+    objective_options objective;
+    const char *label;
+} given;
+
+static const option options[] = {
+    {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL,
+     "one object on standard output, nothing else", 0},
+    {"--loss", OPTION_TEXT, offsetof(__typeof__(given), objective.loss), "L",
+     "by Keras's name (as compiled, or from the labels and the last activation)", 0},
+    {"--metrics", OPTION_TEXT, offsetof(__typeof__(given), objective.metrics), "M,...",
+     "by Keras's names, or none (as compiled; else accuracy, or mae for numbers)", 0},
+    {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
+     "label column of a CSV file, by name or index (the last)", 0},
+};
+
+static int print_logs(const kiln_logs *logs)
+{
+    if (given.json) {
+        json_t *object = json_object();
+        for (size_t i = 0; i < kiln_logs_count(logs); i++) {
+            double value = kiln_logs_value(logs, i);
+            json_object_set_new(object, kiln_logs_name(logs, i),
+                                isfinite(value) ? json_real(value) : json_null());
+        }
+        return cli_print_json(object);
+    }
+    /* What Keras's evaluate returns: the loss, then the metrics. */
+    printf("[%.9g", kiln_logs_get(logs, "loss"));
+    for (size_t i = 0; i < kiln_logs_count(logs); i++)
+        if (strcmp(kiln_logs_name(logs, i), "loss") != 0)
+            printf(", %.9g", kiln_logs_value(logs, i));
+    printf("]\n");
+    return EXIT_DONE;
+}
+
+static int evaluate(const char *model_name, const char *data_name, kiln_model **model,
+                    kiln_dataset **data, kiln_device **device)
+{
+    if (session_start() != KILN_OK)
+        return cli_fail();
+    bool builtin = session_is_builtin(model_name);
+    if (!builtin && (*model = session_model(model_name, NULL)) == NULL)
+        return cli_fail();
+    *data = session_data(data_name, "test", given.label, *model, KILN_YES);
+    if (*data == NULL)
+        return cli_fail();
+    if (builtin && (*model = session_model(model_name, *data)) == NULL)
+        return cli_fail();
+    if (session_match(*data, *model, true) != KILN_OK)
+        return cli_fail();
+    *device = session_device();
+    int verbose = given.json ? 0 : common.verbose;
+    if (*device == NULL || objective_compile(*model, *data, *device, &given.objective,
+                                             verbose > 0 && builtin) != KILN_OK)
+        return cli_fail();
+    fflush(stdout);
+    session_begin_training();
+    const kiln_logs *logs = kiln_evaluate(*model, *data, .batch_size = common.batch_size,
+                                          .verbose = verbose ? verbose : KILN_NO);
+    session_end_training();
+    return logs ? print_logs(logs) : cli_fail();
+}
+
+static int run(int count, char **words)
+{
+    int status = options_parse(&command_evaluate, &given, &count, words);
+    if (status >= 0)
+        return status;
+    kiln_model *model = NULL;
+    kiln_dataset *data = NULL;
+    kiln_device *device = NULL;
+    status = evaluate(words[0], words[1], &model, &data, &device);
+    kiln_model_free(model);
+    kiln_dataset_free(data);
+    kiln_device_close(device);
+    return status;
+}
+
+const command command_evaluate = {
+    .name = "evaluate",
+    .arguments = "MODEL DATA",
+    .least_arguments = 2,
+    .most_arguments = 2,
+    .summary = "loss and metrics of a model on data",
+    .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
+            "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
+            "MODEL and DATA are as for kiln fit.",
+    .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
+               "  kiln evaluate digits.keras mnist --json",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .takes_common = true,
+    .run = run,
+};

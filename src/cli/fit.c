@@ -1,0 +1,381 @@
+/* kiln fit */
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/objective.h"
+#include "train/training.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct {
+    const char *output, *history, *csv_log, *label, *class_weight, *validation_data;
+    int64_t epochs, steps_per_epoch, early_stopping;
+    double validation_split;
+    objective_options objective;
+} given = {.epochs = 1, .early_stopping = -1};
+
+#define AT(FIELD) offsetof(__typeof__(given), FIELD)
+
+static const option options[] = {
+    {"-o", OPTION_TEXT, AT(output), "FILE", "where to save the trained model", 0},
+    {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1)", 1},
+    {"--steps-per-epoch", OPTION_WHOLE, AT(steps_per_epoch), "N",
+     "batches in an epoch (all the data)", 1},
+    {"--optimizer", OPTION_TEXT, AT(objective.optimizer), "NAME",
+     "sgd, adam (default), adamw, rmsprop or adagrad", 0},
+    {"--learning-rate", OPTION_REAL, AT(objective.learning_rate), "X",
+     "the optimizer's (Keras's default)", 0},
+    {"--schedule", OPTION_TEXT, AT(objective.schedule), "S",
+     "cosine, exponential, polynomial, piecewise; with arguments in parentheses", 0},
+    {"--clipnorm", OPTION_REAL, AT(objective.clipnorm), "X", "clips each gradient to this norm", 0},
+    {"--loss", OPTION_TEXT, AT(objective.loss), "L",
+     "by Keras's name (from the labels and the last activation)", 0},
+    {"--metrics", OPTION_TEXT, AT(objective.metrics), "M,...",
+     "by Keras's names, or none (accuracy; mae for numbers)", 0},
+    {"--validation-data", OPTION_TEXT, AT(validation_data), "DATA",
+     "evaluated after each epoch (the test part of mnist and digits)", 0},
+    {"--validation-split", OPTION_REAL, AT(validation_split), "F",
+     "holds this share of the data back for evaluation", 0},
+    {"--label", OPTION_TEXT, AT(label), "COLUMN",
+     "label column of a CSV file, by name or index (the last)", 0},
+    {"--class-weight", OPTION_TEXT, AT(class_weight), "balanced",
+     "weighs classes by the inverse of their frequency", 0},
+    {"--early-stopping", OPTION_WHOLE, AT(early_stopping), "N",
+     "stops after N epochs without a better (validation) loss, and keeps the best weights", 0},
+    {"--csv-log", OPTION_TEXT, AT(csv_log), "FILE", "the figures of each epoch, as they come", 0},
+    {"--history", OPTION_TEXT, AT(history), "FILE.json", "the figures of all epochs, at the end",
+     0},
+};
+
+/* What one run holds. */
+typedef struct fitting {
+    const char *model_name, *data_name;
+    kiln_device *device;
+    kiln_dataset *data, *validation;
+    kiln_model *model;
+    double *class_weight;
+    size_t class_count;
+    const kiln_history *history;
+    bool interrupted;
+    double begun, ended; /* of the training itself */
+} fitting;
+
+static int check_usage(void)
+{
+    if (given.validation_data && given.validation_split > 0)
+        return usage_error(&command_fit, "--validation-data and --validation-split: only one of "
+                                         "them can be used");
+    if (given.validation_split >= 1)
+        return usage_error(&command_fit, "--validation-split %g: it takes a share below 1",
+                           given.validation_split);
+    if (given.class_weight && strcmp(given.class_weight, "balanced") != 0)
+        return usage_error(&command_fit, "--class-weight '%s': it takes balanced",
+                           given.class_weight);
+    return -1;
+}
+
+static kiln_status check_outputs(void)
+{
+    const char *const paths[] = {given.output, given.history, given.csv_log};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (paths[i])
+            KILN_TRY(file_writable(paths[i]));
+    return KILN_OK;
+}
+
+/* ---- opening ---- */
+
+static kiln_status open_all(fitting *f)
+{
+    bool builtin = session_is_builtin(f->model_name);
+    if (!builtin) {
+        f->model = session_model(f->model_name, NULL);
+        if (f->model == NULL)
+            return kiln_last_status();
+    }
+    f->data = session_data(f->data_name, "train", given.label, f->model, KILN_YES);
+    if (f->data == NULL)
+        return kiln_last_status();
+    if (given.objective.loss && builtin) { /* a regression on integers wants one output */
+        kiln_loss_kind kind;
+        KILN_TRY(loss_find(given.objective.loss, &kind));
+        if (kind != KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY &&
+            kind != KILN_LOSS_CATEGORICAL_CROSSENTROPY)
+            KILN_TRY(dataset_labels_as_numbers(f->data));
+    }
+    if (builtin) {
+        f->model = session_model(f->model_name, f->data);
+        if (f->model == NULL)
+            return kiln_last_status();
+    }
+    KILN_TRY(session_match(f->data, f->model, true));
+    if (given.validation_data) {
+        kiln_dataset_args args = {.part = "test",
+                                  .label = given.label,
+                                  .has_labels = KILN_YES,
+                                  .class_count = f->data->class_count,
+                                  .class_names = (const char *const *)f->data->class_names};
+        f->validation = kiln_dataset_open_with(given.validation_data, &args);
+        if (f->validation == NULL)
+            return kiln_last_status();
+        f->validation->scale = f->data->scale;
+        KILN_TRY(session_match(f->validation, f->model, true));
+    }
+    f->device = session_device();
+    return f->device ? KILN_OK : kiln_last_status();
+}
+
+/* Puts the part that is held back into f->validation. */
+static kiln_status split(fitting *f)
+{
+    kiln_dataset *whole = f->data, *train, *held;
+    if (given.validation_split <= 0)
+        return KILN_OK;
+    KILN_TRY(model_seed_weights(f->model)); /* the model's seed draws the part */
+    uint64_t seed = common.seed ? common.seed : f->model->seed;
+    KILN_TRY(dataset_validation_split(whole, given.validation_split, seed, &train, &held));
+    f->data = train;
+    f->validation = held;
+    if (common.verbose > 0) {
+        const char *how = !whole->split_by_class ? "the last ones"
+                          : whole->class_count   ? "drawn by the seed, from each class its share"
+                                                 : "drawn by the seed";
+        printf("validation: %s of %s samples, %s\n", session_count(held->samples),
+               session_count(whole->samples), how);
+    }
+    kiln_dataset_free(whole);
+    return KILN_OK;
+}
+
+/* Keras's recipe: samples / (classes * samples of the class), over the classes that occur. */
+static kiln_status balance(fitting *f)
+{
+    const kiln_dataset *d = f->data;
+    if (d->target_count != 1 || d->function || d->targets[0].dtype == KILN_FLOAT32 ||
+        kiln_shape_size(d->targets[0].shape) != 1)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "--class-weight balanced: the targets of %s are not class numbers",
+                         f->data_name);
+    const data_column *target = &d->targets[0];
+    size_t classes = (size_t)kiln_shape_size(kiln_model_output_shape(f->model, 0));
+    if (classes == 1)
+        classes = 2;
+    f->class_weight = mem_new(classes, sizeof *f->class_weight);
+    if (f->class_weight == NULL)
+        return KILN_ERROR_MEMORY;
+    f->class_count = classes;
+    size_t present = 0;
+    for (int64_t i = 0; i < d->samples; i++) {
+        int64_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
+                                                    : ((const int32_t *)target->data)[i];
+        if (label >= 0 && (size_t)label < classes) /* kiln_fit says what is wrong with others */
+            present += f->class_weight[label]++ == 0;
+    }
+    for (size_t i = 0; i < classes; i++)
+        f->class_weight[i] = f->class_weight[i] > 0
+                                 ? (double)d->samples / ((double)present * f->class_weight[i])
+                                 : 1;
+    return KILN_OK;
+}
+
+/* ---- training ---- */
+
+static kiln_status on_train_begin(void *user, kiln_model *model)
+{
+    (void)model;
+    ((fitting *)user)->begun = clock_seconds();
+    return KILN_OK;
+}
+
+static kiln_status make_callbacks(fitting *f, kiln_callback **callbacks)
+{
+    size_t count = 0, wanted = 1;
+    static const kiln_callback_functions clock = {.on_train_begin = on_train_begin};
+    callbacks[count] = kiln_callback_new(&clock, f);
+    count += callbacks[count] != NULL;
+    if (given.early_stopping >= 0) {
+        wanted++;
+        callbacks[count] =
+            kiln_early_stopping(.monitor = f->validation ? "val_loss" : "loss",
+                                .patience = given.early_stopping, .restore_best_weights = KILN_YES,
+                                .verbose = common.verbose > 0);
+        count += callbacks[count] != NULL;
+    }
+    if (given.csv_log) {
+        wanted++;
+        callbacks[count] = kiln_csv_logger(given.csv_log);
+        count += callbacks[count] != NULL;
+    }
+    if (count == wanted)
+        return KILN_OK;
+    for (size_t i = 0; i < count; i++)
+        kiln_callback_free(callbacks[i]);
+    return kiln_last_status();
+}
+
+static kiln_status train(fitting *f)
+{
+    kiln_fit_args args = {.model = f->model,
+                          .data = f->data,
+                          .batch_size = common.batch_size,
+                          .epochs = given.epochs,
+                          .steps_per_epoch = given.steps_per_epoch,
+                          .validation_data = f->validation,
+                          .class_weight = f->class_weight,
+                          .class_weight_count = f->class_count,
+                          .seed = common.seed,
+                          .verbose = common.verbose ? common.verbose : KILN_NO,
+                          .check_numerics = common.check_numerics};
+    KILN_TRY(make_callbacks(f, args.callbacks));
+    kiln_clear_error();
+    fflush(stdout);
+    session_begin_training();
+    f->history = kiln_fit_with(&args);
+    f->ended = clock_seconds();
+    session_end_training();
+    f->interrupted = kiln_last_status() == KILN_INTERRUPTED;
+    return f->history ? KILN_OK : kiln_last_status();
+}
+
+/* ---- what is kept ---- */
+
+static json_t *history_json(const kiln_history *history)
+{
+    json_t *all = json_object();
+    for (size_t e = 0; e < kiln_history_epochs(history); e++) {
+        const kiln_logs *logs = kiln_history_logs(history, e);
+        for (size_t i = 0; i < kiln_logs_count(logs); i++) {
+            const char *name = kiln_logs_name(logs, i);
+            json_t *list = json_object_get(all, name);
+            if (list == NULL) {
+                json_object_set_new(all, name, json_array());
+                list = json_object_get(all, name);
+            }
+            /* Epochs without this figure (no validation) are null, so that positions are epochs. */
+            while (list && json_array_size(list) < e)
+                json_array_append_new(list, json_null());
+            double value = kiln_logs_value(logs, i);
+            json_array_append_new(list, isfinite(value) ? json_real(value) : json_null());
+        }
+    }
+    return all;
+}
+
+static kiln_status write_history(const fitting *f)
+{
+    json_t *json = history_json(f->history);
+    char *dump = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_decref(json);
+    if (dump == NULL)
+        return kiln_fail_memory(0);
+    kiln_status status = file_write_atomic(given.history, dump, strlen(dump));
+    free(dump);
+    return status;
+}
+
+static double step_seconds(const model_training *t)
+{
+    for (size_t i = 0; i < t->program_count; i++)
+        if (t->programs[i]->mode == TRAINING_FIT)
+            return t->programs[i]->step_seconds;
+    return 0;
+}
+
+static void say_end(const fitting *f)
+{
+    const model_training *t = training_of(f->model);
+    double seconds = f->begun > 0 ? f->ended - f->begun : 0;
+    int64_t steps = t->optimizer.iterations;
+    const kiln_device_info *info = kiln_device_describe(f->device);
+    if (f->interrupted)
+        printf("Interrupted after %zu whole epochs. ", kiln_history_epochs(f->history));
+    printf("Trained on %s (%s, %s): %s steps in %.1f s", info->name,
+           kiln_device_type_name(info->type), info->platform, session_count(steps), seconds);
+    double step = step_seconds(t); /* without what the first one compiled */
+    if (step > 0)
+        printf(", %.3f ms a step", 1e3 * step);
+    printf(".\n");
+    if (given.output)
+        printf("Saved in %s; kiln evaluate %s %s tests it.\n", given.output, given.output,
+               f->data_name);
+    else
+        printf("Nothing was saved: -o FILE keeps the trained model.\n");
+}
+
+static kiln_status keep(const fitting *f)
+{
+    if (given.output)
+        KILN_TRY(kiln_save(f->model, given.output));
+    if (given.history)
+        KILN_TRY(write_history(f));
+    return KILN_OK;
+}
+
+static kiln_status fit(fitting *f)
+{
+    KILN_TRY(session_start());
+    KILN_TRY(check_outputs());
+    KILN_TRY(open_all(f));
+    KILN_TRY(split(f));
+    int64_t batch = common.batch_size ? common.batch_size : 32;
+    int64_t steps = given.steps_per_epoch  ? given.steps_per_epoch
+                    : f->data->samples > 0 ? (f->data->samples + batch - 1) / batch
+                                           : 1;
+    given.objective.steps = steps * given.epochs;
+    KILN_TRY(objective_compile(f->model, f->data, f->device, &given.objective, common.verbose > 0));
+    if (f->validation)
+        KILN_TRY(objective_prepare(f->model, f->validation));
+    if (given.class_weight)
+        KILN_TRY(balance(f));
+    KILN_TRY(train(f));
+    KILN_TRY(keep(f));
+    if (common.verbose > 0)
+        say_end(f);
+    return KILN_OK;
+}
+
+static int run(int count, char **words)
+{
+    int status = options_parse(&command_fit, &given, &count, words);
+    if (status < 0)
+        status = check_usage();
+    if (status >= 0)
+        return status;
+    fitting f = {.model_name = words[0], .data_name = words[1]};
+    if (fit(&f) != KILN_OK)
+        status = cli_fail();
+    else
+        status = f.interrupted ? EXIT_INTERRUPTED : EXIT_DONE;
+    kiln_model_free(f.model);
+    kiln_dataset_free(f.validation);
+    kiln_dataset_free(f.data);
+    kiln_device_close(f.device);
+    free(f.class_weight);
+    return status;
+}
+
+const command command_fit = {
+    .name = "fit",
+    .arguments = "MODEL DATA",
+    .least_arguments = 2,
+    .most_arguments = 2,
+    .summary = "train a network and save it",
+    .help =
+        "Trains MODEL on DATA.\n\n"
+        "MODEL is a built-in network (kiln new lists them), a Keras architecture .json, or a "
+        "saved\n"
+        "model. DATA is mnist or digits (:train or :test behind it), IMAGES,LABELS of IDX files\n"
+        "(plain or gzip), .npz with x and y, X.npy,Y.npy, or .csv or .tsv with or without a "
+        "header.\n\n"
+        "The loss is that of the model's compile configuration, else it follows from the labels "
+        "and\n"
+        "the last activation; it is printed. --validation-split takes the last part of arrays and\n"
+        "images, and a part drawn by the seed of CSV files. Ctrl-C ends the training after the\n"
+        "running steps, saves the model as it is then, and exits 130.",
+    .example = "  kiln fit mlp mnist --epochs 5 -o digits.keras\n"
+               "  kiln fit tabular iris.csv --epochs 50 --validation-split 0.2 -o iris.keras",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .takes_common = true,
+    .run = run,
+};

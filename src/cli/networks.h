@@ -1,0 +1,30 @@
+/* The built-in networks. */
+#ifndef CLI_NETWORKS_H
+#define CLI_NETWORKS_H
+
+#include "data/dataset.h"
+
+#include <kiln/kiln.h>
+
+typedef struct network {
+    const char *name;
+    const char *summary;
+    int64_t batch_size; /* of its benchmark */
+    bool sized_by_data;
+} network;
+
+/* Ends with a nameless one. */
+extern const network networks[];
+
+/* NULL when there is none of that name; no failure is recorded. */
+const network *network_find(const char *name);
+
+/* Builds it. data sizes a network that is sized by it; NULL: 4 features and 3 classes. NULL on
+ * failure. */
+kiln_model *network_build(const network *which, const kiln_dataset *data);
+
+/* How many outputs the targets of a data set want: its classes, or the elements of a float target.
+ */
+int64_t network_outputs(const kiln_dataset *data);
+
+#endif

@@ -1,0 +1,333 @@
+/* kiln predict */
+#include "base/file.h"
+#include "cli/objective.h"
+#include "data/npy.h"
+#include "train/training.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+enum { SHOWN_ROWS = 20, SHOWN_VALUES = 8 };
+
+static struct {
+    const char *output, *label;
+    int64_t rows;
+} given = {.rows = -1};
+
+static const option options[] = {
+    {"-o", OPTION_TEXT, offsetof(__typeof__(given), output), "FILE",
+     "writes what Keras's predict returns: .npy, .npz (an array for each output) or .csv", 0},
+    {"--rows", OPTION_WHOLE, offsetof(__typeof__(given), rows), "N",
+     "rows on the screen (20; 0: all of them)", 0},
+    {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
+     "label column of a CSV file that has one, by name or index (the last)", 0},
+};
+
+/* The outputs of a model for a data set. */
+typedef struct predictions {
+    kiln_model *model;
+    kiln_dataset *data;
+    kiln_device *device;
+    int64_t samples;
+    size_t count;
+    float **values; /* (samples, output shape) */
+} predictions;
+
+static bool ends_with(const char *whole, const char *end)
+{
+    size_t a = strlen(whole), b = strlen(end);
+    return a >= b && strcasecmp(whole + a - b, end) == 0;
+}
+
+static const char *output_name(const kiln_model *model, size_t i)
+{
+    return model->calls[model->outputs[i]].layer->name;
+}
+
+static int64_t row_size(const predictions *p, size_t output)
+{
+    return kiln_shape_size(kiln_model_output_shape(p->model, output));
+}
+
+/* ---- files ---- */
+
+static npy_array as_array(const predictions *p, size_t output)
+{
+    kiln_shape shape = kiln_model_output_shape(p->model, output);
+    npy_array array = {.name = p->model->calls[p->model->outputs[output]].layer->name,
+                       .dtype = KILN_FLOAT32,
+                       .rank = shape.rank + 1,
+                       .data = p->values[output]};
+    array.dims[0] = p->samples;
+    memcpy(array.dims + 1, shape.dims, (size_t)shape.rank * sizeof *shape.dims);
+    array.bytes = (size_t)p->samples * (size_t)row_size(p, output) * sizeof(float);
+    return array;
+}
+
+static kiln_status write_npz(const predictions *p)
+{
+    npy_array *arrays = mem_new(p->count, sizeof *arrays);
+    if (arrays == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < p->count; i++)
+        arrays[i] = as_array(p, i);
+    kiln_status status = npz_write(given.output, arrays, p->count, false);
+    free(arrays);
+    return status;
+}
+
+/* A name as a CSV cell. */
+static void add_name(text *out, const char *name)
+{
+    if (strpbrk(name, ",\"\n\r") == NULL) {
+        text_add(out, "%s", name);
+        return;
+    }
+    text_add(out, "\"");
+    for (; *name; name++)
+        text_add(out, *name == '"' ? "\"\"" : "%c", *name);
+    text_add(out, "\"");
+}
+
+static void add_header(const predictions *p, text *out)
+{
+    const model_facts *facts = p->model->facts;
+    for (size_t o = 0; o < p->count; o++) {
+        int64_t row = row_size(p, o);
+        bool classes = p->count == 1 && facts && (int64_t)facts->class_count == row;
+        for (int64_t j = 0; j < row; j++) {
+            text_add(out, o || j ? "," : "");
+            if (classes)
+                add_name(out, facts->class_names[j]);
+            else if (row == 1)
+                add_name(out, output_name(p->model, o));
+            else
+                text_add(out, "%s_%lld", output_name(p->model, o), (long long)j);
+        }
+    }
+    text_add(out, "\n");
+}
+
+static kiln_status write_csv(const predictions *p)
+{
+    text out = {0};
+    add_header(p, &out);
+    for (int64_t i = 0; i < p->samples; i++) {
+        for (size_t o = 0; o < p->count; o++) {
+            int64_t row = row_size(p, o);
+            for (int64_t j = 0; j < row; j++)
+                text_add(&out, "%s%.9g", o || j ? "," : "", (double)p->values[o][i * row + j]);
+        }
+        text_add(&out, "\n");
+    }
+    kiln_status status = out.failed ? kiln_fail_memory(out.length)
+                                    : file_write_atomic(given.output, out.data, out.length);
+    text_free(&out);
+    return status;
+}
+
+static kiln_status write_file(const predictions *p)
+{
+    if (ends_with(given.output, ".csv"))
+        return write_csv(p);
+    if (ends_with(given.output, ".npz"))
+        return write_npz(p);
+    npy_array array = as_array(p, 0);
+    return npy_write(given.output, &array);
+}
+
+/* ---- the screen ---- */
+
+/* Scores of one sample as probabilities, in place. */
+static void to_probabilities(float *scores, int64_t count, bool from_logits)
+{
+    double most = -INFINITY, sum = 0;
+    if (!from_logits)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        most = fmax(most, (double)scores[i]);
+    for (int64_t i = 0; i < count; i++)
+        sum += exp((double)scores[i] - most);
+    for (int64_t i = 0; i < count; i++)
+        scores[i] = (float)(exp((double)scores[i] - most) / sum);
+}
+
+static const char *class_name(const kiln_model *model, int64_t index)
+{
+    static char buffers[4][24];
+    static unsigned next;
+    if (model->facts && index < (int64_t)model->facts->class_count)
+        return model->facts->class_names[index];
+    char *buffer = buffers[next++ % 4];
+    snprintf(buffer, 24, "%lld", (long long)index);
+    return buffer;
+}
+
+static void print_classes(const predictions *p, int64_t sample, bool from_logits)
+{
+    int64_t classes = row_size(p, 0);
+    float *scores = p->values[0] + sample * classes;
+    if (classes == 1) { /* one score for "class 1 or not" */
+        double v = from_logits ? 1 / (1 + exp(-(double)scores[0])) : (double)scores[0];
+        printf("%6lld  %-16s %6.2f %%\n", (long long)sample, class_name(p->model, v >= 0.5),
+               100 * (v >= 0.5 ? v : 1 - v));
+        return;
+    }
+    to_probabilities(scores, classes, from_logits);
+    printf("%6lld  ", (long long)sample);
+    int64_t shown = classes < 3 ? classes : 3, done[3];
+    for (int64_t k = 0; k < shown; k++) {
+        int64_t best = -1;
+        for (int64_t j = 0; j < classes; j++) {
+            bool taken = false;
+            for (int64_t i = 0; i < k; i++)
+                taken |= done[i] == j;
+            if (!taken && (best < 0 || scores[j] > scores[best]))
+                best = j;
+        }
+        done[k] = best;
+        const char *name = class_name(p->model, best);
+        if (k == 0)
+            printf("%-16s %6.2f %%", name, 100 * (double)scores[best]);
+        else
+            printf("%s%s %.2f %%", k == 1 ? "    then " : ", ", name, 100 * (double)scores[best]);
+    }
+    printf("\n");
+}
+
+static void print_values(const predictions *p, int64_t sample)
+{
+    printf("%6lld ", (long long)sample);
+    for (size_t o = 0; o < p->count; o++) {
+        int64_t row = row_size(p, o);
+        if (p->count > 1)
+            printf(" %s:", output_name(p->model, o));
+        for (int64_t j = 0; j < row && j < SHOWN_VALUES; j++)
+            printf(" %g", (double)p->values[o][sample * row + j]);
+        if (row > SHOWN_VALUES)
+            printf(" ... (%lld values)", (long long)row);
+    }
+    printf("\n");
+}
+
+static void print_screen(const predictions *p)
+{
+    bool from_logits;
+    kiln_shape shape = kiln_model_output_shape(p->model, 0);
+    bool classes =
+        p->count == 1 && shape.rank == 1 && objective_is_classifier(p->model, 0, &from_logits);
+    int64_t limit = given.rows < 0 ? SHOWN_ROWS : given.rows == 0 ? p->samples : given.rows;
+    if (limit > p->samples)
+        limit = p->samples;
+    printf("%s\n", classes ? "   row  class       probability" : "   row  output");
+    for (int64_t i = 0; i < limit; i++) {
+        if (classes)
+            print_classes(p, i, from_logits);
+        else
+            print_values(p, i);
+    }
+    if (limit < p->samples)
+        printf("and %s more rows: --rows 0 shows them all, -o FILE writes them\n",
+               session_count(p->samples - limit));
+}
+
+/* ---- the command ---- */
+
+static kiln_status compute(predictions *p)
+{
+    p->count = kiln_model_output_count(p->model);
+    p->values = mem_new(p->count, sizeof *p->values);
+    if (p->values == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < p->count; i++) {
+        kiln_predict_args args = {.model = p->model,
+                                  .data = p->data,
+                                  .batch_size = common.batch_size,
+                                  .verbose = common.has_verbose && common.verbose ? common.verbose
+                                                                                  : KILN_NO,
+                                  .output = i};
+        p->values[i] = kiln_predict_with(&args, &p->samples);
+        if (p->values[i] == NULL)
+            return kiln_last_status();
+    }
+    return KILN_OK;
+}
+
+static kiln_status predict(const char *model_name, const char *data_name, predictions *p)
+{
+    KILN_TRY(session_start());
+    if (given.output)
+        KILN_TRY(file_writable(given.output));
+    p->model = session_is_builtin(model_name) ? NULL : session_model(model_name, NULL);
+    if (p->model == NULL && !session_is_builtin(model_name))
+        return kiln_last_status();
+    p->data = session_data(data_name, "test", given.label, p->model, KILN_DEFAULT);
+    if (p->data == NULL)
+        return kiln_last_status();
+    if (p->model == NULL)
+        p->model = session_model(model_name, p->data);
+    if (p->model == NULL)
+        return kiln_last_status();
+    KILN_TRY(session_match(p->data, p->model, false));
+    if (given.output && p->model->output_count > 1 && !ends_with(given.output, ".npz") &&
+        !ends_with(given.output, ".csv"))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: the model has %zu outputs, and .npy holds one array; use .npz",
+                         given.output, p->model->output_count);
+    p->device = session_device();
+    if (p->device == NULL)
+        return kiln_last_status();
+    KILN_TRY(session_place(p->model, p->device));
+    session_begin_training();
+    kiln_status status = compute(p);
+    session_end_training();
+    return status;
+}
+
+static int run(int count, char **words)
+{
+    int status = options_parse(&command_predict, &given, &count, words);
+    if (status >= 0)
+        return status;
+    if (given.output && !ends_with(given.output, ".npy") && !ends_with(given.output, ".npz") &&
+        !ends_with(given.output, ".csv"))
+        return usage_error(&command_predict, "-o '%s': it takes a .npy, .npz or .csv file",
+                           given.output);
+    predictions p = {0};
+    status = EXIT_DONE;
+    if (predict(words[0], words[1], &p) != KILN_OK || (given.output && write_file(&p) != KILN_OK)) {
+        status = cli_fail();
+    } else if (given.output) {
+        if (common.verbose > 0)
+            printf("%s rows written to %s\n", session_count(p.samples), given.output);
+    } else {
+        print_screen(&p);
+    }
+    for (size_t i = 0; p.values && i < p.count; i++)
+        free(p.values[i]);
+    free(p.values);
+    kiln_model_free(p.model);
+    kiln_dataset_free(p.data);
+    kiln_device_close(p.device);
+    return status;
+}
+
+const command command_predict = {
+    .name = "predict",
+    .arguments = "MODEL DATA",
+    .least_arguments = 2,
+    .most_arguments = 2,
+    .summary = "what a model says about data",
+    .help =
+        "Prints, for a classifier, the likeliest classes of each row with their probabilities\n"
+        "(softmax is applied where the network ends without it), for other models the outputs.\n"
+        "With -o it writes the outputs as they are. DATA is as for kiln fit, with or without\n"
+        "labels; mnist and digits mean their test part.",
+    .example = "  kiln predict digits.keras mnist\n"
+               "  kiln predict iris.keras flowers.csv -o scores.npy",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .takes_common = true,
+    .run = run,
+};

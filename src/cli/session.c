@@ -1,0 +1,194 @@
+#include "cli/session.h"
+
+#include "base/env.h"
+#include "base/file.h"
+#include "cli/networks.h"
+#include "device/device.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Ctrl-C ---- */
+
+static volatile sig_atomic_t training, asked_to_stop;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    if (!training || asked_to_stop) {
+        static const char newline = '\n';
+        if (write(STDERR_FILENO, &newline, 1) != 1)
+            asked_to_stop = 1;
+        _exit(EXIT_INTERRUPTED);
+    }
+    asked_to_stop = 1;
+    kiln_stop_training(NULL);
+}
+
+void session_begin_training(void)
+{
+    training = 1;
+}
+
+void session_end_training(void)
+{
+    training = 0;
+}
+
+/* ---- notices on standard error ---- */
+
+static void on_compile(const char *label)
+{
+    static bool said;
+    if (!said)
+        fprintf(stderr, "compiling for this device, once (later runs find it in the cache):\n");
+    said = true;
+    fprintf(stderr, "  %s\n", label);
+}
+
+static int on_download(void *user, const char *file, int64_t done, int64_t total)
+{
+    static char last[256];
+    static int shown;
+    (void)user;
+    bool terminal = isatty(STDERR_FILENO);
+    int percent = total > 0 ? (int)(100 * (double)done / (double)total) : 0;
+    if (strncmp(last, file, sizeof last - 1) != 0) {
+        snprintf(last, sizeof last, "%s", file);
+        shown = -1;
+        if (!terminal)
+            fprintf(stderr, "downloading %s\n", file);
+    }
+    if (!terminal || percent == shown)
+        return 0;
+    shown = percent;
+    fprintf(stderr, "\rdownloading %s [%.*s%.*s] %3d %%%s", file, percent / 5,
+            "====================", 20 - percent / 5, "....................", percent,
+            percent == 100 ? "\n" : "");
+    return 0;
+}
+
+kiln_status session_start(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    if (common.verbose > 0) {
+        device_on_compile = on_compile;
+        kiln_set_download_progress(on_download, NULL);
+    }
+    return env_check();
+}
+
+/* ---- opening ---- */
+
+kiln_device *session_device(void)
+{
+    return kiln_device_open(common.device);
+}
+
+kiln_dataset *session_data(const char *source, const char *part, const char *label,
+                           const kiln_model *model, kiln_choice labels)
+{
+    kiln_dataset_args args = {.part = part, .label = label, .has_labels = labels};
+    if (model) {
+        const model_facts *facts = model->facts;
+        kiln_shape shape = kiln_model_input_shape(model, 0);
+        if (kiln_model_input_count(model) == 1 && shape.rank == 1)
+            args.features = shape.dims[0];
+        if (facts && facts->class_count) {
+            args.class_count = facts->class_count;
+            args.class_names = (const char *const *)facts->class_names;
+        }
+    }
+    kiln_dataset *data = kiln_dataset_open_with(source, &args);
+    if (data && model && model->facts && model->facts->input_scale > 0 &&
+        data->scale != model->facts->input_scale && data->input_count > 0 &&
+        data->inputs[0].dtype == KILN_UINT8)
+        data->scale = model->facts->input_scale;
+    return data;
+}
+
+bool session_is_builtin(const char *name)
+{
+    return network_find(name) != NULL && !file_exists(name);
+}
+
+kiln_model *session_model(const char *name, const kiln_dataset *data)
+{
+    kiln_model *model;
+    if (session_is_builtin(name)) {
+        model = network_build(network_find(name), data);
+    } else if (!file_exists(name) && strchr(name, '/') == NULL && strchr(name, '.') == NULL) {
+        kiln_fail(KILN_ERROR_FILE,
+                  "%s: there is no such file, and no built-in network of that name; kiln new lists "
+                  "those",
+                  name);
+        return NULL;
+    } else {
+        model = kiln_load(name);
+    }
+    if (model && common.seed && !model->seeded &&
+        kiln_model_set_seed(model, common.seed) != KILN_OK) {
+        kiln_model_free(model);
+        return NULL;
+    }
+    return model;
+}
+
+kiln_status session_match(kiln_dataset *data, const kiln_model *model, bool need_targets)
+{
+    size_t inputs = model->input_count, outputs = model->output_count;
+    const char **names = mem_new(inputs + outputs, sizeof *names);
+    if (names == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < inputs; i++)
+        names[i] = model->calls[model->inputs[i]].layer->name;
+    for (size_t i = 0; i < outputs; i++)
+        names[inputs + i] = model->calls[model->outputs[i]].layer->name;
+    kiln_status status = dataset_assign(data, inputs, names, outputs, names + inputs, need_targets);
+    free(names);
+    return status;
+}
+
+kiln_status session_place(kiln_model *model, kiln_device *device)
+{
+    return kiln_compile(model, .device = device, .gemm = common.gemm);
+}
+
+/* ---- numbers ---- */
+
+static char *next_buffer(void)
+{
+    static char ring[8][32];
+    static unsigned next;
+    return ring[next++ % 8];
+}
+
+const char *session_count(int64_t number)
+{
+    char digits[24], *out = next_buffer();
+    int n = snprintf(digits, sizeof digits, "%" PRId64, number), used = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > (digits[0] == '-') && (n - i) % 3 == 0)
+            out[used++] = ',';
+        out[used++] = digits[i];
+    }
+    out[used] = '\0';
+    return out;
+}
+
+const char *session_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    int unit = 0;
+    while (value >= 1000 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    char *out = next_buffer();
+    snprintf(out, 32, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}

@@ -1,0 +1,45 @@
+/* What the words of a command line open: the device, data, models. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "cli/cli.h"
+#include "data/dataset.h"
+#include "model/model.h"
+
+/* Before anything else of a command that computes: notices for compilations and downloads, Ctrl-C,
+ * the check of the environment. */
+kiln_status session_start(void);
+
+/* The device that --device names. NULL on failure. */
+kiln_device *session_device(void);
+
+/* Opens DATA; part is "train" or "test". model may be NULL: then the file says what its classes
+ * are. labels KILN_NO: no label is looked for; KILN_DEFAULT: a CSV file may have one or not. NULL
+ * on failure. */
+kiln_dataset *session_data(const char *source, const char *part, const char *label,
+                           const kiln_model *model, kiln_choice labels);
+
+/* Opens MODEL: a built-in name or a file. data (may be NULL) sizes a built-in network. NULL on
+ * failure. */
+kiln_model *session_model(const char *name, const kiln_dataset *data);
+
+/* Puts named arrays into the order of the model's inputs and outputs. */
+kiln_status session_match(kiln_dataset *data, const kiln_model *model, bool need_targets);
+
+/* Says which device and engine a model uses, where it is not compiled for a training. */
+kiln_status session_place(kiln_model *model, kiln_device *device);
+
+/* Is there a built-in network of that name (and no file)? */
+bool session_is_builtin(const char *name);
+
+/* Between these two Ctrl-C ends the training after the running steps; else it ends the program.
+ * Either way the program exits 130. */
+void session_begin_training(void);
+void session_end_training(void);
+
+/* "12,345" in one of a few buffers of its own. */
+const char *session_count(int64_t number);
+/* "1.5 MB" likewise; powers of 1000. */
+const char *session_bytes(uint64_t bytes);
+
+#endif

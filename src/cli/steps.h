@@ -1,0 +1,24 @@
+/* Training steps without the frills of kiln_fit, for kiln bench and kiln profile: the same plan,
+ * the same data on the device, shuffled anew each epoch. */
+#ifndef CLI_STEPS_H
+#define CLI_STEPS_H
+
+#include "cli/session.h"
+#include "train/feed.h"
+
+typedef struct steps {
+    model_training *training;
+    feed feed;
+    program *program;
+    plan_step records[TRAINING_MAX_STEPS];
+    uint64_t passes;
+    bool started;
+} steps;
+
+/* For a compiled model. Close it also after a failure. */
+kiln_status steps_open(steps *s, kiln_model *model, const kiln_dataset *data, int64_t batch);
+/* Runs count steps and waits for them. */
+kiln_status steps_run(steps *s, int64_t count);
+void steps_close(steps *s);
+
+#endif

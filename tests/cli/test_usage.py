@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Help, options and mistakes in them: exit 2 and one line; devices; new."""
+import json
+import unittest
+
+from support import Case, environment, kiln, main
+
+COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'bench', 'profile']
+
+
+class Help(Case):
+    def test_list(self):
+        for words in (['--help'], ['help'], ['-h']):
+            done = self.ok(*words)
+            for name in COMMANDS:
+                self.assertIn('\n  ' + name, done.out)
+            self.assertEqual(done.err, '')
+
+    def test_each_command(self):
+        for name in COMMANDS:
+            for words in ([name, '--help'], [name, '-h'], ['help', name]):
+                done = self.ok(*words)
+                self.assertTrue(done.out.startswith('usage: kiln ' + name), done)
+                self.assertIn('\nexample:\n  kiln ' + name, done.out)
+
+    def test_version(self):
+        self.assertRegex(self.ok('--version').out, r'^kiln \d+\.\d+\.\d+\n$')
+
+
+class Mistakes(Case):
+    def wrong(self, *arguments, says=()):
+        self.fails(*arguments, code=2, says=says)
+
+    def test_no_command(self):
+        done = kiln()
+        self.assertEqual(done.code, 2)
+        self.assertEqual(done.out, '')
+        self.assertIn('usage: kiln COMMAND', done.err)
+
+    def test_unknown_words(self):
+        self.wrong('frobnicate', says="unknown command 'frobnicate'")
+        self.wrong('help', 'frobnicate', says="unknown command 'frobnicate'")
+        self.wrong('fit', 'mlp', 'digits', '--epoch', '3', says=["'--epoch'", "did you mean '--epochs'?"])
+        self.wrong('fit', 'mlp', 'digits', '--zzzzzzzz', says="unknown option '--zzzzzzzz'")
+        self.wrong('devices', '-x', says="unknown option '-x'")
+        self.wrong('devices', '--device', '0', says="unknown option '--device'")
+
+    def test_too_few_and_too_many_words(self):
+        self.wrong('fit', 'mlp', says='MODEL DATA')
+        self.wrong('fit', 'mlp', 'digits', 'more', says="'more' is one word too many")
+        self.wrong('summary', says='MODEL')
+        self.wrong('devices', 'all', says="'all'")
+
+    def test_values(self):
+        fit = ['fit', 'mlp', 'digits']
+        self.wrong(*fit, '--epochs', says='--epochs needs a value')
+        self.wrong(*fit, '--epochs', 'five', says=['--epochs', "'five'", 'whole number'])
+        self.wrong(*fit, '--epochs', '0', says=['--epochs', 'at least 1'])
+        self.wrong(*fit, '--epochs=-1', says='--epochs')
+        self.wrong(*fit, '--epochs', '99999999999999999999', says='--epochs')
+        self.wrong(*fit, '--batch-size', '0', says='--batch-size')
+        self.wrong(*fit, '--seed', '-1', says='--seed')
+        self.wrong(*fit, '--seed', '1.5', says='--seed')
+        self.wrong(*fit, '--learning-rate', '0', says=['--learning-rate', 'above 0'])
+        self.wrong(*fit, '--learning-rate', 'nan', says='--learning-rate')
+        self.wrong(*fit, '--learning-rate', 'inf', says='--learning-rate')
+        self.wrong(*fit, '--learning-rate', '1e', says='--learning-rate')
+        self.wrong(*fit, '--verbose', '3', says=['--verbose', '0, 1 or 2'])
+        self.wrong(*fit, '--gemm', 'fast', says=['--gemm', 'auto, clblast or tile'])
+        self.wrong(*fit, '--loss', '', says='--loss is empty')
+        self.wrong(*fit, '--check-numerics=1', says='--check-numerics takes no value')
+        self.wrong(*fit, '--validation-split', '1', says='--validation-split')
+        self.wrong(*fit, '--validation-split', '0.1', '--validation-data', 'digits', says='only one of them')
+        self.wrong(*fit, '--class-weight', 'fair', says='balanced')
+        self.wrong('new', 'nothing', says="no built-in network 'nothing'")
+        self.wrong('new', '-o', 'x.json', says='no network is named')
+        self.wrong('bench', 'nothing', says="no built-in network 'nothing'")
+        self.wrong('predict', 'mlp', 'digits', '-o', 'x.txt', says='.npy, .npz or .csv')
+
+
+class Devices(Case):
+    def test_table_and_json_agree(self):
+        devices = self.ok('devices', '--json').json()
+        self.assertGreater(len(devices), 0)
+        self.assertEqual(sum(d['default'] for d in devices), 1)
+        table = self.ok('devices').out
+        for number, device in enumerate(devices):
+            self.assertEqual(device['index'], number)
+            self.assertIn(device['name'], table)
+            self.assertIn(device['type'], ('CPU', 'GPU', 'accelerator', 'other'))
+            self.assertGreater(device['memory_bytes'], 0)
+            self.assertGreater(device['largest_allocation_bytes'], 0)
+            self.assertGreater(device['compute_units'], 0)
+            for flag in ('fp16', 'fp64', 'subgroups', 'unified_memory'):
+                self.assertIsInstance(device[flag], bool)
+            self.assertIn('%s %d  %s' % ('*' if device['default'] else ' ', number, device['name']), table)
+
+    def test_none(self):
+        nothing = {'OCL_ICD_VENDORS': self.folder}
+        line = self.fails('devices', env=nothing, says='no OpenCL device found')
+        self.assertIn('pocl-opencl-icd', line)
+        done = kiln('devices', '--json', env=nothing)
+        self.assertEqual((done.code, done.json()), (1, []))
+
+    def test_default_that_is_not_there(self):
+        done = self.ok('devices', env={'KILN_DEVICE': 'no such device'})
+        self.assertIn('no such device', done.out)
+        self.assertNotIn('*', done.out)
+
+
+class New(Case):
+    def test_list(self):
+        out = self.ok('new').out
+        for name in ('mlp', 'mlp1024', 'tabular'):
+            self.assertIn(name + ' ', out)
+
+    def test_json_of_keras(self):
+        for name in ('mlp', 'mlp1024', 'tabular'):
+            model = self.ok('new', name).json()
+            self.assertEqual(model['class_name'], 'Sequential')
+            self.assertEqual(model['config']['name'], name)
+            classes = [layer['class_name'] for layer in model['config']['layers']]
+            self.assertEqual(classes[0], 'InputLayer')
+            self.assertEqual(classes[-1], 'Dense')
+
+    def test_file(self):
+        path = self.path('m.json')
+        self.assertEqual(self.ok('new', 'mlp', '-o', path).out, '')
+        with open(path, encoding='utf-8') as file:
+            dense = [layer for layer in json.load(file)['config']['layers'] if layer['class_name'] == 'Dense']
+        self.assertEqual([layer['config']['units'] for layer in dense], [128, 10])
+        self.assertEqual(dense[0]['config']['activation'], 'relu')
+
+    def test_sized_by_data(self):
+        data = self.write('d.csv', 'a,b,k\n' + ''.join('%d,%d,%s\n' % (i, i * i, 'xyzw'[i % 4]) for i in range(40)))
+        layers = self.ok('new', 'tabular', '--data', data).json()['config']['layers']
+        self.assertEqual(layers[0]['config']['batch_shape'], [None, 2])
+        self.assertEqual(layers[-1]['config']['units'], 4)
+
+    def test_unwritable(self):
+        self.fails('new', 'mlp', '-o', self.path('missing/m.json'), says='m.json')
+
+
+class Output(Case):
+    def test_full_disk(self):
+        import subprocess
+        from support import KILN
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([KILN, 'new', 'mlp'], stdout=full, stderr=subprocess.PIPE, env=environment())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b'kiln: standard output', done.stderr)
+
+
+if __name__ == '__main__':
+    main()
