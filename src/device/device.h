@@ -26,6 +26,7 @@ struct kiln_device {
     device_waiter *waiter;   /* bounds every wait */
     uint64_t used, peak;     /* bytes */
     bool lost;               /* a call failed in a way no later call survives */
+    char lost_because[512];  /* the sentence of that failure; every later call fails with it */
     bool synchronous;        /* KILN_DEBUG=sync: finish after each launch */
     bool serial_kernels;     /* prefer kernels in which a work-item owns a tile (CPU drivers) to kernels with local memory */
     int references;          /* guarded by a lock in device.c */

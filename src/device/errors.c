@@ -1,5 +1,5 @@
 /* OpenCL errors in words. */
-#include "device/device.h"
+#include "device/inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,11 +127,11 @@ kiln_status device_check(kiln_device *device, cl_int error, const char *call, co
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    if (is_wait(call) && means_lost(device, error, call))
-        device->lost = true;
+    bool lost = is_wait(call) && means_lost(device, error, call);
     bool memory = error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY;
-    return kiln_fail(memory ? KILN_ERROR_MEMORY : KILN_ERROR_DEVICE,
-                     "%s failed on \"%s\": %s: %s (%d)%s: %s", what, device->info.name, call,
-                     device_error_name(error), error, device->lost ? ", the device is lost" : "",
-                     meaning_of(error));
+    kiln_status status = kiln_fail(memory ? KILN_ERROR_MEMORY : KILN_ERROR_DEVICE,
+                                   "%s failed on \"%s\": %s: %s (%d)%s: %s", what,
+                                   device->info.name, call, device_error_name(error), error,
+                                   lost ? ", the device is lost" : "", meaning_of(error));
+    return lost ? device_lose(device) : status;
 }

@@ -4,7 +4,10 @@
 
 #include "device/profile.h"
 
-/* The failure of every call on a device that was lost. */
+/* Marks a device lost, for the reason on record; returns its code. */
+kiln_status device_lose(kiln_device *device);
+
+/* The failure of every call on a device that was lost: the first one again. */
 kiln_status device_fail_lost(kiln_device *device);
 
 /* Takes over the event of a launch; events are read and released in batches. */

@@ -3,35 +3,47 @@
 #include "device/inside.h"
 #include "device/wait.h"
 
+#include <stdio.h>
+
+/* "NAME for WHAT" */
+static const char *describe_launch(char *out, size_t size, const device_launch_info *info)
+{
+    const char *what = info && info->what ? info->what : "";
+    snprintf(out, size, "%s%s%s", info && info->name ? info->name : "a kernel",
+             *what ? " for " : "", what);
+    return out;
+}
+
 kiln_status device_launch(kiln_device *device, cl_kernel kernel, int dims, const size_t *global,
                           const size_t *local, const device_launch_info *info)
 {
     if (device->lost)
         return device_fail_lost(device);
+    char place[256];
     cl_event event = NULL;
     cl_int error = CL_QUEUE(device, device->queue, clEnqueueNDRangeKernel, kernel, (cl_uint)dims,
                             NULL, global, local, 0, NULL, device->profile ? &event : NULL);
     if (error != CL_SUCCESS)
-        return device_check(device, error, "clEnqueueNDRangeKernel", "launching %s%s%s",
-                            info && info->name ? info->name : "a kernel",
-                            info && info->what ? " for " : "",
-                            info && info->what ? info->what : "");
+        return device_check(device, error, "clEnqueueNDRangeKernel", "launching %s",
+                            describe_launch(place, sizeof place, info));
     if (event)
         KILN_TRY(profile_record(device, event, info));
     if (device->synchronous && device_finish(device) != KILN_OK)
-        return kiln_fail_in("%s%s%s", info && info->name ? info->name : "a kernel",
-                            info && info->what ? " for " : "",
-                            info && info->what ? info->what : "");
+        return kiln_fail_in("%s", describe_launch(place, sizeof place, info));
     return KILN_OK;
+}
+
+kiln_status device_lose(kiln_device *device)
+{
+    device->lost = true;
+    if (device->lost_because[0] == '\0')
+        snprintf(device->lost_because, sizeof device->lost_because, "%s", kiln_last_error());
+    return kiln_last_status();
 }
 
 kiln_status device_fail_lost(kiln_device *device)
 {
-    return kiln_fail(
-        KILN_ERROR_DEVICE,
-        "device \"%s\" is lost: an earlier command failed or never came to an end; run "
-        "again, with another --device if it happens again",
-        device->info.name);
+    return kiln_fail(KILN_ERROR_DEVICE, "%s", device->lost_because);
 }
 
 kiln_status device_finish(kiln_device *device)
@@ -47,11 +59,11 @@ kiln_status device_finish(kiln_device *device)
     else
         timed_out = false;
     if (timed_out) {
-        device->lost = true;
-        return kiln_fail(KILN_ERROR_DEVICE,
-                         "device lost: \"%s\" did not finish its work within %g seconds; run again "
-                         "with a smaller batch or another --device",
-                         device->info.name, seconds);
+        kiln_fail(KILN_ERROR_DEVICE,
+                  "device lost: \"%s\" did not finish its work within %g seconds; run again "
+                  "with a smaller batch or another --device",
+                  device->info.name, seconds);
+        return device_lose(device);
     }
     return device_check(device, error, "clFinish", "waiting");
 }
