@@ -63,17 +63,19 @@ typedef struct state_record {
 /* ---- making ---- */
 
 /* A graph of the plan's own, in which each gradient has a node that nothing else shares. */
-static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updates)
+static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updates,
+                              ir_id *accumulators)
 {
     const ir_graph *g = r->graph;
     p->graph = (ir_graph){0};
-    p->graph.items = mem_new(g->count + 2 * (size_t)r->update_count + 8, sizeof *p->graph.items);
+    p->graph.items = mem_new(g->count + 2 * (size_t)(r->update_count + r->accumulator_count) + 8,
+                             sizeof *p->graph.items);
     p->graph.scans = mem_new(g->scan_count, sizeof *p->graph.scans);
     if (!p->graph.items || !p->graph.scans)
         return KILN_ERROR_MEMORY;
     memcpy(p->graph.items, g->items, g->count * sizeof *g->items);
     p->graph.count = g->count;
-    p->graph.capacity = g->count + 2 * (size_t)r->update_count + 8;
+    p->graph.capacity = g->count + 2 * (size_t)(r->update_count + r->accumulator_count) + 8;
     for (size_t i = 0; i < g->scan_count; i++) {
         p->graph.scans[i] = g->scans[i];
         p->graph.scans[i].state_capacity = g->scans[i].state_count;
@@ -88,6 +90,15 @@ static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updat
         if (g->items[i].place && (i == 0 || g->items[i].place != g->items[i - 1].place))
             KILN_TRY(ir_set_place(&p->graph, g->items[i].place));
         p->graph.items[i].place = g->items[i].place ? p->graph.place : NULL;
+    }
+    /* A sum of what is computed in place (the rows of the batch) gets a node of its own: were the
+     * node itself asked for, everyone would read it from memory and wait for it. */
+    for (int i = 0; i < r->accumulator_count; i++) {
+        accumulators[i] = r->accumulators[i];
+        if (accumulators[i] != IR_NONE && g->items[accumulators[i]].op->kind == OP_LEAF)
+            accumulators[i] = op_node(&p->graph, op_pointwise(F_IDENTITY), 1, &r->accumulators[i],
+                                      KILN_FLOAT32, g->items[r->accumulators[i]].shape,
+                                      &(ir_attributes){.integer = {0, -1 - i}});
     }
     for (int i = 0; i < r->update_count; i++) {
         kiln_shape shape = r->updates[i].weight->shape;
@@ -463,10 +474,11 @@ static kiln_status make(plan *p, const plan_request *r)
 {
     plan_request own = *r;
     plan_update *updates = mem_new((size_t)r->update_count, sizeof *updates);
-    if (updates == NULL)
-        return KILN_ERROR_MEMORY;
+    ir_id *accumulators = mem_new((size_t)r->accumulator_count, sizeof *accumulators);
     own.updates = updates;
-    kiln_status status = copy_graph(p, r, updates);
+    own.accumulators = accumulators;
+    kiln_status status =
+        updates && accumulators ? copy_graph(p, r, updates, accumulators) : KILN_ERROR_MEMORY;
     if (status == KILN_OK)
         status = make_builder(p, &own);
     if (status == KILN_OK)
@@ -491,6 +503,7 @@ static kiln_status make(plan *p, const plan_request *r)
         status = write_state(p, r);
     p->b.request = NULL;
     free(updates);
+    free(accumulators);
     return status;
 }
 
