@@ -1,31 +1,34 @@
 /* MNIST: found in $KILN_DATA_DIR or the cache, or downloaded; checked by SHA-256 of the unpacked
  * files. */
 #include "data/mnist.h"
+
 #include "base/env.h"
 #include "base/file.h"
 #include "data/dataset.h"
 #include "data/download.h"
 #include "data/idx.h"
+#include "data/mapped.h"
 
+#include <inttypes.h>
 #include <nettle/sha2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct source_file {
     const char *name, *other_name;
     uint32_t count;
-    bool images;
     const char *sha256;
 } source_file;
 
 static const source_file files[2][2] = {
-    {{"train-images-idx3-ubyte", "train-images.idx3-ubyte", 60000, true,
+    {{"train-images-idx3-ubyte", "train-images.idx3-ubyte", 60000,
       "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
-     {"train-labels-idx1-ubyte", "train-labels.idx1-ubyte", 60000, false,
+     {"train-labels-idx1-ubyte", "train-labels.idx1-ubyte", 60000,
       "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"}},
-    {{"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", 10000, true,
+    {{"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", 10000,
       "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
-     {"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte", 10000, false,
+     {"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte", 10000,
       "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"}},
 };
 
@@ -127,35 +130,16 @@ static kiln_status read_cached(const source_file *file, data_array *array)
     if (status != KILN_OK && status != KILN_INTERRUPTED) {
         char why[1024];
         snprintf(why, sizeof why, "%s", kiln_last_error());
-        kiln_fail(status,
-                  "MNIST is neither in $KILN_DATA_DIR nor in the cache, and its download failed: "
-                  "%s; put %s into "
-                  "$KILN_DATA_DIR/mnist by hand, or use the built-in data set digits, which needs "
-                  "no download",
-                  why, name ? name : file->name);
+        kiln_fail(
+            status,
+            "MNIST is neither in $KILN_DATA_DIR nor in the cache, and its download failed: %s; "
+            "put %s into $KILN_DATA_DIR/mnist by hand, or use the built-in data set digits, "
+            "which needs no download",
+            why, name ? name : file->name);
     }
     free(name);
     free(path);
     return status;
-}
-
-static bool is_at_hand(const source_file *file)
-{
-    char *path = find_given(file);
-    if (path == NULL) {
-        char name[128];
-        snprintf(name, sizeof name, "%s.gz", file->name);
-        path = file_cache_path("mnist", name);
-    }
-    bool there = path && file_exists(path);
-    free(path);
-    return there;
-}
-
-bool mnist_at_hand(void)
-{
-    return is_at_hand(&files[0][0]) && is_at_hand(&files[0][1]) && is_at_hand(&files[1][0]) &&
-           is_at_hand(&files[1][1]);
 }
 
 static kiln_status read_file(const source_file *file, data_array *array)
@@ -169,32 +153,105 @@ static kiln_status read_file(const source_file *file, data_array *array)
     return status;
 }
 
+/* The packed file that read_file would read, or NULL when it has to be downloaded. Free with
+ * free(). */
+static char *find_file(const source_file *file)
+{
+    char *path = find_given(file);
+    if (path)
+        return path;
+    char *name = str_format("%s.gz", file->name);
+    path = name ? file_cache_path("mnist", name) : NULL;
+    free(name);
+    if (path && file_exists(path))
+        return path;
+    free(path);
+    kiln_clear_error();
+    return NULL;
+}
+
+bool mnist_at_hand(void)
+{
+    bool there = true;
+    for (int i = 0; i < 4 && there; i++) {
+        char *path = find_file(&files[i / 2][i % 2]);
+        there = path != NULL;
+        free(path);
+    }
+    return there;
+}
+
+/* Names the packed file as it is now: one that is changed or replaced gets another stamp. */
+static bool stamp_file(const source_file *file, const char *path, char stamp[256])
+{
+    struct stat info;
+    if (path == NULL || stat(path, &info) != 0)
+        return false;
+    snprintf(stamp, 256, "%s %s of device %ju, inode %ju, size %jd, time %jd.%09ld", file->name,
+             file->sha256, (uintmax_t)info.st_dev, (uintmax_t)info.st_ino, (intmax_t)info.st_size,
+             (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    return true;
+}
+
+/* The pictures, unpacked and checked once and mapped from then on. */
+static kiln_status load_images(const source_file *file, kiln_dataset *dataset)
+{
+    char stamp[256], name[64];
+    data_block *block = NULL;
+    const void *data = NULL;
+    data_array array = {0};
+    size_t bytes = (size_t)file->count * 28 * 28;
+    snprintf(name, sizeof name, "%s.bin", file->name);
+    char *path = find_file(file);
+    bool stamped = stamp_file(file, path, stamp);
+    if (stamped)
+        block = mapped_open("mnist", name, stamp, bytes, &data);
+    if (block == NULL) {
+        kiln_status status = read_file(file, &array);
+        if (status != KILN_OK) {
+            free(path);
+            return status;
+        }
+        if (path == NULL) { /* it was downloaded */
+            path = find_file(file);
+            stamped = stamp_file(file, path, stamp);
+        }
+        if (stamped)
+            mapped_keep("mnist", name, stamp, array.data, array.bytes);
+        data = array.data;
+        block = data_block_new(array.data, array.bytes, false);
+    }
+    free(path);
+    if (block == NULL)
+        return kiln_last_status();
+    kiln_status status =
+        dataset_share_input(dataset, NULL, KILN_UINT8, KILN_SHAPE(28, 28), block, data);
+    data_block_release(block);
+    return status;
+}
+
+static kiln_status load_labels(const source_file *file, kiln_dataset *dataset)
+{
+    data_array labels;
+    KILN_TRY(read_file(file, &labels));
+    int32_t *targets = mem_new(file->count, sizeof *targets);
+    for (uint32_t i = 0; targets && i < file->count; i++)
+        targets[i] = ((uint8_t *)labels.data)[i];
+    data_array_free(&labels);
+    return dataset_take_target(dataset, NULL, KILN_INT32, (kiln_shape){0}, targets,
+                               file->count * sizeof *targets);
+}
+
 static kiln_status load_part(int part, kiln_dataset **out)
 {
-    const source_file *file = files[part];
-    data_array images, labels = {0};
     kiln_dataset *dataset = dataset_new(part ? "mnist:test" : "mnist:train");
     if (dataset == NULL)
         return kiln_last_status();
-    kiln_status status = read_file(&file[0], &images);
-    if (status == KILN_OK)
-        status = read_file(&file[1], &labels);
-    dataset->samples = file->count;
+    dataset->samples = files[part][0].count;
     dataset->scale = 1.0 / 255;
-    if (status == KILN_OK) {
-        int32_t *targets = mem_new(file->count, sizeof *targets);
-        for (uint32_t i = 0; targets && i < file->count; i++)
-            targets[i] = ((uint8_t *)labels.data)[i];
-        status = dataset_take_target(dataset, NULL, KILN_INT32, (kiln_shape){0}, targets,
-                                     file->count * sizeof *targets);
-    }
-    if (status == KILN_OK) {
-        status = dataset_take_input(dataset, NULL, KILN_UINT8, KILN_SHAPE(28, 28), images.data,
-                                    images.bytes);
-        images.data = NULL;
-    }
-    data_array_free(&images);
-    data_array_free(&labels);
+    kiln_status status = load_images(&files[part][0], dataset);
+    if (status == KILN_OK)
+        status = load_labels(&files[part][1], dataset);
     if (status != KILN_OK) {
         kiln_dataset_free(dataset);
         return status;

@@ -72,8 +72,7 @@ START_TEST(finds_separators_quotes_and_line_ends)
         "a,b,c\n1,2,x\n3,4,y\n",
         "a\tb\tc\r\n1\t2\tx\r\n3\t4\ty",
         "a;b;c\r1;2;x\r3;4;y\r",
-        "\xef\xbb\xbf"
-        "a|b|c\n\n1|2|x\n   \n3|4|y\n\n\n",
+        "\357\273\277a|b|c\n\n1|2|x\n   \n3|4|y\n\n\n",
         "\"a\",\"b\",\"c\"\n\"1\", \"2\" ,\"x\"\n 3 ,4,  y  \n",
         "\"a\",\"b\",\"c, with; a\ttab\nand a line\"\n1,2,x\n3,4,y\n",
     };

@@ -83,9 +83,15 @@ START_TEST(keeps_them_in_the_cache)
     printf("loaded from the cache in %.4f s\n", now() - start);
     ck_assert(train->inputs[0].block->mapped);
     expect_digits(train, test);
-    /* of another version, or cut off: drawn again */
-    int file = open("cache/digits/digits.bin", O_WRONLY);
-    ck_assert_int_eq(pwrite(file, "K", 1, 0), 1);
+    /* damaged, of another version, or cut off: drawn again */
+    int file = open("cache/digits/digits.bin", O_RDWR);
+    ck_assert_int_eq(pwrite(file, "\1", 1, 20000000), 1);
+    ck_assert_int_eq(kiln_datasets_digits_load(&train, &test), KILN_OK);
+    ck_assert(!train->inputs[0].block->mapped);
+    expect_digits(train, test);
+    close(file);
+    file = open("cache/digits/digits.bin", O_RDWR);
+    ck_assert_int_eq(pwrite(file, "K", 1, 36), 1);
     close(file);
     ck_assert_int_eq(kiln_datasets_digits_load(&train, &test), KILN_OK);
     ck_assert(!train->inputs[0].block->mapped);

@@ -352,13 +352,16 @@ START_TEST(downloads_mnist_into_the_cache)
     kiln_dataset_free(train);
     kiln_dataset_free(test);
     expect_requests("");
+    ck_assert(file_exists("cache/mnist/train-images-idx3-ubyte.bin")); /* unpacked once */
     /* a damaged file in the cache is fetched again */
+    ck_assert_int_eq(truncate("cache/mnist/t10k-images-idx3-ubyte.gz", 1000), 0);
     ck_assert_int_eq(truncate("cache/mnist/t10k-labels-idx1-ubyte.gz", 1000), 0);
     use_server("good");
     ck_assert_msg(kiln_datasets_mnist_load(NULL, &test) == KILN_OK, "%s", kiln_last_error());
     ck_assert_int_eq(kiln_dataset_size(test), 10000);
     kiln_dataset_free(test);
-    expect_requests("/good/mnist/t10k-labels-idx1-ubyte.gz -\n");
+    expect_requests(
+        "/good/mnist/t10k-images-idx3-ubyte.gz -\n/good/mnist/t10k-labels-idx1-ubyte.gz -\n");
 }
 END_TEST
 
