@@ -1,7 +1,8 @@
 /* Matrix products: one description, two engines.
  *
- * C[b] = op(A[b]) * op(B[b]), row-major float32, over up to two batch axes. CLBlast is a call; `tile` is a
- * template of cl/ that the caller compiles with its own operand loaders and epilogue. */
+ * C[b] = op(A[b]) * op(B[b]), row-major float32, over up to two batch axes. CLBlast is a call;
+ * `tile` is a template of cl/ that the caller compiles with its own operand loaders and epilogue.
+ */
 #ifndef BLAS_BLAS_H
 #define BLAS_BLAS_H
 
@@ -9,8 +10,8 @@
 
 typedef enum blas_engine { BLAS_AUTO = 0, BLAS_CLBLAST, BLAS_TILE } blas_engine;
 
-/* A product. A is (m, k), or (k, m) when transpose_a; B is (k, n), or (n, k) when transpose_b; C is (m, n). Leading
- * dimensions and strides count elements. batch axes of 1 are unused. */
+/* A product. A is (m, k), or (k, m) when transpose_a; B is (k, n), or (n, k) when transpose_b; C is
+ * (m, n). Leading dimensions and strides count elements. batch axes of 1 are unused. */
 typedef struct blas_product {
     int64_t m, n, k;
     bool transpose_a, transpose_b;
@@ -26,30 +27,37 @@ blas_product blas_plain(int64_t m, int64_t n, int64_t k, bool transpose_a, bool 
 typedef struct blas_choice {
     blas_engine engine; /* BLAS_CLBLAST or BLAS_TILE */
     /* BLAS_TILE: */
-    const char *file; /* template in cl/ */
-    char defines[640]; /* "#define ..." lines: sizes, strides, tile; the caller adds name, loaders and epilogue */
+    const char *file;  /* template in cl/ */
+    char defines[640]; /* "#define ..." lines: sizes, strides, tile; the caller adds name, loaders
+                          and epilogue */
     int dims;
     size_t global[3], local[3];
     bool serial; /* one work-item a work-group, no barrier: may be merged with other launches */
     int tile_m, tile_n;
 } blas_choice;
 
-/* Chooses the engine and the tile for a product; wanted BLAS_AUTO decides by what was measured (and kept in the
- * device's file of choices), by measuring now, or (KILN_TUNE=off) by the built-in rule. `fused` says that the caller has an
- * epilogue or loader of its own, which only `tile` can take. */
-kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_product *product, bool fused, blas_choice *choice);
+/* Chooses the engine and the tile for a product; wanted BLAS_AUTO decides by what was measured (and
+ * kept in the device's file of choices), by measuring now, or (KILN_TUNE=off) by the built-in rule.
+ * `fused` says that the caller has an epilogue or loader of its own, which only `tile` can take. */
+kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_product *product,
+                        bool fused, blas_choice *choice);
 
-/* A choice of engine BLAS_TILE is compiled as: "#define KILN_NAME ...", hooks, the defines, the template. The templates
- * describe their hooks: KILN_LOAD_A, KILN_LOAD_B, KILN_STORE_C16, KILN_STORE_C1, KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS.
+/* A choice of engine BLAS_TILE is compiled as: "#define KILN_NAME ...", hooks, the defines, the
+ * template. The templates describe their hooks: KILN_LOAD_A, KILN_LOAD_B, KILN_STORE_C16,
+ * KILN_STORE_C1, KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS.
  *
- * Without hooks: the kernel (the caller releases it), and a launch of it. Offsets count elements. */
+ * Without hooks: the kernel (the caller releases it), and a launch of it. Offsets count elements.
+ */
 kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_kernel *kernel);
-kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product, const blas_choice *choice, cl_kernel kernel,
-                              cl_mem a, size_t a_offset, cl_mem b, size_t b_offset, cl_mem c, size_t c_offset);
+kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product,
+                              const blas_choice *choice, cl_kernel kernel, cl_mem a,
+                              size_t a_offset, cl_mem b, size_t b_offset, cl_mem c,
+                              size_t c_offset);
 
-/* Like blas_choose, for a serial tile that owns exactly `rows` rows of C (a divisor of m): work-item i of the choice owns row
- * block i % (m / rows) of column block i / (m / rows). */
-kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows, blas_choice *choice);
+/* Like blas_choose, for a serial tile that owns exactly `rows` rows of C (a divisor of m):
+ * work-item i of the choice owns row block i % (m / rows) of column block i / (m / rows). */
+kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
+                             blas_choice *choice);
 
 /* "auto", "clblast", "tile"; a failure on record for another name. */
 kiln_status blas_engine_parse(const char *name, blas_engine *engine);
@@ -57,8 +65,9 @@ const char *blas_engine_name(blas_engine engine);
 
 /* CLBlast: bytes of scratch a product wants (may be 0), and the call. Offsets count elements. */
 kiln_status blas_clblast_scratch(kiln_device *device, const blas_product *product, size_t *bytes);
-kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *product, cl_mem a, size_t a_offset, cl_mem b,
-                                 size_t b_offset, cl_mem c, size_t c_offset, cl_mem scratch, size_t scratch_bytes);
+kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *product, cl_mem a,
+                                 size_t a_offset, cl_mem b, size_t b_offset, cl_mem c,
+                                 size_t c_offset, cl_mem scratch, size_t scratch_bytes);
 
 /* Must run before the device's context dies. */
 void blas_forget_device(kiln_device *device);

@@ -1,8 +1,13 @@
 #include "blas/blas.h"
 
+#include "base/clock.h"
 #include "base/env.h"
-#include "blas/tile.h"
+#include "blas/clblast.h"
+#include "blas/measure.h"
+#include "blas/record.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 blas_product blas_plain(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b)
@@ -56,19 +61,187 @@ static kiln_status check_product(const blas_product *p)
     return KILN_OK;
 }
 
+/* Below this the launch takes longer than the product, and above it 3 % pay for a trial. */
+static const double least_flops = 4e6;
+/* On a CPU, CLBlast is worth its compilation only to products that tile does badly and that are
+ * large enough to tell. */
+static const double clblast_on_cpu_flops = 2e8;
+/* Seconds that all trials of a process may take together. */
+static const double budget = 2.0;
+
+static struct {
+    pthread_mutex_t lock;
+    double spent;
+} trials = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static kiln_status describe(const blas_product *product, const candidate *c, blas_choice *choice)
+{
+    if (c->engine == BLAS_TILE)
+        return tile_describe(product, &c->tile, choice);
+    memset(choice, 0, sizeof *choice);
+    choice->engine = BLAS_CLBLAST;
+    return KILN_OK;
+}
+
+/* What is chosen unmeasured. */
+static void built_in(const kiln_device *device, const blas_product *p, bool clblast, bool fused,
+                     candidate *out)
+{
+    memset(out, 0, sizeof *out);
+    out->engine = BLAS_TILE;
+    tile_rule(device, p, fused, &out->tile);
+    if (clblast && device->info.type == KILN_DEVICE_GPU && p->m >= 128 && p->n >= 128 && p->k >= 64)
+        out->engine = BLAS_CLBLAST;
+}
+
+/* "32x128x784 NN ld=784,128,128", "... batch=2,8 strides=..."; clblast says which candidates took
+ * part. */
+static void write_key(const blas_product *p, bool clblast, char out[RECORD_TEXT])
+{
+    int length = snprintf(out, RECORD_TEXT, "%lldx%lldx%lld %c%c ld=%lld,%lld,%lld",
+                          (long long)p->m, (long long)p->n, (long long)p->k,
+                          p->transpose_a ? 'T' : 'N', p->transpose_b ? 'T' : 'N', (long long)p->lda,
+                          (long long)p->ldb, (long long)p->ldc);
+    if (p->batch[0] * p->batch[1] > 1)
+        length +=
+            snprintf(out + length, (size_t)(RECORD_TEXT - length),
+                     " batch=%lld,%lld a=%lld,%lld b=%lld,%lld c=%lld,%lld", (long long)p->batch[0],
+                     (long long)p->batch[1], (long long)p->stride_a[0], (long long)p->stride_a[1],
+                     (long long)p->stride_b[0], (long long)p->stride_b[1],
+                     (long long)p->stride_c[0], (long long)p->stride_c[1]);
+    if (length < RECORD_TEXT && !clblast)
+        snprintf(out + length, (size_t)(RECORD_TEXT - length), " tile");
+}
+
+/* What is on record, if it can be trusted. */
+static bool read_record(kiln_device *device, const char *key, bool clblast, candidate *out)
+{
+    char value[RECORD_TEXT];
+    if (!record_find(device, key, value) || !candidate_read(value, out))
+        return false;
+    out->seconds = strstr(value, "not timed") ? 0 : 1;
+    return out->engine == BLAS_CLBLAST ? clblast : tile_is_valid(device, &out->tile);
+}
+
+static void keep(kiln_device *device, const char *key, const blas_product *p, const candidate *c)
+{
+    char value[RECORD_TEXT];
+    candidate_write(c, value, sizeof value);
+    const size_t length = strlen(value);
+    if (c->seconds > 0)
+        snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s",
+                 product_flops(p) / c->seconds * 1e-9);
+    else
+        snprintf(value + length, sizeof value - length, ", not timed");
+    record_keep(device, key, value);
+}
+
+/* The device's multiply-add peak, measured once and kept; 0 when it cannot be measured. */
+static double peak_gflops(kiln_device *device)
+{
+    static const char *const key = "fma peak";
+    char value[RECORD_TEXT];
+    double peak = 0;
+    if (record_find(device, key, value) && sscanf(value, "%lf GFLOP/s", &peak) == 1 && peak > 0)
+        return peak;
+    kiln_device_peaks peaks;
+    if (kiln_device_measure(device, &peaks) != KILN_OK) {
+        kiln_clear_error();
+        return 0;
+    }
+    snprintf(value, sizeof value, "%.1f GFLOP/s", peaks.fma_gflops);
+    record_keep(device, key, value);
+    return peaks.fma_gflops;
+}
+
+/* The first that is right, unless another is clearly faster. */
+static const candidate *fastest(const candidate *candidates, int count)
+{
+    const candidate *best = NULL;
+    for (int i = 0; i < count; i++)
+        if (candidates[i].right && (best == NULL || candidates[i].seconds < 0.97 * best->seconds))
+            best = &candidates[i];
+    return best;
+}
+
+/* Measures and keeps the best. Without one the choice stays the built-in one, and unkept. */
+static kiln_status measured(kiln_device *device, const blas_product *p, const char *key,
+                            bool clblast, bool fused, candidate *chosen)
+{
+    candidate list[TILE_CANDIDATES + 1] = {0};
+    tile tiles[TILE_CANDIDATES];
+    int count = tile_candidates(device, p, fused, tiles);
+    for (int i = 0; i < count; i++)
+        list[i] = (candidate){.engine = BLAS_TILE, .tile = tiles[i]};
+    const bool is_cpu = device->info.type == KILN_DEVICE_CPU;
+    /* On a GPU CLBlast comes right after the rule's tile: before the time is up. */
+    if (clblast && !is_cpu) {
+        memmove(&list[2], &list[1], (size_t)(count - 1) * sizeof *list);
+        list[1] = (candidate){.engine = BLAS_CLBLAST};
+        count++;
+    }
+    const double start = clock_seconds(), left = budget - trials.spent;
+    kiln_status status = measure(device, p, key, list, count, left);
+    const candidate *best = fastest(list, count);
+    if (status == KILN_OK && clblast && is_cpu && best &&
+        product_flops(p) >= clblast_on_cpu_flops &&
+        product_flops(p) / best->least * 1e-9 < 0.5 * peak_gflops(device)) {
+        list[0] = *best;
+        list[1] = (candidate){.engine = BLAS_CLBLAST};
+        status = measure(device, p, key, list, 2, 30.0);
+        best = fastest(list, 2);
+    }
+    trials.spent += clock_seconds() - start;
+    KILN_TRY(status);
+    if (best) {
+        *chosen = *best;
+        keep(device, key, p, best);
+    }
+    return KILN_OK;
+}
+
 kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_product *product,
                         bool fused, blas_choice *choice)
 {
     memset(choice, 0, sizeof *choice);
     KILN_TRY(check_product(product));
-    const char *name = env_get(ENV_GEMM);
+    const char *name = env_get(ENV_GEMM), *tune = env_get(ENV_TUNE);
     if (wanted == BLAS_AUTO && name)
         KILN_TRY(blas_engine_parse(name, &wanted));
     if (wanted == BLAS_CLBLAST && !fused) {
         choice->engine = BLAS_CLBLAST;
         return KILN_OK;
     }
-    tile t;
-    tile_rule(device, product, fused, &t);
-    return tile_describe(product, &t, choice);
+    bool clblast = wanted == BLAS_AUTO && !fused;
+    const bool off = tune && strcmp(tune, "off") == 0;
+    candidate chosen;
+    char key[RECORD_TEXT];
+    if (off || product_flops(product) < least_flops) {
+        built_in(device, product, clblast, fused, &chosen);
+        return describe(product, &chosen, choice);
+    }
+    write_key(product, clblast, key);
+    const bool known = read_record(device, key, clblast, &chosen);
+    if (known && (chosen.engine == BLAS_CLBLAST || chosen.seconds > 0))
+        return describe(product, &chosen, choice);
+    /* An engine once taken is kept, timed or not, for the two round differently; tiles do not. */
+    if (known)
+        clblast = false;
+    else
+        built_in(device, product, clblast, fused, &chosen);
+    kiln_status status = KILN_OK;
+    pthread_mutex_lock(&trials.lock);
+    if (trials.spent < budget && !measure_is_too_large(device, product))
+        status = measured(device, product, key, clblast, fused, &chosen);
+    else if (!known && clblast)
+        keep(device, key, product, &chosen);
+    pthread_mutex_unlock(&trials.lock);
+    KILN_TRY(status);
+    return describe(product, &chosen, choice);
+}
+
+void blas_forget_device(kiln_device *device)
+{
+    clblast_forget();
+    record_forget(device);
 }

@@ -1,6 +1,6 @@
 /* The CLBlast engine. Versions before 1.6.1 are not safe to call from threads with contexts of
  * their own, so one lock is around every call. */
-#include "blas/blas.h"
+#include "blas/clblast.h"
 
 #include <clblast_c.h>
 #include <pthread.h>
@@ -99,9 +99,8 @@ kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *p, cl_
     return check(device, status, p);
 }
 
-void blas_forget_device(kiln_device *device)
+void clblast_forget(void)
 {
-    (void)device;
     pthread_mutex_lock(&clblast_lock);
     if (clblast_used)
         CLBlastClearCache();

@@ -52,14 +52,16 @@ static void register_tile(int lanes, const blas_product *p, tile *t)
         }
 }
 
-/* Grows the block row by row of register tiles while that leaves `wanted` blocks, up to `most`
- * rows. */
-static void grow_rows(const blas_product *p, tile *t, int64_t wanted, int most)
+/* Splits the rows evenly into blocks of at most about `most`, and into as many as give `wanted`
+ * blocks in all. */
+static void split_rows(const blas_product *p, tile *t, int64_t wanted, int most)
 {
-    t->tm = t->rm;
-    while (t->tm + t->rm <= most && t->tm < p->m &&
-           blocks(p->m, t->tm + t->rm) * blocks(p->n, t->tn) * batches(p) >= wanted)
-        t->tm += t->rm;
+    int64_t parts = blocks(wanted, blocks(p->n, t->tn) * batches(p));
+    if (parts > blocks(p->m, t->rm))
+        parts = blocks(p->m, t->rm);
+    if (parts < blocks(p->m, most))
+        parts = blocks(p->m, most);
+    t->tm = (int)blocks(blocks(p->m, parts), t->rm) * t->rm;
 }
 
 enum { PACKED_ROWS = 96, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 65536 };
@@ -68,7 +70,7 @@ enum { PACKED_ROWS = 96, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 
 static void packed_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->tn = t->rn;
-    grow_rows(p, t, 4 * (int64_t)device->info.compute_units, MOST_PACKED_ROWS);
+    split_rows(p, t, 4 * (int64_t)device->info.compute_units, MOST_PACKED_ROWS);
     t->pack_b = 1;
 }
 
@@ -80,7 +82,7 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
     /* Of a tall product the rows of op(A) are read once, when all of op(B) fits a cache. */
     if (p->n <= 256 && p->n * p->k <= 65536 && blocks(p->m, MOST_ROWS) * batches(p) >= 16 * units)
         t->tn = (int)blocks(p->n, t->rn) * t->rn;
-    grow_rows(p, t, 16 * units, MOST_ROWS);
+    split_rows(p, t, 16 * units, MOST_ROWS);
 }
 
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)

@@ -1,0 +1,35 @@
+/* Candidates for a product are run on the device, checked against a double-precision reference on
+ * the host, and timed side by side. */
+#ifndef BLAS_MEASURE_H
+#define BLAS_MEASURE_H
+
+#include "blas/tile.h"
+
+typedef struct candidate {
+    blas_engine engine;
+    tile tile; /* BLAS_TILE */
+    /* Found by measuring: */
+    bool right;
+    double seconds; /* a product takes, the median of windows */
+    double least;   /* and the best window */
+} candidate;
+
+/* "serial tm=8 ...", "clblast": one word and its numbers; parsing fails for anything else. */
+void candidate_write(const candidate *c, char *out, size_t size);
+bool candidate_read(const char *from, candidate *c);
+
+/* Measures candidates in order until the time is up; those not reached, failed or wrong are not
+ * `right`. Fails only when the device is lost. key names the product in the record. */
+kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
+                    candidate *candidates, int count, double budget);
+
+/* Not measured: the operands take more memory than measuring is worth. */
+bool measure_is_too_large(const kiln_device *device, const blas_product *product);
+
+/* Is c the product of a and b? c was filled with NaN before. Every element was written; the corners
+ * and a sample of the rest are right. */
+bool product_is_right(const blas_product *product, const float *a, const float *b, const float *c);
+
+double product_flops(const blas_product *product);
+
+#endif
