@@ -24,11 +24,11 @@ kiln_status regularizer_resolve(const char *source, spec *s)
 {
     KILN_TRY(spec_resolve(regularizer_classes, "regularizer", source, s, NULL));
     /* Bare "l1_l2" means 0.01 for both; one that names a factor has none of the other. */
-    if (strcmp(s->name, "l1_l2") == 0 && strchr(source, '(') == NULL)
-        s->values[0] = s->values[1] = 0.01;
+    bool pair = strcmp(s->name, "l1_l2") == 0, bare = strchr(source, '(') == NULL;
     for (int i = 0; i < s->count; i++) {
         if (s->given_none[i])
-            s->values[i] = strcmp(s->name, "l1_l2") == 0 ? 0 : 0.01;
+            s->values[i] = pair && !bare ? 0 : 0.01;
+        s->given_none[i] = false;
         if (s->values[i] < 0)
             return kiln_fail(KILN_ERROR_ARGUMENT, "regularizer \"%s\": %s cannot be negative",
                              source, s->keys[i]);

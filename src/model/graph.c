@@ -14,6 +14,16 @@ static kiln_status add_penalties(const kiln_layer *layer, layer_call *call)
     return KILN_OK;
 }
 
+/* A plan keeps outputs in memory of its own, so an output that is an input under another shape is
+ * copied. */
+static ir_id own_value(ir_graph *g, ir_id output)
+{
+    ir_id from = output;
+    while (g->items[from].op->kind == OP_VIEW && g->items[from].input_count > 0)
+        from = g->items[from].inputs[0];
+    return g->items[from].op->kind == OP_SOURCE ? op_unary(g, F_IDENTITY, output) : output;
+}
+
 kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs,
                               ir_id *outputs)
 {
@@ -41,9 +51,10 @@ kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *
             status = add_penalties(model->layers[i], call);
     }
     for (size_t i = 0; i < model->output_count && status == KILN_OK; i++)
-        outputs[i] = made[model->outputs[i]];
+        outputs[i] = own_value(call->graph, made[model->outputs[i]]);
+    for (size_t i = 0; i < model->output_count && status == KILN_OK; i++)
+        if (outputs[i] == IR_NONE)
+            status = kiln_last_status();
     free(made);
-    if (status == KILN_OK)
-        status = ir_set_place(call->graph, NULL);
-    return status;
+    return status == KILN_OK ? ir_set_place(call->graph, NULL) : status;
 }

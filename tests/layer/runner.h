@@ -1,0 +1,30 @@
+/* Runs a graph once on a device, for tests of what layers build. */
+#ifndef RUNNER_H
+#define RUNNER_H
+
+#include "harness/harness.h"
+
+#include "model/model.h"
+
+#define RUNNER_MAX 64
+
+typedef struct runner {
+    ir_graph graph;
+    int slots;
+    cl_mem memory[RUNNER_MAX];
+    int64_t rows[RUNNER_MAX];
+    kiln_device *device;
+} runner;
+
+void runner_start(runner *r, kiln_device *device);
+/* An input of the graph with these values; shape includes the batch axis. */
+ir_id runner_input(runner *r, kiln_shape shape, const float *values);
+/* Runs one step of `rows` rows and copies the outputs (values[i] has room for the i-th). */
+void runner_run(runner *r, uint32_t rows, int count, const ir_id *outputs, float *const *values);
+void runner_end(runner *r);
+
+/* All elements agree within a part `tolerance` of the larger of 1 and the expected value. */
+void runner_compare(const char *what, const float *got, const float *expected, size_t count,
+                    double tolerance);
+
+#endif
