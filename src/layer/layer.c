@@ -64,7 +64,7 @@ static kiln_status set_numbers(layer_numbers *at, const double *values, size_t c
     double *copy = values ? mem_new(count, sizeof *copy) : NULL;
     if (values && copy == NULL)
         return KILN_ERROR_MEMORY;
-    if (count)
+    if (copy)
         memcpy(copy, values, count * sizeof *copy);
     free(at->values);
     *at = (layer_numbers){.count = values ? count : 0, .values = copy};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes figures.h: what Keras makes of the same inputs. KERAS_BACKEND=jax make_figures.py"""
+"""Writes figures.h and layer_figures.h: what Keras makes of the same inputs. KERAS_BACKEND=jax make_figures.py"""
 import pathlib
 
 import jax
@@ -75,6 +75,46 @@ REGULARIZERS = [
     ("orthogonal(factor=2, mode=columns)", r.OrthogonalRegularizer(2.0, "columns")),
 ]
 
+# name, class, shape of one sample, layer; weights are WEIGHT(i, k) of the i-th weight's k-th element.
+r_l1 = keras.regularizers.L1(0.5)
+LAYERS = [
+    ("flatten", "Flatten", (2, 4), L.Flatten()),
+    ("reshape", "Reshape", (2, 4), L.Reshape((4, -1))),
+    ("dense", "Dense", (8,), L.Dense(5, activation="tanh")),
+    ("dense_no_bias", "Dense", (8,), L.Dense(3, use_bias=False)),
+    ("dense_rank_3", "Dense", (2, 4), L.Dense(3)),
+    ("dense_glu", "Dense", (8,), L.Dense(6, activation="glu")),
+    ("dense_activity", "Dense", (8,), L.Dense(4, activation="relu", activity_regularizer=r_l1)),
+    ("dense_penalties", "Dense", (8,), L.Dense(4, kernel_regularizer="l2", bias_regularizer=r_l1)),
+    ("activation", "Activation", (8,), L.Activation("silu")),
+    ("re_lu", "ReLU", (8,), L.ReLU(max_value=3.0, negative_slope=0.25, threshold=0.5)),
+    ("leaky_re_lu", "LeakyReLU", (8,), L.LeakyReLU()),
+    ("elu", "ELU", (8,), L.ELU(0.5)),
+    ("softmax", "Softmax", (8,), L.Softmax()),
+    ("dropout", "Dropout", (8,), L.Dropout(0.5)),
+    ("rescaling", "Rescaling", (8,), L.Rescaling(0.25, offset=-1.5)),
+    ("normalization", "Normalization", (2, 4), L.Normalization()),
+    ("normalization_given", "Normalization", (4, 2),
+     L.Normalization(mean=[0.5, -1.5], variance=[4.0, 0.0])),
+    ("normalization_invert", "Normalization", (4, 2),
+     L.Normalization(mean=[0.5, -1.5], variance=[4.0, 9.0], invert=True)),
+]
+
+
+def layer_figures(layer, shape):
+    """The output and the losses for X, a batch of three."""
+    x = X.reshape((ROWS,) + shape)
+    layer.build((None,) + shape)
+    if isinstance(layer, L.Normalization):
+        if layer.input_mean is None:
+            layer.adapt(x)
+    else:
+        layer.set_weights([
+            np.array([((k * 7 + i * 3) % 13 - 6) * 0.125 for k in range(w.size)], "float32").reshape(w.shape)
+            for i, w in enumerate(layer.get_weights())])
+    y = np.asarray(layer(x))
+    return y, float(sum(layer.losses)) if layer.losses else 0.0
+
 
 def numbers(array):
     return ", ".join("%.9gf" % v if "." in "%.9g" % v or "e" in "%.9g" % v else "%.9g.0f" % v
@@ -100,6 +140,18 @@ def main():
         out.append('    {"%s", %s, {%s}},' % (spec, numbers(value), numbers(dx)))
     out += ["};", ""]
     pathlib.Path(__file__).with_name("figures.h").write_text("\n".join(out))
+
+    out = ["/* Made by make_figures.py with Keras %s. */" % keras.__version__, "",
+           "#define ROWS %d" % ROWS, "#define COLUMNS %d" % COLUMNS,
+           "static const float figures_x[] = {%s};" % numbers(X), "",
+           "static const struct {", "    const char *name, *class_name;", "    int rank;",
+            "    int shape[3];", "    float loss, y[ROWS * COLUMNS];", "} layer_figures[] = {"]
+    for name, class_name, shape, layer in LAYERS:
+        y, loss = layer_figures(layer, shape)
+        out.append('    {"%s", "%s", %d, {%s}, %s, {%s}},' % (
+            name, class_name, y.ndim, ", ".join(map(str, y.shape)), numbers(loss), numbers(y)))
+    out += ["};", ""]
+    pathlib.Path(__file__).with_name("layer_figures.h").write_text("\n".join(out))
 
 
 main()
