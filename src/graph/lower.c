@@ -147,6 +147,40 @@ static kiln_shape domain_shape(const builder *b, int number)
     return b->g->items[b->clusters[number].first].shape;
 }
 
+/* Rows of a batch lie anywhere in the data set, and a miss in the caches stalls a row at its start. Reading one element of
+ * each cache line of all rows of an item first lets those misses overlap. The sum of what was read is too small to
+ * reach bit 31; the loops over rows depend on it, so that no compiler drops it. */
+static void touch_batch(const builder *b, launch *l, int number, int64_t width, text *body)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        const ir_node *n = &b->g->items[i];
+        if (b->cluster_of[i] != number || n->op != &op_desc_batch ||
+            kiln_shape_size(n->shape) / n->shape.dims[0] != width)
+            continue;
+        kiln_dtype dtype = (kiln_dtype)n->attr.integer[2];
+        int64_t line = 64 / (int64_t)kiln_dtype_size(dtype);
+        if (width < 4 * line)
+            continue;
+        int data = -1, order = -1, state = -1;
+        for (int a = 0; a < l->argument_count; a++) {
+            const argument *x = &l->arguments[a];
+            if (x->kind == ARGUMENT_SLOT && x->slot == (int)n->attr.integer[0])
+                data = a;
+            else if (x->kind == ARGUMENT_SLOT && x->slot == (int)n->attr.integer[1])
+                order = a;
+            else if (x->kind == ARGUMENT_MEMORY && x->memory == b->state)
+                state = a;
+        }
+        if (data < 0 || order < 0 || state < 0)
+            continue;
+        text_add(body,
+                 "    for (uint r = r0; r < r1; r++) {\n        const ulong at = o%d + (ulong)p%d[o%d + p%d->position + (r < p%d->rows ? r : 0)] "
+                 "* %" PRId64 "u;\n        for (uint c = 0; c < %" PRId64 "u; c += %" PRId64 "u)\n            touched += %sp%d[at + c]%s;\n    }\n",
+                 data, order, order, state, state, width, width, line, dtype == KILN_FLOAT32 ? "as_uint(" : "(uint)", data,
+                 dtype == KILN_UINT8 ? "" : dtype == KILN_FLOAT32 ? ") & 1u" : " & 1u");
+    }
+}
+
 static kiln_status lower_pointwise(builder *b, int number)
 {
     launch *l = cluster_launch(b, number);
@@ -198,7 +232,13 @@ static kiln_status lower_pointwise(builder *b, int number)
                  "    const %s r1 = min(r0 + %" PRId64 "u, (%s)%" PRId64
                  "u), c1 = min(c0 + %" PRId64 "u, (%s)%" PRId64 "u);\n",
                  type, per_item, type, rows, columns, type, w);
-        text_add(&body, "    for (%s r = r0; r < r1; r++) {\n        %s c = c0;\n", type, type);
+        text touch = {0};
+        if (columns == w)
+            touch_batch(b, l, number, w, &touch);
+        if (touch.length)
+            text_add(&body, "    uint touched = 0;\n%s", touch.data);
+        text_add(&body, "    for (%s r = r0%s; r < r1; r++) {\n        %s c = c0;\n", type, touch.length ? " + (touched >> 31)" : "", type);
+        text_free(&touch);
         if (vector)
             text_add(&body,
                      "        for (; c + 16 <= c1; c += 16) {\nconst %s i = r * %" PRId64
