@@ -63,6 +63,10 @@ kiln_status device_flush(kiln_device *device);
  * label is for messages and the progress line. The program stays the device's. */
 kiln_status device_program(kiln_device *device, const char *label, const char *source, const char *options, cl_program *program);
 
+/* Gives a program back that will not be used again (a candidate that lost): it is not kept on disk. Its kernels may
+ * live on. */
+void device_program_drop(kiln_device *device, cl_program program);
+
 /* A kernel of such a program; the caller releases it with clReleaseKernel. */
 kiln_status device_kernel(kiln_device *device, cl_program program, const char *name, cl_kernel *kernel);
 

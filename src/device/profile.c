@@ -99,8 +99,9 @@ static void collect(device_profile *profile)
         clReleaseEvent(pending->event);
     }
     profile->pending.count -= done;
-    memmove(profile->pending.items, profile->pending.items + done,
-            profile->pending.count * sizeof *profile->pending.items);
+    if (done && profile->pending.count)
+        memmove(profile->pending.items, profile->pending.items + done,
+                profile->pending.count * sizeof *profile->pending.items);
 }
 
 kiln_status profile_record(kiln_device *device, cl_event event, const device_launch_info *info)

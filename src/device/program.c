@@ -21,8 +21,9 @@ static const char default_options[] =
     "-cl-std=CL1.2 -cl-mad-enable -cl-no-signed-zeros -cl-denorms-are-zero";
 
 typedef struct built_program {
-    uint64_t hash[2];
+    uint64_t hash[2]; /* of source and options */
     cl_program program;
+    bool kept; /* on disk, or not worth it */
 } built_program;
 
 struct program_table {
@@ -48,8 +49,12 @@ void program_table_free(program_table *table, bool abandon)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; i < table->count && !abandon; i++)
-        clReleaseProgram(table->items[i].program);
+    for (size_t i = 0; i < table->count && !abandon; i++) {
+        built_program *built = &table->items[i];
+        if (!built->kept)
+            program_cache_store(&table->cache, built->hash, built->program);
+        clReleaseProgram(built->program);
+    }
     free(table->items);
     program_cache_close(&table->cache);
     free(table);
@@ -112,18 +117,17 @@ static kiln_status assemble(const char *source, const char *options, text *full,
 }
 
 static kiln_status build_or_load(kiln_device *device, const char *label, const text *full,
-                                 const text *flags, uint64_t hash, cl_program *program)
+                                 const text *flags, built_program *built)
 {
     program_cache *cache = &device->programs->cache;
-    *program = program_cache_load(cache, hash, full, flags->data);
-    if (*program)
+    built->program = program_cache_load(cache, built->hash, flags->data);
+    built->kept = built->program != NULL;
+    if (built->program)
         return KILN_OK;
     if (env_debug("source"))
         fprintf(stderr, "/* %s: %s */\n%s\n", label, flags->data, full->data);
-    KILN_TRY(
-        build(device, label, full->data, flags->data, program_cache_knows(cache, hash), program));
-    program_cache_store(cache, hash, full, flags->data, *program);
-    return KILN_OK;
+    return build(device, label, full->data, flags->data, program_cache_knows(cache, built->hash),
+                 &built->program);
 }
 
 kiln_status device_program(kiln_device *device, const char *label, const char *source,
@@ -146,7 +150,7 @@ kiln_status device_program(kiln_device *device, const char *label, const char *s
     }
     if (status == KILN_OK && *program == NULL && (status = MEM_PUSH_ROOM(table)) == KILN_OK) {
         pthread_mutex_lock(&build_lock);
-        status = build_or_load(device, label, &full, &flags, built.hash[0], &built.program);
+        status = build_or_load(device, label, &full, &flags, &built);
         pthread_mutex_unlock(&build_lock);
         if (status == KILN_OK) {
             table->items[table->count++] = built;
@@ -156,6 +160,19 @@ kiln_status device_program(kiln_device *device, const char *label, const char *s
     text_free(&full);
     text_free(&flags);
     return status;
+}
+
+void device_program_drop(kiln_device *device, cl_program program)
+{
+    program_table *table = device->programs;
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->items[i].program != program)
+            continue;
+        table->items[i] = table->items[--table->count];
+        if (!device->lost)
+            clReleaseProgram(program);
+        return;
+    }
 }
 
 kiln_status device_kernel(kiln_device *device, cl_program program, const char *name,

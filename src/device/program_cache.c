@@ -48,22 +48,21 @@ void program_cache_close(program_cache *cache)
     cache->identity = NULL;
 }
 
-static char *entry_path(const program_cache *cache, uint64_t hash, bool binary)
+static char *entry_path(const program_cache *cache, const uint64_t hash[2], bool binary)
 {
     char name[40];
     if (cache->identity == NULL)
         return NULL;
-    snprintf(name, sizeof name, "%016" PRIx64 ".%s", hash_string(hash, cache->identity),
+    snprintf(name, sizeof name, "%016" PRIx64 ".%s", hash_string(hash[0], cache->identity),
              binary ? "bin" : "seen");
     return file_cache_path("programs", name);
 }
 
-static entry_header make_header(const program_cache *cache, const text *source, const char *options,
+static entry_header make_header(const program_cache *cache, const uint64_t hash[2],
                                 const void *binary, size_t bytes)
 {
     entry_header header = {.identity = hash_string(1, cache->identity),
-                           .source =
-                               hash_string(hash_bytes(2, source->data, source->length), options),
+                           .source = hash[1],
                            .bytes = bytes,
                            .check = hash_bytes(3, binary, bytes)};
     memcpy(header.magic, magic, sizeof magic);
@@ -84,8 +83,7 @@ static cl_program build_binary(kiln_device *device, const unsigned char *binary,
     return NULL;
 }
 
-cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *source,
-                              const char *options)
+cl_program program_cache_load(program_cache *cache, const uint64_t hash[2], const char *options)
 {
     kiln_error_record before;
     void *data = NULL;
@@ -98,8 +96,7 @@ cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *s
     if (path && file_exists(path) && file_read(path, largest_binary, &data, &bytes) == KILN_OK &&
         bytes > sizeof(entry_header)) {
         const unsigned char *binary = (unsigned char *)data + sizeof(entry_header);
-        entry_header header =
-            make_header(cache, source, options, binary, bytes - sizeof(entry_header));
+        entry_header header = make_header(cache, hash, binary, bytes - sizeof(entry_header));
         if (memcmp(&header, data, sizeof header) == 0)
             program = build_binary(cache->device, binary, bytes - sizeof header, options);
     }
@@ -109,7 +106,7 @@ cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *s
     return program;
 }
 
-bool program_cache_knows(const program_cache *cache, uint64_t hash)
+bool program_cache_knows(const program_cache *cache, const uint64_t hash[2])
 {
     kiln_error_record before;
     if (cache->binaries)
@@ -122,8 +119,8 @@ bool program_cache_knows(const program_cache *cache, uint64_t hash)
     return known;
 }
 
-static void store_binary(program_cache *cache, const char *path, const text *source,
-                         const char *options, cl_program program)
+static void store_binary(program_cache *cache, const char *path, const uint64_t hash[2],
+                         cl_program program)
 {
     size_t bytes = 0;
     text entry = {0};
@@ -134,7 +131,7 @@ static void store_binary(program_cache *cache, const char *path, const text *sou
     unsigned char *binary = mem_new(bytes, 1);
     if (binary && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) ==
                       CL_SUCCESS) {
-        entry_header header = make_header(cache, source, options, binary, bytes);
+        entry_header header = make_header(cache, hash, binary, bytes);
         text_bytes(&entry, (const char *)&header, sizeof header);
         text_bytes(&entry, (const char *)binary, bytes);
         if (!entry.failed)
@@ -144,14 +141,13 @@ static void store_binary(program_cache *cache, const char *path, const text *sou
     free(binary);
 }
 
-void program_cache_store(program_cache *cache, uint64_t hash, const text *source,
-                         const char *options, cl_program program)
+void program_cache_store(program_cache *cache, const uint64_t hash[2], cl_program program)
 {
     kiln_error_record before;
     kiln_error_save(&before);
     char *path = entry_path(cache, hash, cache->binaries);
     if (path && cache->binaries)
-        store_binary(cache, path, source, options, program);
+        store_binary(cache, path, hash, program);
     else if (path && !file_exists(path))
         file_write_atomic(path, "", 0);
     free(path);

@@ -17,14 +17,14 @@ typedef struct program_cache {
 void program_cache_open(program_cache *cache, kiln_device *device, const char *platform_version);
 void program_cache_close(program_cache *cache);
 
-/* A program of the cache, built, or NULL. hash is of source and options. */
-cl_program program_cache_load(program_cache *cache, uint64_t hash, const text *source,
-                              const char *options);
+/* A program of the cache, built, or NULL. hash: two hashes of source and options. */
+cl_program program_cache_load(program_cache *cache, const uint64_t hash[2], const char *options);
 
 /* Was this program compiled before, so that the driver probably has it? */
-bool program_cache_knows(const program_cache *cache, uint64_t hash);
+bool program_cache_knows(const program_cache *cache, const uint64_t hash[2]);
 
-void program_cache_store(program_cache *cache, uint64_t hash, const text *source,
-                         const char *options, cl_program program);
+/* Called when a device is closed, not when a program is built: PoCL compiles each kernel once more
+ * to make a binary, and the first training step should not wait for that. */
+void program_cache_store(program_cache *cache, const uint64_t hash[2], cl_program program);
 
 #endif

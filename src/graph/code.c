@@ -712,7 +712,7 @@ static kiln_status update(code *c, int number, const char *gradient)
             type, -o->clipvalue, type, -o->clipvalue, type, o->clipvalue, type, o->clipvalue);
     const char *load =
         c->lanes == 16 ? "%s %s = vload16(0, p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
-    const char *store = c->lanes == 16 ? "vstore16(%s, 0, p%d + (o%d + %s));\n" : NULL;
+    const char *store = c->lanes == 16 ? "kiln_store16(%s, p%d + (o%d + %s));\n" : NULL;
     const char *names[4] = {"s0", "s1", "s2", "s3"};
     text_add(&c->out, load, type, "w", w, w, flat);
     for (int k = 0; k < o->slot_count; k++)
@@ -758,7 +758,7 @@ kiln_status code_store_all(code *c, bool *scalar_only)
                       .type = "float"};
         KILN_TRY(buffer(c, &a, &k));
         if (c->lanes == 16)
-            text_add(&c->out, "vstore16(%s, 0, p%d + (o%d + %s));\n", name, k, k,
+            text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k,
                      c->domains.items[0].flat);
         else
             text_add(&c->out, "p%d[o%d + %s] = %s;\n", k, k, c->domains.items[0].flat, name);

@@ -40,7 +40,7 @@ int launch_argument(launch *l, const argument *a)
 void launch_parameters(const launch *l, text *out)
 {
     for (int i = 0; i < l->argument_count; i++)
-        text_add(out, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
+        text_add(out, "%s__global %s%s *restrict p%d, const ulong o%d", i ? ", " : "",
                  l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
 }
 
@@ -574,7 +574,7 @@ static void hook(text *t, const char *name, const char *vector_parameters, const
     text_add(t, "static void @_%s(const uint batch, const uint row, const uint c, %s", name,
              vector_parameters);
     for (int i = 3; i < l->argument_count; i++)
-        text_add(t, ", __global %s%s *p%d, const ulong o%d",
+        text_add(t, ", __global %s%s *restrict p%d, const ulong o%d",
                  l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
     text_add(t,
              ")\n{\nconst %s r = batch * %" PRId64 "u + row;\nconst %s i = r * %" PRId64
@@ -643,7 +643,7 @@ static kiln_status lower_product(builder *b, int number)
             text_add(&l->source, "#define KILN_EXTRA_ARGS %s\n#define KILN_EXTRA_PARAMS ",
                      names.data ? names.data : "");
             for (int i = 3; i < l->argument_count; i++)
-                text_add(&l->source, ", __global %s%s *p%d, const ulong o%d",
+                text_add(&l->source, ", __global %s%s *restrict p%d, const ulong o%d",
                          l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
             text_add(&l->source, "\n");
             if (t.failed || names.failed)

@@ -72,7 +72,7 @@ static const function functions[F_COUNT] = {
          "$0 * ((V)(0.5f) * (" ONE
          " + tanh((V)(0.797884561f) * ($1 + (V)(0.044715f) * $1 * $1 * $1))) + (V)(0.5f) * $1 * "
          "(" ONE " - tanh((V)(0.797884561f) * ($1 + (V)(0.044715f) * $1 * $1 * $1)) * "
-                 "tanh((V)(0.797884561f) * ($1 + (V)(0.044715f) * $1 * $1 * $1))) * "
+         "tanh((V)(0.797884561f) * ($1 + (V)(0.044715f) * $1 * $1 * $1))) * "
          "(V)(0.797884561f) * (" ONE " + (V)(0.134145f) * $1 * $1))",
          1, 0},
     [F_SILU] = {"silu", 1, "$0 * " SIGMOID("$0"),
@@ -237,12 +237,45 @@ ir_id op_broadcast(ir_graph *g, ir_id x, kiln_shape shape)
     return op_node(g, &descriptors[F_IDENTITY], 1, &x, KILN_FLOAT32, shape, NULL);
 }
 
+/* y = relu(x) behind which d = select(kept, y * scale, 0), as dropout makes it: the gradient dd of
+ * d reaches x where y > 0 and kept, which is where d > 0. So the backward pass neither draws `kept`
+ * again nor keeps y. dy is what the gradients of select and scaling made of dd. IR_NONE (no
+ * failure) for anything else. */
+static ir_id relu_behind_dropout(ir_graph *g, ir_id relu, ir_id dy)
+{
+    const ir_node *scaled = &g->items[dy];
+    if (scaled->op != &derivatives[F_AFFINE] || scaled->attr.number[0] <= 0)
+        return IR_NONE;
+    const ir_node *chosen = &g->items[scaled->inputs[0]];
+    if (chosen->op != &descriptors[F_SELECT] || !is_constant(g, chosen->inputs[2], 0.0))
+        return IR_NONE;
+    for (size_t i = (size_t)relu + 1; i < g->count; i++) {
+        const ir_node *d = &g->items[i];
+        if (d->op != &descriptors[F_SELECT] || d->inputs[0] != chosen->inputs[0] ||
+            !is_constant(g, d->inputs[2], 0.0))
+            continue;
+        const ir_node *y = &g->items[d->inputs[1]];
+        if (y->op != &descriptors[F_AFFINE] || y->inputs[0] != relu ||
+            y->attr.number[0] != scaled->attr.number[0] || y->attr.number[1] != 0 ||
+            !ir_shape_equal(d->shape, g->items[relu].shape))
+            continue;
+        ir_id dd = op_unary_with(g, F_AFFINE, chosen->inputs[1], scaled->attr.number[0], 0.0);
+        return add(g, &derivatives[F_RELU], 2, (ir_id[]){dd, (ir_id)i}, NULL);
+    }
+    return IR_NONE;
+}
+
 static kiln_status unary_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
 {
     ir_node n = g->items[node];
     int f = (int)(n.op - descriptors);
     if (functions[f].derivative == NULL)
         return KILN_OK;
+    if (f == F_RELU) {
+        ir_id fused = relu_behind_dropout(g, node, dy);
+        if (fused != IR_NONE)
+            return op_add_gradient(g, &dx[0], fused);
+    }
     ir_id inputs[3] = {dy};
     int count = 1;
     if (functions[f].uses_x)

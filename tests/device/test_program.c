@@ -124,6 +124,26 @@ START_TEST(bad_entries_are_rebuilt)
 }
 END_TEST
 
+/* What was dropped is built again, and does not reach the disk. */
+START_TEST(dropped_programs_are_forgotten)
+{
+    use_cache("program-cache");
+    kiln_device *device = harness_open(0);
+    cl_program keep, drop;
+    harness_ok(device_program(device, "test", good, "-DVALUE=1", &drop));
+    harness_ok(device_program(device, "test", good, "-DVALUE=2", &keep));
+    device_program_drop(device, drop);
+    harness_ok(device_program(device, "test", good, "-DVALUE=1", &drop));
+    ck_assert_int_eq(compiled, 3);
+    device_program_drop(device, drop);
+    harness_close(device);
+    ck_assert_str_ne(entry(".bin"), ""); /* only one */
+    ck_assert_int_eq(build_and_run(0, "-DVALUE=2", 2), 0);
+    ck_assert_int_eq(build_and_run(0, "-DVALUE=1", 1), 1);
+    harness_remove_folder();
+}
+END_TEST
+
 /* A driver that refuses its binary. */
 START_TEST(refused_entries_are_rebuilt)
 {
@@ -273,6 +293,7 @@ int main(void)
     TCase *tests = tcase_create("program");
     tcase_add_test(tests, programs_are_kept_on_disk);
     tcase_add_test(tests, bad_entries_are_rebuilt);
+    tcase_add_test(tests, dropped_programs_are_forgotten);
     tcase_add_test(tests, refused_entries_are_rebuilt);
     tcase_add_test(tests, no_cache_is_no_failure);
     tcase_add_test(tests, driver_caches_are_not_doubled);
