@@ -1,0 +1,78 @@
+# Completion of kiln for bash.
+_kiln()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+    local commands="devices new summary fit evaluate predict bench profile help"
+    local networks="mlp mlp1024 tabular"
+    local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
+        return
+    fi
+    case $previous in
+    --gemm)
+        mapfile -t COMPREPLY < <(compgen -W "auto clblast tile" -- "$word")
+        return
+        ;;
+    --verbose)
+        mapfile -t COMPREPLY < <(compgen -W "0 1 2" -- "$word")
+        return
+        ;;
+    --device)
+        mapfile -t COMPREPLY < <(compgen -W "gpu cpu accelerator 0 1" -- "$word")
+        return
+        ;;
+    --optimizer)
+        mapfile -t COMPREPLY < <(compgen -W "sgd adam adamw rmsprop adagrad" -- "$word")
+        return
+        ;;
+    --schedule)
+        mapfile -t COMPREPLY < <(compgen -W "exponential cosine polynomial piecewise" -- "$word")
+        return
+        ;;
+    --class-weight)
+        mapfile -t COMPREPLY < <(compgen -W "balanced" -- "$word")
+        return
+        ;;
+    --loss)
+        mapfile -t COMPREPLY < <(compgen -W "sparse_categorical_crossentropy categorical_crossentropy
+            binary_crossentropy mean_squared_error mean_absolute_error mean_squared_logarithmic_error
+            huber hinge" -- "$word")
+        return
+        ;;
+    -o | --history | --csv-log)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
+    esac
+    if [[ $word == -* ]]; then
+        local options
+        case $command in
+        devices) options="--json --help" ;;
+        new) options="-o --data --label --help" ;;
+        summary) options=$common ;;
+        fit)
+            options="-o --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss
+                --metrics --validation-data --validation-split --label --class-weight --early-stopping
+                --csv-log --history $common"
+            ;;
+        evaluate) options="--json --loss --metrics --label $common" ;;
+        predict) options="-o --rows --label $common" ;;
+        bench) options="--steps --window --peaks --json $common" ;;
+        profile) options="--steps --loss --optimizer --label --json $common" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+        return
+    fi
+    case $command in
+    help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
+    new | bench) mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word") ;;
+    *)
+        local words="mnist digits"
+        ((COMP_CWORD > 2)) || words=$networks
+        mapfile -t COMPREPLY < <(compgen -W "$words" -f -- "$word")
+        ;;
+    esac
+}
+complete -o filenames -F _kiln kiln
