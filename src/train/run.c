@@ -59,19 +59,28 @@ static kiln_status next_table(pass *p, table *s)
 
 /* ---- losses that are not finite ---- */
 
-/* Runs again from the last snapshot, on the records of this table, and asks where the bad step goes
- * wrong. */
+/* Runs again from the last snapshot up to a step of this table; `more` steps are loaded after it.
+ */
+static kiln_status run_again(pass *p, const table *s, int64_t until, int64_t more)
+{
+    int64_t first = snapshot_iteration(p->fit->snapshot) - s->first_iteration;
+    int64_t count = until - s->first_iteration - first;
+    KILN_TRY(snapshot_restore(p->fit->snapshot));
+    KILN_TRY(plan_load_steps(p->program->plan, s->steps + first, (size_t)(count + more)));
+    return plan_enqueue(p->program->plan, (size_t)count);
+}
+
+/* Asks where the bad step goes wrong. Weights and optimizer are left as they were before it. */
 static kiln_status find_where(pass *p, const table *s, int64_t bad, char *where, size_t room)
 {
     int64_t from = snapshot_iteration(p->fit->snapshot);
-    int64_t first = from - s->first_iteration, last = bad - s->first_iteration;
-    if (first < 0 || last < first || last >= s->count)
+    if (from < s->first_iteration || bad < from || bad >= s->first_iteration + s->count)
         return KILN_OK;
-    KILN_TRY(snapshot_restore(p->fit->snapshot));
-    KILN_TRY(plan_load_steps(p->program->plan, s->steps + first, (size_t)(last - first + 1)));
-    KILN_TRY(plan_enqueue(p->program->plan, (size_t)(last - first)));
+    KILN_TRY(run_again(p, s, bad, 1));
     KILN_TRY(plan_check_numerics(p->program->plan, where, room));
-    return snapshot_restore(p->fit->snapshot);
+    KILN_TRY(run_again(p, s, bad, 1));
+    p->training->optimizer.iterations = bad;
+    return device_finish(p->training->device);
 }
 
 static kiln_status check_loss(pass *p, const table *s)

@@ -1,0 +1,487 @@
+/* Callbacks, stopping, losses that are not finite, and what is printed. */
+#include "problem.h"
+
+#include "train/callbacks.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#define SIDE 6
+
+static kiln_model *compiled(kiln_device *device, kiln_optimizer rule)
+{
+    kiln_model *model = problem_model(SIDE, 8, 0, 1);
+    problem_compile(model, device, rule);
+    return model;
+}
+
+/* ---- a callback that keeps a diary ---- */
+
+typedef struct diary {
+    char words[512];
+    int released;
+    double val_loss[16]; /* put into the logs in place of what was measured */
+    int64_t stop_at;     /* epoch */
+    kiln_status fail_with;
+} diary;
+
+static void note(diary *d, const char *word, int64_t number)
+{
+    size_t used = strlen(d->words);
+    snprintf(d->words + used, sizeof d->words - used, "%s%lld ", word, (long long)number);
+}
+
+static kiln_status on_train_begin(void *user, kiln_model *model)
+{
+    (void)model;
+    note(user, "T", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_train_end(void *user, kiln_model *model)
+{
+    (void)model;
+    note(user, "t", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_epoch_begin(void *user, kiln_model *model, int64_t epoch)
+{
+    (void)model;
+    note(user, "E", epoch);
+    return KILN_OK;
+}
+
+static kiln_status on_epoch_end(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs)
+{
+    diary *d = user;
+    note(d, "e", epoch);
+    if (d->val_loss[0] != 0)
+        harness_ok(logs_set((kiln_logs *)(uintptr_t)logs, "val_loss", d->val_loss[epoch]));
+    if (d->stop_at && epoch == d->stop_at)
+        kiln_stop_training(model);
+    return d->fail_with;
+}
+
+static void release(void *user)
+{
+    ((diary *)user)->released++;
+}
+
+static kiln_callback *diary_of(diary *d)
+{
+    return kiln_callback_new(&(kiln_callback_functions){.on_train_begin = on_train_begin,
+                                                        .on_train_end = on_train_end,
+                                                        .on_epoch_begin = on_epoch_begin,
+                                                        .on_epoch_end = on_epoch_end,
+                                                        .release = release},
+                             d);
+}
+
+START_TEST(functions_are_called_in_order)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd());
+        diary d = {.words = ""};
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .epochs = 3, .initial_epoch = 1,
+                                       .verbose = KILN_NO, .callbacks = {diary_of(&d)}));
+        ck_assert_str_eq(d.words, "T0 E1 e1 E2 e2 t0 ");
+        ck_assert_int_eq(d.released, 1);
+
+        d = (diary){.stop_at = 1};
+        const kiln_history *history =
+            kiln_fit(model, data, .epochs = 5, .verbose = KILN_NO, .callbacks = {diary_of(&d)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(d.words, "T0 E0 e0 E1 e1 t0 ");
+        ck_assert_uint_eq(kiln_history_epochs(history), 2);
+        ck_assert_int_eq(kiln_last_status(), KILN_OK);
+
+        d = (diary){.fail_with = KILN_ERROR_ARGUMENT};
+        ck_assert_ptr_null(
+            kiln_fit(model, data, .epochs = 5, .verbose = KILN_NO, .callbacks = {diary_of(&d)}));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_ARGUMENT);
+        ck_assert_int_eq(d.released, 1);
+
+        kiln_clear_error();
+        d = (diary){.words = ""};
+        ck_assert_ptr_null(kiln_fit(model, NULL, .callbacks = {diary_of(&d)}));
+        ck_assert_int_eq(d.released, 1); /* taken over all the same */
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+START_TEST(early_stopping)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd()), *best = compiled(device, kiln_sgd());
+        diary d = {.val_loss = {5, 4, 3, 3.5, 3.2, 3.1, 1, 1}};
+        const kiln_history *history = kiln_fit(
+            model, data, .epochs = 8, .verbose = KILN_NO,
+            .callbacks = {diary_of(&d),
+                          kiln_early_stopping(.patience = 3, .restore_best_weights = KILN_YES)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        ck_assert_uint_eq(kiln_history_epochs(history), 6);
+        ck_assert_ptr_nonnull(kiln_fit(best, data, .epochs = 3, .verbose = KILN_NO));
+        ck_assert_msg(problem_same(model, best), "the best epoch's weights are back");
+
+        d = (diary){.val_loss = {5, 4.9, 4.8, 4.7, 4.6, 4.5, 4.4}};
+        history = kiln_fit(model, data, .epochs = 7, .verbose = KILN_NO,
+                           .callbacks = {diary_of(&d), kiln_early_stopping(.min_delta = 0.5)});
+        ck_assert_uint_eq(kiln_history_epochs(history), 2);
+        d = (diary){.val_loss = {5, 4, 3, 2, 1}};
+        history = kiln_fit(model, data, .epochs = 5, .verbose = KILN_NO,
+                           .callbacks = {diary_of(&d), kiln_early_stopping(.mode = "max")});
+        ck_assert_uint_eq(kiln_history_epochs(history), 2);
+        d = (diary){.val_loss = {5, 4, 3, 2, 1}};
+        history = kiln_fit(
+            model, data, .epochs = 5, .verbose = KILN_NO,
+            .callbacks = {diary_of(&d), kiln_early_stopping(.patience = 2, .baseline = 0.5)});
+        ck_assert_uint_eq(kiln_history_epochs(history), 5); /* it improves, though not past 0.5 */
+
+        ck_assert_ptr_null(kiln_fit(model, data, .epochs = 3, .verbose = KILN_NO,
+                                    .callbacks = {kiln_early_stopping(.patience = 1)}));
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "it has accuracy, loss"));
+        kiln_clear_error();
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .epochs = 2, .validation_data = data,
+                                       .validation_freq = 2, .verbose = KILN_NO,
+                                       .callbacks = {kiln_early_stopping(.patience = 1)}));
+        ck_assert_ptr_null(kiln_early_stopping(.mode = "most"));
+        kiln_model_free(model);
+        kiln_model_free(best);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+static double halve(int64_t epoch, double rate, void *user)
+{
+    (void)user;
+    return epoch == 0 ? rate : rate / 2;
+}
+
+START_TEST(rates_change)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd(.learning_rate = 0.4));
+        const kiln_history *history =
+            kiln_fit(model, data, .epochs = 3, .verbose = KILN_NO,
+                     .callbacks = {kiln_learning_rate_scheduler(halve, NULL)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        for (size_t i = 0; i < 3; i++)
+            ck_assert_double_eq(kiln_history_get(history, "learning_rate", i), 0.4 / (1 << i));
+
+        harness_ok(kiln_set_learning_rate(model, 1));
+        diary d = {.val_loss = {5, 4, 4, 4, 4, 4, 4, 4}};
+        history = kiln_fit(
+            model, data, .epochs = 8, .verbose = KILN_NO,
+            .callbacks = {diary_of(&d), kiln_reduce_lr_on_plateau(.patience = 2, .factor = 0.5,
+                                                                  .cooldown = 1, .min_lr = 0.3)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        /* reduced after epochs 3 and 5 (the cooldown's epoch may count); the rate that was in force
+         * is logged */
+        const double rates[] = {1, 1, 1, 1, 0.5, 0.5, 0.3, 0.3};
+        for (size_t i = 0; i < 8; i++)
+            ck_assert_double_eq_tol(kiln_history_get(history, "learning_rate", i), rates[i], 1e-12);
+        ck_assert_ptr_null(kiln_reduce_lr_on_plateau(.factor = 1));
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+static char *read_all(const char *path)
+{
+    static char words[4096];
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s", path);
+    words[fread(words, 1, sizeof words - 1, file)] = '\0';
+    fclose(file);
+    return words;
+}
+
+START_TEST(csv_files)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd());
+        char path[300], expected[4096];
+        snprintf(path, sizeof path, "%s/log.csv", harness_folder());
+        const kiln_history *history = kiln_fit(model, data, .epochs = 2, .verbose = KILN_NO,
+                                               .callbacks = {kiln_csv_logger(path)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        char *words = read_all(path), *line = strtok(words, "\n");
+        ck_assert_str_eq(line, "epoch,accuracy,loss,val_accuracy,val_loss");
+        for (size_t i = 0; i < 2; i++) {
+            double accuracy, loss;
+            int epoch, n = 0;
+            line = strtok(NULL, "\n");
+            ck_assert_int_eq(sscanf(line, "%d,%lf,%lf,NA,NA%n", &epoch, &accuracy, &loss, &n), 3);
+            ck_assert_int_eq(n, (int)strlen(line));
+            ck_assert_int_eq(epoch, (int)i);
+            ck_assert_double_eq(loss, kiln_history_get(history, "loss", i));
+        }
+        snprintf(expected, sizeof expected, "%s", read_all(path));
+        ck_assert_ptr_nonnull(
+            kiln_fit(model, data, .verbose = KILN_NO, .validation_data = data,
+                     .callbacks = {kiln_csv_logger(path, .append = KILN_YES, .separator = ";")}));
+        words = read_all(path);
+        ck_assert_int_eq(strncmp(words, expected, strlen(expected)), 0);
+        ck_assert_int_eq(strncmp(words + strlen(expected), "0;", 2), 0); /* no second header */
+        ck_assert_ptr_null(kiln_fit(model, data, .verbose = KILN_NO,
+                                    .callbacks = {kiln_csv_logger("/nowhere/log.csv")}));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_FILE);
+        kiln_clear_error();
+        ck_assert_ptr_null(kiln_csv_logger(NULL));
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+START_TEST(checkpoints)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd());
+        char pattern[300], path[300];
+        diary d = {.val_loss = {5, 6, 4, 4.5}};
+        snprintf(pattern, sizeof pattern, "%s/some/{epoch:02d}-{val_loss:.2f}.keras",
+                 harness_folder());
+        kiln_callback *keep = kiln_model_checkpoint(pattern, .save_best_only = KILN_YES);
+        ck_assert_msg(kiln_fit(model, data, .epochs = 4, .verbose = KILN_NO,
+                               .callbacks = {diary_of(&d), keep}) != NULL,
+                      "%s", kiln_last_error());
+        const char *const names[] = {"01-5.00", "02-6.00", "03-4.00", "04-4.50", "01-0.00"};
+        for (int i = 0; i < 5; i++) {
+            snprintf(path, sizeof path, "%s/some/%s.keras", harness_folder(), names[i]);
+            ck_assert_msg((access(path, F_OK) == 0) == (i == 0 || i == 2), "%s", path);
+        }
+        snprintf(path, sizeof path, "%s/last.keras", harness_folder());
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .epochs = 2, .verbose = KILN_NO,
+                                       .callbacks = {kiln_model_checkpoint(path)}));
+        kiln_model *loaded = kiln_load(path);
+        ck_assert_msg(loaded != NULL, "%s", kiln_last_error());
+        ck_assert(problem_same(model, loaded));
+        kiln_model_free(loaded);
+
+        const char *const bad[] = {"/proc/no/x.keras", "{epoch.keras", "{epoch:x}.keras",
+                                   "{beauty}.keras"};
+        for (int i = 0; i < 4; i++) {
+            kiln_clear_error();
+            ck_assert_ptr_null(kiln_fit(model, data, .verbose = KILN_NO,
+                                        .callbacks = {kiln_model_checkpoint(bad[i])}));
+            ck_assert_ptr_nonnull(strstr(kiln_last_error(), "ModelCheckpoint"));
+        }
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* ---- losses that are not finite ---- */
+
+/* Images of which number `bad` holds one pixel that is no number. */
+static kiln_dataset *broken(int count, int bad)
+{
+    float *x = malloc((size_t)count * SIDE * SIDE * sizeof *x);
+    int32_t *y = malloc((size_t)count * sizeof *y);
+    for (int i = 0; i < count; i++) {
+        y[i] = problem_label((uint32_t)i);
+        for (int p = 0; p < SIDE * SIDE; p++)
+            x[i * SIDE * SIDE + p] = (float)problem_pixel((uint32_t)i, (uint32_t)p) / 255;
+    }
+    x[bad * SIDE * SIDE + 3] = NAN;
+    kiln_array input = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(SIDE, SIDE), .data = x};
+    kiln_array target = {.dtype = KILN_INT32, .data = y};
+    kiln_dataset *data = kiln_dataset_from_arrays(count, 1, &input, 1, &target);
+    ck_assert_msg(data != NULL, "%s", kiln_last_error());
+    free(x);
+    free(y);
+    return data;
+}
+
+START_TEST(a_loss_that_is_not_finite)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = broken(100, 57);
+        kiln_model *model = compiled(device, kiln_sgd());
+        ck_assert_ptr_null(kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO,
+                                    .verbose = KILN_NO, .epochs = 3));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_NUMERIC);
+        ck_assert_msg(strstr(kiln_last_error(), "at step 6 of epoch 1") != NULL, "%s",
+                      kiln_last_error());
+        kiln_model_free(model);
+
+        kiln_clear_error();
+        model = compiled(device, kiln_sgd());
+        kiln_model *before = compiled(device, kiln_sgd());
+        kiln_dataset *clean = kiln_dataset_slice(data, 0, 50);
+        ck_assert_ptr_nonnull(
+            kiln_fit(before, clean, .batch_size = 10, .shuffle = KILN_NO, .verbose = KILN_NO));
+        ck_assert_ptr_null(kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO,
+                                    .verbose = KILN_NO, .check_numerics = 1));
+        ck_assert_msg(strstr(kiln_last_error(), "the first result that is not finite") != NULL,
+                      "%s", kiln_last_error());
+        ck_assert_msg(problem_same(model, before), "the weights of before the bad step stay");
+        kiln_dataset_free(clean);
+        kiln_model_free(before);
+        kiln_model_free(model);
+
+        kiln_clear_error();
+        model = compiled(device, kiln_sgd());
+        const kiln_history *history =
+            kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO, .verbose = KILN_NO,
+                     .epochs = 3, .callbacks = {kiln_terminate_on_nan()});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        ck_assert_uint_eq(kiln_history_epochs(history), 1);
+        ck_assert(isnan(kiln_history_get(history, "loss", 0)));
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* ---- stopping ---- */
+
+static void *stop_soon(void *model)
+{
+    usleep(300000);
+    kiln_stop_training(model);
+    return NULL;
+}
+
+START_TEST(interruption_keeps_the_history)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(40, SIDE);
+        for (int all = 0; all < 2; all++) {
+            kiln_model *model = compiled(device, kiln_sgd());
+            ck_assert_ptr_nonnull(kiln_fit(model, data, .verbose = KILN_NO)); /* compiles */
+            pthread_t thread;
+            diary d = {.words = ""};
+            ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, all ? NULL : model), 0);
+            const kiln_history *history = kiln_fit(model, data, .epochs = 10000000,
+                                                   .verbose = KILN_NO, .callbacks = {diary_of(&d)});
+            pthread_join(thread, NULL);
+            ck_assert_msg(history != NULL, "%s", kiln_last_error());
+            ck_assert_int_eq(kiln_last_status(), KILN_INTERRUPTED);
+            ck_assert_uint_ge(kiln_history_epochs(history), 1);
+            ck_assert_int_eq(d.released, 1);
+            kiln_clear_error();
+            ck_assert_msg(kiln_fit(model, data, .verbose = KILN_NO) != NULL, "it trains again: %s",
+                          kiln_last_error());
+            kiln_model_free(model);
+        }
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* ---- what is printed ---- */
+
+/* Runs fit and evaluate with standard output going to a file; the text of it. */
+static char *printed(kiln_model *model, kiln_dataset *data, int verbose, int64_t epochs,
+                     const char *path)
+{
+    fflush(stdout);
+    int kept = dup(1);
+    ck_assert_ptr_nonnull(freopen(path, "w", stdout));
+    const kiln_history *history =
+        kiln_fit(model, data, .epochs = epochs, .verbose = verbose, .batch_size = 20);
+    const kiln_logs *logs = kiln_evaluate(model, data, .verbose = verbose, .batch_size = 20);
+    fflush(stdout);
+    dup2(kept, 1);
+    close(kept);
+    ck_assert_msg(history && logs, "%s", kiln_last_error());
+    return read_all(path);
+}
+
+/* Replaces runs of digits and points by #. */
+static const char *masked(const char *words)
+{
+    static char out[4096];
+    char *to = out;
+    for (; *words && to < out + sizeof out - 2; words++) {
+        bool digit = (*words >= '0' && *words <= '9') || *words == '.';
+        if (digit && to > out && to[-1] == '#')
+            continue;
+        *to++ = digit ? '#' : *words;
+    }
+    *to = '\0';
+    return out;
+}
+
+/* "#us/step" and "#ms/step" alike. */
+static const char *plain_times(const char *words)
+{
+    static char out[4096];
+    snprintf(out, sizeof out, "%s", words);
+    for (char *at; (at = strstr(out, "us/step")) || (at = strstr(out, "ms/step"));)
+        memmove(at, at + 1, strlen(at));
+    return out;
+}
+
+START_TEST(lines_are_as_in_keras)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        char path[300];
+        snprintf(path, sizeof path, "%s/out.txt", harness_folder());
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd());
+        ck_assert_str_eq(printed(model, data, KILN_NO, 2, path), "");
+        ck_assert_str_eq(plain_times(masked(printed(model, data, 2, 2, path))),
+                         "Epoch #/#\n#/# - #s - #s/step - accuracy: # - loss: #\n"
+                         "Epoch #/#\n#/# - #s - #s/step - accuracy: # - loss: #\n"
+                         "#/# - #s - #s/step - accuracy: # - loss: #\n");
+        char *words = printed(model, data, 0, 1, path);
+        ck_assert_ptr_null(strchr(words, '\r'));
+        ck_assert_ptr_null(strchr(words, '\033'));
+        ck_assert_str_eq(plain_times(masked(words)),
+                         "#/# ━━━━━━━━━━━━━━━━━━━━ #s #s/step - accuracy: # - loss: #\n"
+                         "#/# ━━━━━━━━━━━━━━━━━━━━ #s #s/step - accuracy: # - loss: #\n");
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("callbacks");
+    TCase *tests = tcase_create("callbacks");
+    tcase_add_test(tests, functions_are_called_in_order);
+    tcase_add_test(tests, early_stopping);
+    tcase_add_test(tests, rates_change);
+    tcase_add_test(tests, csv_files);
+    tcase_add_test(tests, checkpoints);
+    tcase_add_test(tests, a_loss_that_is_not_finite);
+    tcase_add_test(tests, interruption_keeps_the_history);
+    tcase_add_test(tests, lines_are_as_in_keras);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
