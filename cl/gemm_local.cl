@@ -162,7 +162,7 @@ static void KG(body)(KG_PARAMS, size_t group, __local float *tile_a, __local flo
                 col0 + j < KILN_N && k0 + k < KILN_K ? KILN_LOAD_B(batch, (k0 + k), (col0 + j)) : 0.0f;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
+#pragma unroll 4
         for (int k = 0; k < KILN_KT; k++) {
             float column[KG_WM], row[KG_WN];
 #pragma unroll

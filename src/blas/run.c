@@ -12,7 +12,7 @@ kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_
     if (status == KILN_OK && source.failed)
         status = kiln_fail_memory(source.length);
     if (status == KILN_OK)
-        status = device_program(device, "matrix product", source.data, NULL, &program);
+        status = device_program(device, "a matrix product", source.data, NULL, &program);
     if (status == KILN_OK)
         status = device_kernel(device, program, "kiln_product", kernel);
     text_free(&source);

@@ -41,9 +41,9 @@ static void register_tile(int lanes, const blas_product *p, tile *t)
             const double sums = m * v * each, loads = (m + v * each) / sums;
             double score = (sums < 16 ? sums / 16 : 1) * (1 - 0.2 * loads) * filled(p->m, m) *
                            filled(p->n, 16 * v);
-            /* More rows than a set of the first cache has ways. */
-            if (m > 8 && !p->transpose_a && p->lda % 256 == 0)
-                score *= 0.9;
+            /* More rows than a set of the first cache has ways, a page apart at worst. */
+            if (m > 8 && !p->transpose_a)
+                score *= p->lda % 256 == 0 ? 0.9 : 0.98;
             if (score > best * 1.001) {
                 best = score;
                 t->rm = m;
@@ -101,7 +101,7 @@ static void local_rule(const kiln_device *device, const blas_product *product, t
 {
     int64_t m = product->m, n = product->n;
     uint64_t group = device->info.largest_work_group;
-    int per_item = 4;
+    int per_item = m >= 512 && n >= 512 && group >= 256 ? 8 : 4;
     t->serial = false;
     t->kt = 16;
     t->lx = group >= 128 && n > 32 ? 16 : 8;

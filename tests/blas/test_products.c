@@ -110,13 +110,14 @@ START_TEST(local_tiles)
         {.tm = 8, .tn = 16, .lx = 8, .ly = 8, .kt = 8},
         {.tm = 32, .tn = 64, .lx = 16, .ly = 8, .kt = 16},
         {.tm = 64, .tn = 64, .lx = 16, .ly = 16, .kt = 16},
+        {.tm = 128, .tn = 128, .lx = 16, .ly = 16, .kt = 8},
     };
     HARNESS_EACH_DEVICE(device)
     {
         for (size_t i = 0; i < size_count(device); i++)
             for (int transposes = 0; transposes < 4; transposes++) {
                 blas_product p = product_of(sizes[i], transposes, i % 2 ? 3 : 0);
-                const tile *t = &tiles[(i + (size_t)transposes) % 4];
+                const tile *t = &tiles[(i + (size_t)transposes) % 5];
                 run_tile(device, &p, tile_is_valid(device, t) ? t : &tiles[0], i % 3 ? 7 : 0);
             }
     }
