@@ -106,8 +106,6 @@ START_TEST(an_untimed_engine_stays)
         record_keep(device, key, "clblast, not timed");
         harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &choice));
         ck_assert_int_eq(choice.engine, BLAS_CLBLAST);
-        harness_ok(blas_choose(device, BLAS_AUTO, &p, true, &choice));
-        ck_assert_int_eq(choice.engine, BLAS_TILE);
         record_keep(device, key, "serial tm=2 tn=16 rm=2 rn=16 kb=64 pack=0,0, not timed");
         harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &choice));
         ck_assert_int_eq(choice.engine, BLAS_TILE);
