@@ -37,7 +37,7 @@ static kiln_status read_sizes(const json_t *value, const char *what, size_t from
         return kiln_fail(KILN_ERROR_FORMAT, "%s is no list of sizes", what);
     if (count - from > KILN_MAX_RANK - 1)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s has %zu axes; at most %d are supported", what,
-                         count, KILN_MAX_RANK);
+                         count, KILN_MAX_RANK - 1 + (int)from);
     for (size_t i = from; i < count; i++) {
         const json_t *size = json_array_get(value, i);
         if (json_is_null(size))
