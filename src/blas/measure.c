@@ -254,6 +254,10 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
     bench b = {.device = device, .product = product};
     runner runners[MOST] = {0};
     const double start = clock_seconds();
+    /* Trials are no part of what is profiled, nor of the memory that work takes. */
+    device_profile *profile = device->profile;
+    const uint64_t peak = device->peak;
+    device->profile = NULL;
     int ready = 0;
     kiln_status status = bench_begin(&b);
     for (int i = 0; i < count && i < MOST && status == KILN_OK; i++) {
@@ -277,6 +281,8 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
         if (runners[i].kernel)
             clReleaseKernel(runners[i].kernel);
     bench_end(&b);
+    device->profile = profile;
+    device->peak = peak;
     if (device->lost)
         return status == KILN_OK ? device_finish(device) : status;
     if (status != KILN_OK)

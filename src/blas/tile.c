@@ -1,6 +1,5 @@
 #include "blas/tile.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +28,11 @@ static double filled(int64_t size, int64_t block)
 
 /* The register tile: as many sums as there are registers beside a row of op(B) and one element of
  * op(A), few loads a multiply-add, little of the tile beyond the matrix. 16 sums keep the
- * multiply-add units busy. With few registers (AVX's 16 of 8 lanes) a row is 16 columns. */
-static void register_tile(int lanes, const blas_product *p, tile *t)
+ * multiply-add units busy, and no compute unit should be without a tile. With few registers (AVX's
+ * 16 of 8 lanes) a row is 16 columns. */
+static void register_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
+    const int lanes = vector_lanes(device);
     const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : 24, each = 16 / lanes;
     double best = 0;
     for (int v = 1; v <= 4; v++)
@@ -44,6 +45,8 @@ static void register_tile(int lanes, const blas_product *p, tile *t)
             /* More rows than a set of the first cache has ways, a page apart at worst. */
             if (m > 8 && !p->transpose_a)
                 score *= p->lda % 256 == 0 ? 0.9 : 0.98;
+            score *= filled(blocks(p->m, m) * blocks(p->n, 16 * v) * batches(p),
+                            device->info.compute_units);
             if (score > best * 1.001) {
                 best = score;
                 t->rm = m;
@@ -88,8 +91,8 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->serial = true;
-    register_tile(vector_lanes(device), p, t);
-    t->kb = PACKED_BYTES / (t->rn * (int)sizeof(float));
+    register_tile(device, p, t);
+    t->kb = PACKED_BYTES / (t->rn * (int)sizeof(float)) / 16 * 16;
     packed_tile(device, p, t);
     /* Rows of B a page apart share cache sets and address translations, and a transposed B has no
      * rows at all. */
