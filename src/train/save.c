@@ -59,7 +59,7 @@ static kiln_status take_state(model_training *t, const archive_arrays *extra)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < extra->count; i++) {
         const archive_array *from = &extra->items[i];
-        if (strncmp(from->name, ARCHIVE_EXTRA, prefix) == 0)
+        if (from != steps && strncmp(from->name, ARCHIVE_EXTRA, prefix) == 0)
             arrays[count++] = (optimizer_array){from->name + prefix, from->shape, from->values};
     }
     kiln_status status = optimizer_import(&t->optimizer, arrays, count);

@@ -1,0 +1,227 @@
+/* Trained models in files: what is kept, and training that goes on from them as if it had not
+ * stopped. */
+#include "problem.h"
+
+#include "train/training.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "fixtures/configs.h"
+
+#define SIDE 6
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const char *file(const char *name)
+{
+    static char path[400];
+    snprintf(path, sizeof path, "%s/%s", harness_folder(), name);
+    return path;
+}
+
+static kiln_model *load(const char *path, kiln_device *device)
+{
+    kiln_model *model = kiln_load(path);
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    harness_ok(kiln_compile(model, .device = device)); /* all else from the file */
+    return model;
+}
+
+START_TEST(training_goes_on)
+{
+    const kiln_optimizer rules[] = {
+        kiln_adam(.learning_rate = 0.01),
+        kiln_sgd(.learning_rate = 0.05, .momentum = 0.9, .gradient_accumulation_steps = 3),
+        kiln_rmsprop(.schedule = kiln_cosine_decay(0.01, 20, .alpha = 0.1), .centered = KILN_YES),
+        kiln_adagrad(.clipnorm = 0.5, .weight_decay = 0.01),
+    };
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(100, SIDE);
+        for (size_t i = 0; i < COUNT(rules); i++) {
+            if (harness_is_slow(device) && i > 0)
+                break;
+            kiln_model *straight = problem_model(SIDE, 8, 0.2, 5);
+            problem_compile(straight, device, rules[i]);
+            const kiln_history *history =
+                kiln_fit(straight, data, .epochs = 3, .verbose = KILN_NO, .batch_size = 16);
+            ck_assert_msg(history != NULL, "%s", kiln_last_error());
+            double last = kiln_history_get(history, "loss", 2);
+
+            kiln_model *first = problem_model(SIDE, 8, 0.2, 5);
+            problem_compile(first, device, rules[i]);
+            ck_assert_ptr_nonnull(
+                kiln_fit(first, data, .epochs = 1, .verbose = KILN_NO, .batch_size = 16));
+            harness_ok(kiln_save(first, file("first.keras")));
+            kiln_model_free(first);
+            kiln_model *second = load(file("first.keras"), device);
+            /* saved again before it runs: nothing is lost */
+            harness_ok(kiln_save(second, file("second.keras")));
+            kiln_model *third = load(file("second.keras"), device);
+            kiln_model *both[] = {second, third};
+            for (int k = 0; k < 2; k++) {
+                history = kiln_fit(both[k], data, .initial_epoch = 1, .epochs = 3,
+                                   .verbose = KILN_NO, .batch_size = 16);
+                ck_assert_msg(history != NULL, "%s", kiln_last_error());
+                ck_assert_double_eq(kiln_history_get(history, "loss", 1), last);
+                ck_assert_msg(problem_same(straight, both[k]), "rule %zu, file %d", i, k);
+                kiln_model_free(both[k]);
+            }
+            kiln_model_free(straight);
+        }
+        harness_remove_folder();
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+START_TEST(a_file_says_how_to_compile)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = problem_model(SIDE, 8, 0, 5);
+        problem_compile(model, device, kiln_adam(.learning_rate = 0.01));
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .verbose = KILN_NO));
+        harness_ok(kiln_set_learning_rate(model, 0.003));
+        const kiln_logs *logs = kiln_evaluate(model, data, .verbose = KILN_NO);
+        double loss = kiln_logs_get(logs, "loss");
+        harness_ok(kiln_save(model, file("a.keras")));
+
+        kiln_model *loaded = load(file("a.keras"), device);
+        ck_assert_double_eq(kiln_learning_rate(loaded), 0.003);
+        ck_assert_double_eq(training_of(loaded)->model->facts->input_scale, 1.0 / 255);
+        logs = kiln_evaluate(loaded, data, .verbose = KILN_NO);
+        ck_assert_msg(logs != NULL, "%s", kiln_last_error());
+        ck_assert_double_eq(kiln_logs_get(logs, "loss"), loss);
+        ck_assert_uint_eq(kiln_logs_count(logs), 2);
+        /* another optimizer, the rest as it was */
+        kiln_model *other = kiln_load(file("a.keras"));
+        harness_ok(kiln_compile(other, .optimizer = kiln_sgd(), .device = device));
+        ck_assert_double_eq(kiln_learning_rate(other), 0.01);
+        ck_assert_int_eq(training_of(other)->optimizer.iterations, 0);
+        ck_assert_ptr_nonnull(kiln_fit(other, data, .verbose = KILN_NO));
+        /* once it runs, kiln_compile starts afresh */
+        harness_ok(kiln_compile(other, .device = device));
+        ck_assert_ptr_null(kiln_fit(other, data, .verbose = KILN_NO));
+        kiln_clear_error();
+
+        /* a model that was never compiled has nothing of it */
+        kiln_model *plain = problem_model(SIDE, 8, 0, 5);
+        harness_ok(kiln_save(plain, file("plain.keras")));
+        kiln_model *back = kiln_load(file("plain.keras"));
+        ck_assert_msg(back != NULL, "%s", kiln_last_error());
+        ck_assert_ptr_null(kiln_fit(back, data, .verbose = KILN_NO));
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "not compiled"));
+        kiln_clear_error();
+        kiln_model *all[] = {model, loaded, other, plain, back};
+        for (int i = 0; i < 5; i++)
+            kiln_model_free(all[i]);
+        kiln_dataset_free(data);
+        harness_remove_folder();
+    }
+}
+END_TEST
+
+START_TEST(bad_paths)
+{
+    kiln_model *model = problem_model(SIDE, 8, 0, 5);
+    harness_fails(kiln_save(model, "/nowhere/a.keras"), KILN_ERROR_FILE, "/nowhere/a.keras");
+    harness_fails(kiln_save(NULL, "a"), KILN_ERROR_FILE, "");
+    kiln_clear_error();
+    harness_fails(kiln_save(model, NULL), KILN_ERROR_ARGUMENT, "path");
+    ck_assert_ptr_null(kiln_load("/nowhere/a.keras"));
+    ck_assert_int_eq(kiln_last_status(), KILN_ERROR_FILE);
+    kiln_model_free(model);
+}
+END_TEST
+
+/* What does not matter, and names that Keras counts. */
+static void forget_details(json_t *config)
+{
+    json_object_del(config, "jit_compile");
+    const char *const parts[] = {"loss", "optimizer"};
+    for (int i = 0; i < 2; i++)
+        json_object_del(json_object_get(json_object_get(config, parts[i]), "config"), "name");
+}
+
+/* Reading Keras's configuration and writing it yields the same, but for what Kiln always writes in
+ * full. */
+START_TEST(configurations_are_as_in_keras)
+{
+    for (size_t i = 0; i < COUNT(configs); i++) {
+        compile_config config;
+        kiln_optimizer resolved;
+        model_training t = {.compiled = true};
+        text words = {0};
+        harness_ok(config_read(configs[i], &config));
+        harness_ok(optimizer_resolve(&config.optimizer, &resolved));
+        optimizer_init(&t.optimizer, &resolved);
+        t.loss = config.loss;
+        t.metric_text_count = config.metric_count;
+        memcpy(t.metric_texts, config.metrics, sizeof t.metric_texts);
+        harness_ok(config_write(&t, &words));
+        json_t *given = json_loads(configs[i], 0, NULL), *made = json_loads(words.data, 0, NULL);
+        ck_assert(given && made);
+        forget_details(given);
+        forget_details(made);
+        if (json_is_object(json_object_get(given, "optimizer")) &&
+            !json_is_string(json_object_get(given, "loss"))) {
+            char *a = json_dumps(given, JSON_SORT_KEYS | JSON_REAL_PRECISION(6)),
+                 *b = json_dumps(made, JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
+            ck_assert_str_eq(b, a);
+            free(a);
+            free(b);
+        } else { /* names instead of objects */
+            ck_assert_int_eq(resolved.kind, KILN_OPTIMIZER_SGD);
+            ck_assert_int_eq(config.loss.kind, KILN_LOSS_MEAN_SQUARED_ERROR);
+            ck_assert_str_eq(config.metrics[0], "mae");
+        }
+        json_decref(given);
+        json_decref(made);
+        text_free(&words);
+        config_free(&config);
+    }
+}
+END_TEST
+
+START_TEST(configurations_that_mean_nothing)
+{
+    compile_config config;
+    const struct {
+        const char *words, *part;
+    } cases[] = {
+        {"{", "no JSON"},
+        {"{\"optimizer\": {\"class_name\": \"Lion\", \"config\": {}}}", "Lion"},
+        {"{\"optimizer\": \"adam\", \"loss\": \"cosine\"}", "cosine"},
+        {"{\"loss\": [\"mse\", \"mae\"]}", "one loss"},
+        {"{\"metrics\": [\"beauty\"]}", "beauty"},
+        {"{\"optimizer\": {\"class_name\": \"Adam\", \"config\": {\"use_ema\": true}}}", "use_ema"},
+        {"{\"optimizer\": {\"class_name\": \"Adam\", \"config\": {\"learning_rate\": "
+         "{\"class_name\": \"Odd\", \"config\": {}}}}}",
+         "Odd"},
+        {"{\"optimizer\": {\"class_name\": \"Adam\", \"config\": {\"learning_rate\": "
+         "{\"class_name\": \"PiecewiseConstantDecay\", \"config\": {}}}}}",
+         "boundaries"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ck_assert_int_ne(config_read(cases[i].words, &config), KILN_OK);
+        ck_assert_msg(strstr(kiln_last_error(), cases[i].part) != NULL, "%s: %s", cases[i].words,
+                      kiln_last_error());
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("save");
+    TCase *tests = tcase_create("save");
+    tcase_add_test(tests, training_goes_on);
+    tcase_add_test(tests, a_file_says_how_to_compile);
+    tcase_add_test(tests, bad_paths);
+    tcase_add_test(tests, configurations_are_as_in_keras);
+    tcase_add_test(tests, configurations_that_mean_nothing);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
