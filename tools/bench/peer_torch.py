@@ -1,0 +1,43 @@
+"""The benchmark networks in PyTorch, eager: peer_torch.py NETWORK BATCH WINDOWS"""
+import os
+import sys
+
+import numpy as np
+import torch
+
+import peer
+
+network, batch, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+hidden, rate = peer.NETWORKS[network]
+torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count())))
+torch.set_flush_denormal(True)
+torch.manual_seed(1)
+x, y, x_test, y_test = (torch.from_numpy(a) for a in peer.mnist(np))
+x, x_test, y, y_test = x.flatten(1), x_test.flatten(1), y.long(), y_test.long()
+layers, size = [], 784
+for units in hidden:
+    layers += [torch.nn.Linear(size, units), torch.nn.ReLU()] + ([torch.nn.Dropout(rate)] if rate else [])
+    size = units
+model = torch.nn.Sequential(*layers, torch.nn.Linear(size, 10))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
+order = torch.empty(0, dtype=torch.long)
+
+
+def run(steps):
+    global order
+    for _ in range(steps):
+        if len(order) < batch:
+            order = torch.randperm(len(x))
+        index, order = order[:batch], order[batch:]
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(model(x[index]), y[index]).backward()
+        optimizer.step()
+
+
+run(1)
+first_step = peer.age()
+times = peer.windows(run, count, 1)
+model.eval()
+with torch.no_grad():
+    accuracy = float((model(x_test).argmax(1) == y_test).float().mean())
+peer.report('PyTorch %s' % torch.__version__.split('+')[0], times, first_step, accuracy)
