@@ -290,7 +290,8 @@ kiln_status graph_gradients(ir_graph *g, ir_id loss, int count, const ir_id *wrt
                 d.last[g->items[i].scope - 1] = (int)i;
         }
         mark_wanted(&d, count, wrt);
-        d.total[loss] = op_broadcast(g, op_constant(g, 1.0), g->items[loss].shape);
+        kiln_shape shape = g->items[loss].shape; /* adding nodes may move the others */
+        d.total[loss] = op_broadcast(g, op_constant(g, 1.0), shape);
         if (d.total[loss] == IR_NONE)
             status = kiln_last_status();
     }
