@@ -262,7 +262,8 @@ static kiln_status make_edges(work *w)
         }
     }
     KILN_TRY(add_update_edges(w));
-    qsort(w->edges.items, w->edges.count, sizeof *w->edges.items, by_source);
+    if (w->edges.count > 0)
+        qsort(w->edges.items, w->edges.count, sizeof *w->edges.items, by_source);
     w->first_edge = mem_new(b->count + 1, sizeof *w->first_edge);
     if (w->first_edge == NULL)
         return KILN_ERROR_MEMORY;
