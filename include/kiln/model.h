@@ -22,7 +22,7 @@ KILN_API kiln_model *kiln_sequential_from(size_t count, kiln_layer *const *layer
                          (kiln_layer *const[]){__VA_ARGS__})
 #endif
 
-/* Seeds the initial weights (default 0: drawn from the clock once per process and kept in the model). Must come
+/* Seeds the initial weights (default 0: drawn from the clock, anew for each model, and kept in it). Must come
  * before the model is compiled or its weights are read. */
 KILN_API kiln_status kiln_model_set_seed(kiln_model *model, uint64_t seed);
 
