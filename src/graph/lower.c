@@ -40,7 +40,7 @@ int launch_argument(launch *l, const argument *a)
 void launch_parameters(const launch *l, text *out)
 {
     for (int i = 0; i < l->argument_count; i++)
-        text_add(out, "%s__global %s%s *restrict p%d, const ulong o%d", i ? ", " : "",
+        text_add(out, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
                  l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
 }
 
@@ -147,9 +147,10 @@ static kiln_shape domain_shape(const builder *b, int number)
     return b->g->items[b->clusters[number].first].shape;
 }
 
-/* Rows of a batch lie anywhere in the data set, and a miss in the caches stalls a row at its start. Reading one element of
- * each cache line of all rows of an item first lets those misses overlap. The sum of what was read is too small to
- * reach bit 31; the loops over rows depend on it, so that no compiler drops it. */
+/* Rows of a batch lie anywhere in the data set, and a miss in the caches stalls a row at its start.
+ * Reading one element of each cache line of all rows of an item first lets those misses overlap.
+ * The sum of what was read is too small to reach bit 31; the loops over rows depend on it, so that
+ * no compiler drops it. */
 static void touch_batch(const builder *b, launch *l, int number, int64_t width, text *body)
 {
     for (size_t i = 0; i < b->count; i++) {
@@ -174,10 +175,15 @@ static void touch_batch(const builder *b, launch *l, int number, int64_t width, 
         if (data < 0 || order < 0 || state < 0)
             continue;
         text_add(body,
-                 "    for (uint r = r0; r < r1; r++) {\n        const ulong at = o%d + (ulong)p%d[o%d + p%d->position + (r < p%d->rows ? r : 0)] "
-                 "* %" PRId64 "u;\n        for (uint c = 0; c < %" PRId64 "u; c += %" PRId64 "u)\n            touched += %sp%d[at + c]%s;\n    }\n",
-                 data, order, order, state, state, width, width, line, dtype == KILN_FLOAT32 ? "as_uint(" : "(uint)", data,
-                 dtype == KILN_UINT8 ? "" : dtype == KILN_FLOAT32 ? ") & 1u" : " & 1u");
+                 "    for (uint r = r0; r < r1; r++) {\n        const ulong at = o%d + "
+                 "(ulong)p%d[o%d + p%d->position + (r < p%d->rows ? r : 0)] "
+                 "* %" PRId64 "u;\n        for (uint c = 0; c < %" PRId64 "u; c += %" PRId64
+                 "u)\n            touched += %sp%d[at + c]%s;\n    }\n",
+                 data, order, order, state, state, width, width, line,
+                 dtype == KILN_FLOAT32 ? "as_uint(" : "(uint)", data,
+                 dtype == KILN_UINT8     ? ""
+                 : dtype == KILN_FLOAT32 ? ") & 1u"
+                                         : " & 1u");
     }
 }
 
@@ -237,7 +243,8 @@ static kiln_status lower_pointwise(builder *b, int number)
             touch_batch(b, l, number, w, &touch);
         if (touch.length)
             text_add(&body, "    uint touched = 0;\n%s", touch.data);
-        text_add(&body, "    for (%s r = r0%s; r < r1; r++) {\n        %s c = c0;\n", type, touch.length ? " + (touched >> 31)" : "", type);
+        text_add(&body, "    for (%s r = r0%s; r < r1; r++) {\n        %s c = c0;\n", type,
+                 touch.length ? " + (touched >> 31)" : "", type);
         text_free(&touch);
         if (vector)
             text_add(&body,
@@ -574,7 +581,7 @@ static void hook(text *t, const char *name, const char *vector_parameters, const
     text_add(t, "static void @_%s(const uint batch, const uint row, const uint c, %s", name,
              vector_parameters);
     for (int i = 3; i < l->argument_count; i++)
-        text_add(t, ", __global %s%s *restrict p%d, const ulong o%d",
+        text_add(t, ", __global %s%s *p%d, const ulong o%d",
                  l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
     text_add(t,
              ")\n{\nconst %s r = batch * %" PRId64 "u + row;\nconst %s i = r * %" PRId64
@@ -643,7 +650,7 @@ static kiln_status lower_product(builder *b, int number)
             text_add(&l->source, "#define KILN_EXTRA_ARGS %s\n#define KILN_EXTRA_PARAMS ",
                      names.data ? names.data : "");
             for (int i = 3; i < l->argument_count; i++)
-                text_add(&l->source, ", __global %s%s *restrict p%d, const ulong o%d",
+                text_add(&l->source, ", __global %s%s *p%d, const ulong o%d",
                          l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
             text_add(&l->source, "\n");
             if (t.failed || names.failed)

@@ -1,0 +1,106 @@
+/* Every driver trains the MNIST network alike: the same initial weights and batches, dropout's
+ * masks bit for bit, and at each step a loss that differs from the others' by no more than rounding
+ * can make it. The figures below were made by one driver (PoCL 3.1) and hold for all. */
+#include "problem.h"
+
+#include "base/hash.h"
+#include "base/philox.h"
+#include "graph/plan.h"
+
+#include <math.h>
+
+#define BATCH 32
+#define STEPS 100
+#define SEED 20240229
+
+#include "fixtures/drivers.h"
+
+/* One step after the other by kiln_fit with one batch an epoch: shuffled, with dropout. */
+static kiln_status keep_loss(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs)
+{
+    (void)model;
+    ((double *)user)[epoch] = kiln_logs_get(logs, "loss");
+    return KILN_OK;
+}
+
+START_TEST(losses_agree)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        int steps = harness_is_slow(device) ? 12 : STEPS;
+        double losses[STEPS];
+        kiln_dataset *data = problem_images(20 * BATCH, 28);
+        kiln_model *model = problem_model(28, 128, 0.2, SEED);
+        problem_compile(model, device, kiln_adam());
+        size_t count;
+        float *weights = problem_weights(model, &count);
+        uint64_t bits = hash_bytes(0, weights, count * sizeof *weights);
+        ck_assert_msg(bits == drivers_weights, "initial weights have bits %016llx",
+                      (unsigned long long)bits);
+        free(weights);
+        kiln_callback *callback =
+            kiln_callback_new(&(kiln_callback_functions){.on_epoch_end = keep_loss}, losses);
+        const kiln_history *history =
+            kiln_fit(model, data, .batch_size = BATCH, .steps_per_epoch = 1, .epochs = steps,
+                     .verbose = KILN_NO, .callbacks = {callback});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        for (int s = 0; s < steps; s++) {
+            if (getenv("KILN_TEST_PRINT")) {
+                printf("%.9g,\n", losses[s]);
+                continue;
+            }
+            ck_assert_msg(fabs(losses[s] - drivers_losses[s]) <= 1e-4 * drivers_losses[s],
+                          "step %d: loss %.9g instead of %.9g", s, losses[s], drivers_losses[s]);
+        }
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* The masks themselves: draws on the device against the host's Philox. */
+START_TEST(masks_agree)
+{
+    enum { ROWS = 6, WIDTH = 40, STEP = 77, SAMPLE = 5, STREAM = 3 };
+    const uint64_t seed = 0x123456789abcdef0;
+    HARNESS_EACH_DEVICE(device)
+    {
+        ir_graph graph = {0};
+        ir_id draws = op_uniform(&graph, (kiln_shape){2, {ROWS, WIDTH}}, STREAM);
+        ir_id output = op_binary(&graph, F_GREATER_EQUAL, draws, op_constant(&graph, 0.3));
+        plan_request request = {.name = "masks",
+                                .graph = &graph,
+                                .output_count = 1,
+                                .outputs = &output,
+                                .loss = IR_NONE,
+                                .seed = seed};
+        plan *p;
+        harness_ok(plan_create(device, &request, &p));
+        harness_ok(
+            plan_load_steps(p, &(plan_step){.rows = ROWS, .step = STEP, .sample = SAMPLE}, 1));
+        harness_ok(plan_enqueue(p, 1));
+        float mask[ROWS * WIDTH];
+        harness_ok(plan_read_output(p, 0, mask));
+        for (uint32_t r = 0; r < ROWS; r++)
+            for (uint32_t c = 0; c < WIDTH; c++) {
+                uint32_t sample = SAMPLE + r, words[4];
+                philox4x32((const uint32_t[4]){STREAM, STEP, sample / 4, c},
+                           (const uint32_t[2]){(uint32_t)seed, (uint32_t)(seed >> 32)}, words);
+                float unit = (float)(words[sample % 4] >> 8) * 0x1p-24f;
+                ck_assert_int_eq(mask[r * WIDTH + c] != 0, unit >= 0.3f);
+            }
+        plan_free(p);
+        ir_free(&graph);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("drivers");
+    TCase *all = tcase_create("all");
+    tcase_add_test(all, losses_agree);
+    tcase_add_test(all, masks_agree);
+    suite_add_tcase(suite, all);
+    return harness_run(suite);
+}
