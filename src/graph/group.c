@@ -81,7 +81,9 @@ static bool join_group(group *g, launch *l)
     int count = g->argument_count;
     for (int i = 0; i < l->argument_count; i++) {
         const argument *a = &l->arguments[i];
-        int k = 0;
+        /* A template's own kernel and CLBlast count their arguments: x times x has two. */
+        bool counted = l->is_clblast || l->items == 0;
+        int k = counted ? count : 0;
         for (; k < count; k++) {
             const argument *o = &g->arguments[k];
             if (o->kind == a->kind && o->where.owner == a->where.owner &&

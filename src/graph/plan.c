@@ -600,6 +600,12 @@ kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t
     return KILN_OK;
 }
 
+void plan_unbind(plan *p, int number, cl_mem memory)
+{
+    if (number >= 0 && number < p->slot_count && p->slots[number].memory == memory)
+        p->slots[number].memory = NULL;
+}
+
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
 {
     if (count == 0)

@@ -73,6 +73,9 @@ size_t plan_update_offsets(int count, const plan_update *updates, size_t *offset
  * the number of rows for range checks. */
 kiln_status plan_bind(plan *p, int slot, cl_mem memory, size_t offset_elements, int64_t rows);
 
+/* Forgets memory that is about to be freed, if the slot holds it. */
+void plan_unbind(plan *p, int slot, cl_mem memory);
+
 /* Uploads the records of the next count steps and starts at the first. */
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count);
 /* Enqueues the next count of them. */

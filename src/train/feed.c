@@ -163,8 +163,20 @@ kiln_status feed_open(model_training *t, const kiln_dataset *data, const feed_re
     return f->whole ? upload_whole(f) : make_chunks(f);
 }
 
+/* Takes memory that is about to be freed out of the plan it was bound to: a later buffer may get
+ * the same handle, and the plan would take it for this one. */
+static void forget(program *p, int slot, cl_mem memory)
+{
+    if (p && memory)
+        plan_unbind(p->plan, slot, memory);
+}
+
 void feed_close(feed *f)
 {
+    for (size_t i = 0; i < f->column_count; i++)
+        for (int k = 0; k < 2; k++)
+            forget(f->bound, f->columns[i].slot, f->columns[i].memory[k]);
+    forget(f->bound, TRAINING_SLOT_ORDER, f->order);
     for (size_t i = 0; i < f->column_count; i++) {
         for (int k = 0; k < 2; k++) {
             if (f->columns[i].memory[k])
@@ -202,6 +214,7 @@ kiln_status feed_start(feed *f, bool shuffle, uint64_t seed, uint64_t stream)
 
 static kiln_status bind(feed *f, program *p, int k, int64_t rows)
 {
+    f->bound = p;
     KILN_TRY(plan_bind(p->plan, TRAINING_SLOT_ORDER, f->order, 0, rows));
     for (size_t i = 0; i < f->column_count; i++)
         KILN_TRY(plan_bind(p->plan, f->columns[i].slot, f->columns[i].memory[k], 0, rows));
@@ -397,8 +410,9 @@ static kiln_status stage(model_training *t, int index, const void *data, size_t 
 {
     staging_buffer *buffer = &t->staging[index];
     if (buffer->bytes < bytes || buffer->memory == NULL) {
-        if (buffer->memory)
-            device_free(t->device, buffer->memory);
+        for (size_t i = 0; i < t->program_count; i++)
+            forget(t->programs[i], index, buffer->memory);
+        device_free(t->device, buffer->memory);
         *buffer = (staging_buffer){0};
         KILN_TRY(device_alloc(t->device, bytes, "a batch", &buffer->memory));
         buffer->bytes = bytes;

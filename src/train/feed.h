@@ -32,6 +32,7 @@ typedef struct feed {
     uint32_t *rows; /* order of the pass */
     cl_mem order;
     int64_t position; /* next row of the pass */
+    program *bound;   /* whose plan has this feed's buffers */
     bool whole;       /* the data are on the device as a whole */
     bool ended;       /* the function ended the pass */
 
