@@ -134,8 +134,13 @@ def run(test, driver, folder, sanitized):
 def print_failures(test, driver, result, output):
     lines = ['FAILED on %s: %s' % (driver.name, test['name'])]
     lines += ['  ' + failure for failure in result.failures]
-    tail = [line for line in output.splitlines() if not line.startswith(('ok ', 'not ok '))][-40:]
-    lines += ['  | ' + line for line in tail]
+    shown = [line for line in output.splitlines()
+             if not line.startswith(('ok ', 'not ok ')) and not re.match(r'[# ]*(=>)?0x[0-9a-f]{12}: ', line)]
+    # What a sanitizer found stands above a long table; else the end says most.
+    first = next((i for i, line in enumerate(shown) if re.search(r'ERROR: \w+Sanitizer|runtime error:', line)), None)
+    if first is not None and len(shown) - first > 40:
+        shown = shown[first:first + 30] + ['...'] + shown[-5:]
+    lines += ['  | ' + line for line in shown[-40:]]
     print('\n'.join(lines), flush=True)
 
 

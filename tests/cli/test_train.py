@@ -276,6 +276,36 @@ class Arrays(Case):
         self.assertIn('loss: categorical_crossentropy from logits', done.out)
 
 
+class Several(Case):
+    """A model of Keras's with two inputs and two outputs, and arrays by name."""
+
+    def test_fit_and_predict(self):
+        two = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fixtures', 'two.json')
+        x, _ = blobs(60)
+        place = [x[4 * i + j] for i in range(60) for j in range(2)]
+        size = [x[4 * i] - x[4 * i + 3] for i in range(60)]
+        data = npz(self.path('d.npz'), size=npy((60, 1), size), right=npy((60, 4), x), left=npy((60, 4), x),
+                   place=npy((60, 2), place))
+        model, out = self.path('m.keras'), self.path('out.npz')
+        self.ok('fit', two, data, '--epochs', 60, '--learning-rate', 0.02, '-o', model, '--verbose', 2)
+        figures = self.ok('evaluate', model, data, '--json').json()
+        self.assertEqual(sorted(figures), ['loss', 'place_loss', 'place_mae', 'size_loss', 'size_mae'])
+        self.assertLess(figures['place_mae'], 0.5)
+        self.ok('predict', model, data, '-o', out)
+        with zipfile.ZipFile(out) as z:
+            self.assertEqual(sorted(z.namelist()), ['place.npy', 'size.npy'])
+            shape, values = read_npy(z.read('place.npy'))
+        self.assertEqual(shape, (60, 2))
+        self.assertLess(sum(abs(a - b) for a, b in zip(values, place)) / 120, 0.5)
+        table = self.path('out.csv')
+        self.ok('predict', model, data, '-o', table)
+        with open(table, encoding='utf-8') as file:
+            self.assertEqual(file.readline().strip(), 'place_0,place_1,size')
+        self.fails('predict', model, data, '-o', self.path('o.npy'), says=['2 outputs', '.npz'])
+        part = npz(self.path('part.npz'), left=npy((60, 4), x))
+        self.fails('predict', model, part, says='right')
+
+
 class Interrupt(Case):
     def test_fit_ends_with_130_and_saves(self):
         model, history = self.path('m.keras'), self.path('h.json')
