@@ -101,7 +101,7 @@ typedef enum kiln_loss_kind {
     KILN_LOSS_CUSTOM
 } kiln_loss_kind;
 
-/* Graph operations for a loss of one's own: graph.h of the public headers. */
+/* Graph operations for a loss of one's own: see ops.h. */
 struct kiln_ops;
 typedef int32_t kiln_node;
 
@@ -151,7 +151,8 @@ typedef struct kiln_compile_args {
     const char *gemm;     /* "auto" (default), "clblast", "tile"; $KILN_GEMM */
 } kiln_compile_args;
 
-/* Configures the model for training, and places its weights on the device. */
+/* Configures the model for training, and places its weights on the device. A model that kiln_load has just read
+ * keeps its file's optimizer (with its state), loss and metrics where they are not given here. */
 KILN_API kiln_status kiln_compile_with(const kiln_compile_args *args);
 #ifndef __cplusplus
 #define kiln_compile(...) kiln_compile_with(&(kiln_compile_args){.model = __VA_ARGS__})
@@ -240,7 +241,7 @@ KILN_API void kiln_callback_free(kiln_callback *callback);
 #define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.unset_ = 0, __VA_ARGS__})
 #endif
 
-/* The rate in force (schedules aside), and a new one from the next step on. */
+/* The rate of the next step, and a new one from there on (which a model compiled with a schedule refuses). */
 KILN_API double kiln_learning_rate(const kiln_model *model);
 KILN_API kiln_status kiln_set_learning_rate(kiln_model *model, double rate);
 

@@ -47,6 +47,9 @@ const char *device_error_name(cl_int error);
 kiln_status device_alloc(kiln_device *device, size_t bytes, const char *what, cl_mem *memory);
 void device_free(kiln_device *device, cl_mem memory); /* NULL is allowed */
 kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, const void *data, size_t bytes); /* blocking */
+/* Enqueued, in order with the launches; data must stay until device_finish. */
+kiln_status device_write_later(kiln_device *device, cl_mem memory, size_t offset, const void *data,
+                               size_t bytes);
 /* Enqueued on the transfer queue, beside the launches; data must stay, and memory is not to be used, until device_finish. */
 kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, const void *data,
                           size_t bytes);

@@ -68,8 +68,8 @@ void device_free(kiln_device *device, cl_mem memory)
         clReleaseMemObject(memory);
 }
 
-kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, const void *data,
-                         size_t bytes)
+kiln_status device_write_later(kiln_device *device, cl_mem memory, size_t offset, const void *data,
+                               size_t bytes)
 {
     if (device->lost)
         return device_fail_lost(device);
@@ -77,8 +77,14 @@ kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, cons
         return KILN_OK;
     cl_int error = CL_QUEUE(device, device->queue, clEnqueueWriteBuffer, memory, CL_FALSE, offset,
                             bytes, data, 0, NULL, NULL);
-    KILN_TRY(device_check(device, error, "clEnqueueWriteBuffer", "writing %zu bytes", bytes));
-    return device_finish(device);
+    return device_check(device, error, "clEnqueueWriteBuffer", "writing %zu bytes", bytes);
+}
+
+kiln_status device_write(kiln_device *device, cl_mem memory, size_t offset, const void *data,
+                         size_t bytes)
+{
+    KILN_TRY(device_write_later(device, memory, offset, data, bytes));
+    return bytes ? device_finish(device) : KILN_OK;
 }
 
 kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, const void *data,

@@ -628,9 +628,11 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
         KILN_TRY(device_finish(p->device));
         device_free(p->device, old);
     }
-    KILN_TRY(device_write(p->device, p->b.steps, 0, steps, count * sizeof *steps));
-    KILN_TRY(device_write(p->device, p->b.state, 0, &steps[0], sizeof steps[0]));
-    KILN_TRY(device_write(p->device, p->b.state, offsetof(state_record, index), &(uint32_t){0}, 4));
+    const uint32_t first = 0;
+    KILN_TRY(device_write_later(p->device, p->b.steps, 0, steps, count * sizeof *steps));
+    KILN_TRY(device_write_later(p->device, p->b.state, 0, &steps[0], sizeof steps[0]));
+    KILN_TRY(device_write_later(p->device, p->b.state, offsetof(state_record, index), &first, 4));
+    KILN_TRY(device_finish(p->device));
     p->loaded = count;
     p->enqueued = 0;
     return KILN_OK;

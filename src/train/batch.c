@@ -113,8 +113,19 @@ static kiln_status run_step(model_training *t, program *p, int64_t samples, cons
         optimizer_step(&t->optimizer, t->optimizer.iterations, &step);
     KILN_TRY(feed_batch(t, p, samples, b->pointers, weights));
     KILN_TRY(plan_load_steps(p->plan, &step, 1));
-    KILN_TRY(plan_enqueue(p->plan, 1));
-    return device_finish(t->device);
+    return plan_enqueue(p->plan, 1);
+}
+
+/* After a failure: writes from the caller's arrays may still be on their way. */
+static kiln_status settle(model_training *t, kiln_status status)
+{
+    if (status == KILN_OK || t->device == NULL)
+        return status;
+    kiln_error_record record;
+    kiln_error_save(&record);
+    device_finish(t->device);
+    kiln_error_restore(&record);
+    return status;
 }
 
 static kiln_status on_batch(model_training *t, training_mode mode, batch *b, int64_t samples,
@@ -149,7 +160,7 @@ static const kiln_logs *one_batch(kiln_model *model, training_mode mode, int64_t
     if (training_get(model, &t) != KILN_OK)
         return NULL;
     batch b = {0};
-    kiln_status status = on_batch(t, mode, &b, samples, x, y, weights);
+    kiln_status status = settle(t, on_batch(t, mode, &b, samples, x, y, weights));
     release(&b);
     return status == KILN_OK ? &t->batch_logs : NULL;
 }
@@ -204,7 +215,7 @@ kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln
     model_training *t = NULL;
     KILN_TRY(training_get(model, &t));
     batch b = {0};
-    kiln_status status = predict(t, &b, samples, x, y);
+    kiln_status status = settle(t, predict(t, &b, samples, x, y));
     release(&b);
     return status;
 }

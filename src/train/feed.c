@@ -417,7 +417,7 @@ static kiln_status stage(model_training *t, int index, const void *data, size_t 
         KILN_TRY(device_alloc(t->device, bytes, "a batch", &buffer->memory));
         buffer->bytes = bytes;
     }
-    return device_upload(t->device, buffer->memory, 0, data, bytes);
+    return device_write_later(t->device, buffer->memory, 0, data, bytes);
 }
 
 static kiln_status stage_order(model_training *t, int64_t rows)
@@ -442,7 +442,6 @@ kiln_status feed_batch(model_training *t, program *p, int64_t rows, const void *
                        const float *weights)
 {
     size_t count = p->types.input_count + p->types.target_count;
-    KILN_TRY(device_finish(t->device)); /* the buffers may be in use */
     KILN_TRY(stage_order(t, p->batch));
     KILN_TRY(plan_bind(p->plan, TRAINING_SLOT_ORDER, t->staging[0].memory, 0, p->batch));
     for (size_t i = 0; i < count; i++) {
@@ -457,5 +456,5 @@ kiln_status feed_batch(model_training *t, program *p, int64_t rows, const void *
         KILN_TRY(stage(t, slot, weights, (size_t)rows * sizeof *weights));
         KILN_TRY(plan_bind(p->plan, slot, t->staging[slot].memory, 0, rows));
     }
-    return device_finish(t->device);
+    return KILN_OK;
 }

@@ -76,8 +76,8 @@ void feed_set_budget(feed *f, int64_t batches);
 /* Gets the next chunk ready while the device works on this one. */
 kiln_status feed_prepare(feed *f);
 
-/* One batch of host arrays as a feed, through the model's own buffers; the arrays must stay until
- * the steps were run. targets 0: none. */
+/* Sends one batch of host arrays through the model's own buffers and binds it to p; the arrays must
+ * stay until device_finish. */
 kiln_status feed_batch(model_training *t, program *p, int64_t rows, const void *const *columns,
                        const float *weights);
 

@@ -162,6 +162,39 @@ START_TEST(bars_are_as_in_keras)
 }
 END_TEST
 
+/* On a terminal the bar is drawn over itself, and what was longer is wiped out. */
+START_TEST(bars_are_redrawn)
+{
+    char out[4096] = "";
+    FILE *stream = fmemopen(out, sizeof out, "w");
+    progress p = {.stream = stream, .verbose = 1, .terminal = true, .target = 20, .start = 100};
+    kiln_logs logs = {0};
+    harness_ok(logs_set(&logs, "loss", 0.5));
+    ck_assert(progress_wants(&p, 101));
+    progress_draw(&p, 5, &logs, 101);
+    ck_assert(!progress_wants(&p, 101.05));
+    ck_assert(progress_wants(&p, 101.11));
+    progress_draw(&p, 6, NULL, 101.11);
+    progress_finish(&p, 20, &logs, 102);
+    fclose(stream);
+    char words[4096];
+    plain(out, words);
+    ck_assert_int_eq(words[0], '\r');
+    const char *second = strchr(words + 1, '\r'), *third = strchr(second + 1, '\r');
+    ck_assert_ptr_nonnull(third);
+    ck_assert_uint_ge((size_t)(third - second), (size_t)(second - words));
+    ck_assert_int_eq(strncmp(second, "\r 6/20 ", 7), 0);
+    ck_assert_ptr_nonnull(strstr(third, "2s 100ms/step"));
+    ck_assert_int_eq(words[strlen(words) - 1], '\n');
+    logs_free(&logs);
+    p = (progress){.stream = stdout, .verbose = 1, .target = 20};
+    ck_assert_msg(!progress_wants(&p, 1000), "no terminal: only the last line");
+    p.verbose = 2;
+    p.terminal = true;
+    ck_assert(!progress_wants(&p, 1000));
+}
+END_TEST
+
 START_TEST(verbosity)
 {
     ck_assert_int_eq(progress_verbosity(0), 1);
@@ -182,6 +215,7 @@ int main(void)
     tcase_add_test(tests, adam_factors);
     tcase_add_test(tests, logs_and_history);
     tcase_add_test(tests, bars_are_as_in_keras);
+    tcase_add_test(tests, bars_are_redrawn);
     tcase_add_test(tests, verbosity);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
