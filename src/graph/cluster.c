@@ -61,6 +61,18 @@ static void require(builder *b, ir_id id)
         b->required[through_views(b, id)] = true;
 }
 
+/* A sequence or a final state that is asked for is kept in the memory of a body's value. */
+static void require_owner(builder *b, ir_id id)
+{
+    if (id == IR_NONE)
+        return;
+    const ir_node *n = &b->g->items[through_views(b, id)];
+    if (n->op != &op_desc_scan_stack && n->op != &op_desc_scan_final)
+        return;
+    ir_id inner = through_views(b, n->inputs[0]);
+    b->required[b->state_of[inner] != IR_NONE ? b->state_of[inner] : inner] = true;
+}
+
 /* Whether node n reads input i from memory, whatever makes it. */
 static bool reads_memory(const ir_node *n, int i)
 {
@@ -529,6 +541,8 @@ kiln_status cluster_graph(builder *b)
     for (int i = 0; i < r->assign_count; i++)
         require(b, r->assigns[i].value);
     require(b, r->loss);
+    for (int i = 0; i < r->output_count; i++)
+        require_owner(b, r->outputs[i]);
     mark_inlined(b);
     work w = {.b = b};
     kiln_status status = make_clusters(b);

@@ -481,7 +481,9 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
                  "u : 0);\n",
                  out, k, index, out, out, distance, stride);
         if (lanes == 16 && inner_lanes == 16)
-            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n",
+            text_add(&c->out,
+                     "const float16 %s = b%s ? convert_float16(vload16(0, p%d + j%s)) : "
+                     "(float16)(0.0f);\n",
                      out, out, k, out);
         else
             text_add(&c->out, "const %s %s = (%s)(b%s ? (float)p%d[j%s] : 0.0f);\n", type, out,
@@ -545,7 +547,9 @@ static kiln_status indexed(code *c, ir_id id, int d, int lanes, char *out)
         text_add(&c->out, "const ulong j%s = o%d + (ulong)(b%s ? k%s : 0) * %" PRId64 "u + %s;\n",
                  out, k, out, out, width, col);
         if (lanes == 16)
-            text_add(&c->out, "const float16 %s = b%s ? vload16(0, p%d + j%s) : (float16)(0.0f);\n",
+            text_add(&c->out,
+                     "const float16 %s = b%s ? convert_float16(vload16(0, p%d + j%s)) : "
+                     "(float16)(0.0f);\n",
                      out, out, k, out);
         else
             text_add(&c->out, "const float %s = b%s ? (float)p%d[j%s] : 0.0f;\n", out, out, k, out);

@@ -62,20 +62,73 @@ typedef struct state_record {
 
 /* ---- making ---- */
 
-/* A graph of the plan's own, in which each gradient has a node that nothing else shares. */
-static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updates,
-                              ir_id *accumulators)
+/* Copies of what a request asks for, with nodes of the plan's own graph. */
+typedef struct asked {
+    plan_update *updates;
+    plan_assign *assigns;
+    ir_id *outputs, *accumulators;
+} asked;
+
+/* A value that is asked for and lies in somebody else's memory (a source, a sequence's step) or
+ * nowhere (it is computed in place: were the node itself asked for, everyone would read it from
+ * memory and wait for it) gets a node of its own. */
+static ir_id own_value(ir_graph *g, ir_id id, int64_t number)
 {
+    ir_id base = id;
+    if (id == IR_NONE)
+        return id;
+    while (g->items[base].op->kind == OP_VIEW && g->items[base].op != &op_desc_scan_final)
+        base = g->items[base].inputs[0];
+    const ir_node *n = &g->items[base];
+    return n->op->kind == OP_LEAF || n->op->kind == OP_SOURCE || n->op == &op_desc_scan_slice
+               ? op_node(g, op_pointwise(F_IDENTITY), 1, &id, KILN_FLOAT32, g->items[id].shape,
+                         &(ir_attributes){.integer = {0, number}})
+               : id;
+}
+
+/* The nodes that are asked for, in place of the request's. */
+static kiln_status own_values(plan *p, plan_request *r, const asked *own)
+{
+    ir_graph *g = &p->graph;
+    int64_t number = -1;
+    for (int i = 0; i < r->output_count; i++)
+        if ((own->outputs[i] = own_value(g, r->outputs[i], number--)) == IR_NONE)
+            return kiln_fail_null("an output of a plan");
+    for (int i = 0; i < r->accumulator_count; i++)
+        if ((own->accumulators[i] = own_value(g, r->accumulators[i], number--)) == IR_NONE)
+            return kiln_fail_null("an accumulator of a plan");
+    for (int i = 0; i < r->assign_count; i++) {
+        own->assigns[i] = r->assigns[i];
+        if ((own->assigns[i].value = own_value(g, r->assigns[i].value, number--)) == IR_NONE)
+            return kiln_fail_null("a value to assign");
+        kiln_shape from = g->items[own->assigns[i].value].shape, to = r->assigns[i].weight->shape;
+        if (kiln_shape_size(from) != kiln_shape_size(to))
+            return kiln_fail(KILN_ERROR_SHAPE, "%s of shape %s is assigned a value of shape %s",
+                             r->assigns[i].weight->path, ir_shape_text(to), ir_shape_text(from));
+    }
+    if (r->loss != IR_NONE && (r->loss = own_value(g, r->loss, number)) == IR_NONE)
+        return kiln_last_status();
+    r->outputs = own->outputs;
+    r->accumulators = own->accumulators;
+    r->assigns = own->assigns;
+    return KILN_OK;
+}
+
+/* A graph of the plan's own, in which each gradient has a node that nothing else shares. */
+static kiln_status copy_graph(plan *p, plan_request *r, const asked *own_of)
+{
+    size_t more =
+        2 * (size_t)(r->update_count + r->output_count + r->accumulator_count + r->assign_count) +
+        8;
     const ir_graph *g = r->graph;
     p->graph = (ir_graph){0};
-    p->graph.items = mem_new(g->count + 2 * (size_t)(r->update_count + r->accumulator_count) + 8,
-                             sizeof *p->graph.items);
+    p->graph.items = mem_new(g->count + more, sizeof *p->graph.items);
     p->graph.scans = mem_new(g->scan_count, sizeof *p->graph.scans);
     if (!p->graph.items || !p->graph.scans)
         return KILN_ERROR_MEMORY;
     memcpy(p->graph.items, g->items, g->count * sizeof *g->items);
     p->graph.count = g->count;
-    p->graph.capacity = g->count + 2 * (size_t)(r->update_count + r->accumulator_count) + 8;
+    p->graph.capacity = g->count + more;
     for (size_t i = 0; i < g->scan_count; i++) {
         p->graph.scans[i] = g->scans[i];
         p->graph.scans[i].state_capacity = g->scans[i].state_count;
@@ -90,15 +143,6 @@ static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updat
         if (g->items[i].place && (i == 0 || g->items[i].place != g->items[i - 1].place))
             KILN_TRY(ir_set_place(&p->graph, g->items[i].place));
         p->graph.items[i].place = g->items[i].place ? p->graph.place : NULL;
-    }
-    /* A sum of what is computed in place (the rows of the batch) gets a node of its own: were the
-     * node itself asked for, everyone would read it from memory and wait for it. */
-    for (int i = 0; i < r->accumulator_count; i++) {
-        accumulators[i] = r->accumulators[i];
-        if (accumulators[i] != IR_NONE && g->items[accumulators[i]].op->kind == OP_LEAF)
-            accumulators[i] = op_node(&p->graph, op_pointwise(F_IDENTITY), 1, &r->accumulators[i],
-                                      KILN_FLOAT32, g->items[r->accumulators[i]].shape,
-                                      &(ir_attributes){.integer = {0, -1 - i}});
     }
     for (int i = 0; i < r->update_count; i++) {
         kiln_shape shape = r->updates[i].weight->shape;
@@ -116,9 +160,10 @@ static kiln_status copy_graph(plan *p, const plan_request *r, plan_update *updat
                             &(ir_attributes){.integer = {0, 1 + i}});
         if (own == IR_NONE)
             return kiln_last_status();
-        updates[i] = (plan_update){r->updates[i].weight, own};
+        own_of->updates[i] = (plan_update){r->updates[i].weight, own};
     }
-    return KILN_OK;
+    r->updates = own_of->updates;
+    return own_values(p, r, own_of);
 }
 
 static kiln_status make_builder(plan *p, const plan_request *r)
@@ -145,11 +190,8 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     p->step_capacity = STEP_CAPACITY;
     KILN_TRY(device_alloc(p->device, (p->step_capacity + 1) * sizeof(plan_step), "table of steps",
                           &b->steps));
-    for (int i = 0; i < r->accumulator_count; i++) {
-        if (r->accumulators[i] == IR_NONE)
-            return kiln_fail_null("an accumulator");
+    for (int i = 0; i < r->accumulator_count; i++)
         b->sum_count += (size_t)kiln_shape_size(p->graph.items[r->accumulators[i]].shape);
-    }
     if (b->sum_count)
         KILN_TRY(device_alloc(p->device, b->sum_count * 8, "running sums", &b->sums));
     if (r->update_count) {
@@ -430,9 +472,6 @@ static kiln_status find_outputs(plan *p, const plan_request *r)
     for (int i = 0; i < r->output_count; i++) {
         place where;
         cl_ulong offset;
-        const ir_node *n = &p->graph.items[through_views(&p->b, r->outputs[i])];
-        if (n->op->kind == OP_SOURCE)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED, "output %d is an input or a weight itself", i);
         KILN_TRY(place_of(&p->b, r->outputs[i], &where));
         resolve(p, &(argument){.kind = ARGUMENT_NODE, .where = where}, 0, &p->outputs[i].memory,
                 &offset);
@@ -473,12 +512,13 @@ static kiln_status write_state(plan *p, const plan_request *r)
 static kiln_status make(plan *p, const plan_request *r)
 {
     plan_request own = *r;
-    plan_update *updates = mem_new((size_t)r->update_count, sizeof *updates);
-    ir_id *accumulators = mem_new((size_t)r->accumulator_count, sizeof *accumulators);
-    own.updates = updates;
-    own.accumulators = accumulators;
-    kiln_status status =
-        updates && accumulators ? copy_graph(p, r, updates, accumulators) : KILN_ERROR_MEMORY;
+    asked a = {.updates = mem_new((size_t)r->update_count, sizeof *a.updates),
+               .assigns = mem_new((size_t)r->assign_count, sizeof *a.assigns),
+               .outputs = mem_new((size_t)r->output_count, sizeof *a.outputs),
+               .accumulators = mem_new((size_t)r->accumulator_count, sizeof *a.accumulators)};
+    kiln_status status = a.updates && a.assigns && a.outputs && a.accumulators
+                             ? copy_graph(p, &own, &a)
+                             : KILN_ERROR_MEMORY;
     if (status == KILN_OK)
         status = make_builder(p, &own);
     if (status == KILN_OK)
@@ -502,8 +542,10 @@ static kiln_status make(plan *p, const plan_request *r)
     if (status == KILN_OK)
         status = write_state(p, r);
     p->b.request = NULL;
-    free(updates);
-    free(accumulators);
+    free(a.updates);
+    free(a.assigns);
+    free(a.outputs);
+    free(a.accumulators);
     return status;
 }
 

@@ -16,6 +16,14 @@ static kiln_status matmul_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
 const op_descriptor op_desc_matmul = {
     .name = "matmul", .kind = OP_PRODUCT, .inputs = 2, .gradient = matmul_gradient};
 
+/* A product's kernel reads floats: another type is converted first. */
+static ir_id as_float(ir_graph *g, ir_id x)
+{
+    return g->items[x].dtype == KILN_FLOAT32
+               ? x
+               : op_node(g, op_pointwise(F_IDENTITY), 1, &x, KILN_FLOAT32, g->items[x].shape, NULL);
+}
+
 ir_id op_matmul(ir_graph *g, ir_id a, ir_id b, bool transpose_a, bool transpose_b)
 {
     if (a == IR_NONE || b == IR_NONE)
@@ -44,6 +52,8 @@ ir_id op_matmul(ir_graph *g, ir_id a, ir_id b, bool transpose_a, bool transpose_
         goto wrong;
     shape.dims[shape.rank++] = m;
     shape.dims[shape.rank++] = n;
+    a = as_float(g, a);
+    b = as_float(g, b);
     return op_node(g, &op_desc_matmul, 2, (ir_id[]){a, b}, KILN_FLOAT32, shape,
                    &(ir_attributes){.integer = {transpose_a, transpose_b}});
 wrong:
