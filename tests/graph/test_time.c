@@ -1,0 +1,142 @@
+/* Loops over time: values and gradients of repeated bodies against the interpreter and its finite
+ * differences. */
+#include "harness/trial.h"
+
+#include "harness/harness.h"
+
+#define ROWS 3
+#define UNITS 5
+#define FEATURES 4
+
+static kiln_shape shape2(int64_t a, int64_t b)
+{
+    return (kiln_shape){2, {a, b}};
+}
+
+static kiln_shape shape3(int64_t a, int64_t b, int64_t c)
+{
+    return (kiln_shape){3, {a, b, c}};
+}
+
+/* h' = tanh(x w + h u + b) over `steps`, forward or backward in time; asks for all h and the last.
+ */
+static void simple_rnn(trial *t, int64_t steps, bool reverse)
+{
+    ir_graph *g = &t->graph;
+    double keep = steps > 16 ? 0.25 : 0.5; /* small enough for a long product of Jacobians */
+    ir_id x = trial_float(t, shape3(steps, ROWS, FEATURES), -1, 1);
+    ir_id w = trial_weight(t, shape2(FEATURES, UNITS), -0.5, 0.5);
+    ir_id u = trial_weight(t, shape2(UNITS, UNITS), -keep, keep);
+    ir_id b = trial_weight(t, (kiln_shape){1, {UNITS}}, -0.3, 0.3);
+    ir_id first = trial_float(t, shape2(ROWS, UNITS), -0.5, 0.5);
+    harness_ok(op_scan_begin(g, steps, reverse));
+    ir_id h = op_scan_state(g, first);
+    ir_id in = op_matmul(g, op_scan_slice(g, x), w, false, false);
+    ir_id next =
+        op_unary(g, F_TANH,
+                 op_binary(g, F_ADD, op_binary(g, F_ADD, in, op_matmul(g, h, u, false, false)), b));
+    harness_ok(op_scan_update(g, h, next));
+    harness_ok(op_scan_end(g));
+    trial_output(t, op_scan_stack(g, next));
+    trial_output(t, op_scan_final(g, h));
+}
+
+/* Two carried values and four gates from one product, as in an LSTM. */
+static void lstm(trial *t, int64_t steps)
+{
+    ir_graph *g = &t->graph;
+    ir_id x = trial_float(t, shape3(steps, ROWS, FEATURES), -1, 1);
+    ir_id w = trial_weight(t, shape2(FEATURES, 4 * UNITS), -0.5, 0.5);
+    ir_id u = trial_weight(t, shape2(UNITS, 4 * UNITS), -0.4, 0.4);
+    ir_id b = trial_weight(t, (kiln_shape){1, {4 * UNITS}}, -0.3, 0.3);
+    ir_id zero = op_broadcast(g, op_constant(g, 0), shape2(ROWS, UNITS));
+    ir_id c0 = trial_float(t, shape2(ROWS, UNITS), -0.5, 0.5);
+    /* The input product of all steps is one product in front of the loop. */
+    ir_id inputs = op_binary(g, F_ADD, op_matmul(g, x, w, false, false), b);
+    harness_ok(op_scan_begin(g, steps, false));
+    ir_id h = op_scan_state(g, zero), c = op_scan_state(g, c0);
+    ir_id z = op_binary(g, F_ADD, op_scan_slice(g, inputs), op_matmul(g, h, u, false, false)),
+          gate[4];
+    for (int i = 0; i < 4; i++)
+        gate[i] = op_unary(g, i == 2 ? F_TANH : F_SIGMOID, op_slice(g, z, 1, i * UNITS, UNITS, 1));
+    ir_id cell =
+        op_binary(g, F_ADD, op_binary(g, F_MUL, gate[1], c), op_binary(g, F_MUL, gate[0], gate[2]));
+    ir_id out = op_binary(g, F_MUL, gate[3], op_unary(g, F_TANH, cell));
+    harness_ok(op_scan_update(g, h, out));
+    harness_ok(op_scan_update(g, c, cell));
+    harness_ok(op_scan_end(g));
+    trial_output(t, op_scan_stack(g, out));
+    trial_output(t, op_scan_final(g, c));
+}
+
+static void check(void (*build)(trial *, int64_t), int64_t steps, const char *label)
+{
+    trial t;
+    trial_start(&t, 7 + (uint64_t)steps);
+    build(&t, steps);
+    trial_differentiate(&t);
+    trial_run_everywhere(&t, label);
+    trial_end(&t);
+}
+
+static void rnn_forward(trial *t, int64_t steps)
+{
+    simple_rnn(t, steps, false);
+}
+
+static void rnn_reverse(trial *t, int64_t steps)
+{
+    simple_rnn(t, steps, true);
+}
+
+START_TEST(short_loops)
+{
+    check(rnn_forward, 1, "one step");
+    check(rnn_forward, 5, "five steps");
+    check(rnn_reverse, 5, "five steps backward");
+    check(lstm, 4, "lstm of four steps");
+}
+END_TEST
+
+/* Sizes that take long are left to the fast drivers. */
+START_TEST(long_loops)
+{
+    bool slow = false;
+    HARNESS_EACH_DEVICE(device)
+    slow |= harness_is_slow(device);
+    if (slow)
+        return;
+    check(rnn_forward, 64, "64 steps");
+    check(lstm, 64, "lstm of 64 steps");
+    check(rnn_forward, 512, "512 steps");
+}
+END_TEST
+
+START_TEST(misuse)
+{
+    ir_graph g = {0};
+    ir_id x = op_input(&g, 0, KILN_FLOAT32, shape3(4, 2, 3));
+    ck_assert_int_eq(op_scan_slice(&g, x), IR_NONE);
+    ck_assert(strstr(kiln_last_error(), "outside a loop over time"));
+    harness_fails(op_scan_begin(&g, 0, false), KILN_ERROR_ARGUMENT, "0 time steps");
+    harness_ok(op_scan_begin(&g, 5, false));
+    ck_assert_int_eq(op_scan_slice(&g, x), IR_NONE);
+    ck_assert(
+        strstr(kiln_last_error(), "a loop over 5 time steps reads a sequence of shape (4, 2, 3)"));
+    harness_fails(op_scan_begin(&g, 5, false), KILN_ERROR_UNSUPPORTED, "inside another");
+    op_scan_state(&g, op_constant(&g, 0));
+    harness_fails(op_scan_end(&g), KILN_ERROR_ARGUMENT, "never updated");
+    ir_free(&g);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("time");
+    TCase *all = tcase_create("all");
+    tcase_add_test(all, short_loops);
+    tcase_add_test(all, long_loops);
+    tcase_add_test(all, misuse);
+    suite_add_tcase(suite, all);
+    return harness_run(suite);
+}
