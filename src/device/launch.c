@@ -52,12 +52,12 @@ kiln_status device_finish(kiln_device *device)
         return device_fail_lost(device);
     bool timed_out;
     double seconds;
-    cl_int error = inject("clFinish", device, device->queue);
-    if (error == CL_SUCCESS)
-        error =
-            waiter_finish(device->waiter, device->queue, device->transfer, &timed_out, &seconds);
-    else
-        timed_out = false;
+    /* An injected failure waits too: the driver is well and still reads memory that callers free. */
+    cl_int injected = inject("clFinish", device, device->queue);
+    cl_int error =
+        waiter_finish(device->waiter, device->queue, device->transfer, &timed_out, &seconds);
+    if (injected != CL_SUCCESS)
+        error = injected;
     if (timed_out) {
         kiln_fail(KILN_ERROR_DEVICE,
                   "device lost: \"%s\" did not finish its work within %g seconds; run again "
