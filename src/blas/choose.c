@@ -139,6 +139,8 @@ static void keep(kiln_device *device, const char *key, const blas_product *p, co
 /* The device's multiply-add peak, measured once and kept; 0 when it cannot be measured. */
 static double peak_gflops(kiln_device *device)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     static const char *const key = "fma peak";
     char value[RECORD_TEXT];
     double peak = 0;
@@ -146,7 +148,7 @@ static double peak_gflops(kiln_device *device)
         return peak;
     kiln_device_peaks peaks;
     if (kiln_device_measure(device, &peaks) != KILN_OK) {
-        kiln_clear_error();
+        kiln_error_restore(&before);
         return 0;
     }
     snprintf(value, sizeof value, "%.1f GFLOP/s", peaks.fma_gflops);

@@ -250,6 +250,8 @@ static kiln_status time_all(bench *b, runner *runners, int count, double until)
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
                     candidate *candidates, int count, double budget)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     enum { MOST = TILE_CANDIDATES + 1 };
     bench b = {.device = device, .product = product};
     runner runners[MOST] = {0};
@@ -288,6 +290,6 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
     if (status != KILN_OK)
         for (int i = 0; i < count; i++)
             candidates[i].right = false;
-    kiln_clear_error();
+    kiln_error_restore(&before);
     return KILN_OK;
 }

@@ -155,6 +155,8 @@ static book *open_book(const kiln_device *device)
 
 bool record_find(kiln_device *device, const char *key, char value[RECORD_TEXT])
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     bool found = false;
     pthread_mutex_lock(&lock);
     book *b = open_book(device);
@@ -164,7 +166,7 @@ bool record_find(kiln_device *device, const char *key, char value[RECORD_TEXT])
         found = true;
     }
     pthread_mutex_unlock(&lock);
-    kiln_clear_error();
+    kiln_error_restore(&before);
     return found;
 }
 
@@ -178,6 +180,8 @@ static void update(book *b, const kiln_device *device, const char *key, const ch
 
 void record_keep(kiln_device *device, const char *key, const char *value)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     pthread_mutex_lock(&lock);
     book *b = open_book(device);
     if (b) {
@@ -186,7 +190,7 @@ void record_keep(kiln_device *device, const char *key, const char *value)
             put(b, key, value); /* where the file cannot be written, for this process */
     }
     pthread_mutex_unlock(&lock);
-    kiln_clear_error();
+    kiln_error_restore(&before);
 }
 
 static void trying_key(char out[RECORD_TEXT], long process)
@@ -230,6 +234,8 @@ static void bury(book *b, const kiln_device *device)
 
 bool record_is_fatal(kiln_device *device, const char *key, const char *candidate)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     char name[2 * RECORD_TEXT];
     bool fatal = false;
     pthread_mutex_lock(&lock);
@@ -241,7 +247,7 @@ bool record_is_fatal(kiln_device *device, const char *key, const char *candidate
         fatal = e && atoi(e->value) >= 2;
     }
     pthread_mutex_unlock(&lock);
-    kiln_clear_error();
+    kiln_error_restore(&before);
     return fatal;
 }
 

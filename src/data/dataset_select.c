@@ -257,6 +257,8 @@ static kiln_status pick(const kiln_dataset *dataset, kiln_dataset *out, bool tar
 kiln_status dataset_assign(kiln_dataset *dataset, size_t inputs, const char *const *input_names,
                            size_t targets, const char *const *target_names, bool need_targets)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     kiln_dataset *out = dataset_new(dataset->origin);
     if (out == NULL)
         return kiln_last_status();
@@ -264,7 +266,7 @@ kiln_status dataset_assign(kiln_dataset *dataset, size_t inputs, const char *con
     if (status == KILN_OK && targets > 0) {
         status = pick(dataset, out, true, targets, target_names);
         if (status == KILN_ERROR_ARGUMENT && !need_targets) {
-            kiln_clear_error();
+            kiln_error_restore(&before);
             status = KILN_OK;
         }
     }

@@ -38,12 +38,14 @@ static data_block *map_file(const char *path, size_t size)
 data_block *mapped_open(const char *folder, const char *name, const char *stamp, size_t size,
                         const void **data)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     char page[PAGE];
     char *path = file_cache_path(folder, name);
     data_block *block = path ? map_file(path, size) : NULL;
     free(path);
     if (block == NULL) {
-        kiln_clear_error();
+        kiln_error_restore(&before);
         return NULL;
     }
     *data = (const char *)block->memory + PAGE;
@@ -58,6 +60,8 @@ data_block *mapped_open(const char *folder, const char *name, const char *stamp,
 void mapped_keep(const char *folder, const char *name, const char *stamp, const void *bytes,
                  size_t size)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     char page[PAGE];
     file_writer writer;
     char *path = file_cache_path(folder, name);
@@ -70,5 +74,5 @@ void mapped_keep(const char *folder, const char *name, const char *stamp, const 
             file_abandon(&writer);
     }
     free(path);
-    kiln_clear_error();
+    kiln_error_restore(&before);
 }

@@ -157,6 +157,8 @@ static kiln_status read_file(const source_file *file, data_array *array)
  * free(). */
 static char *find_file(const source_file *file)
 {
+    kiln_error_record before;
+    kiln_error_save(&before);
     char *path = find_given(file);
     if (path)
         return path;
@@ -166,7 +168,7 @@ static char *find_file(const source_file *file)
     if (path && file_exists(path))
         return path;
     free(path);
-    kiln_clear_error();
+    kiln_error_restore(&before);
     return NULL;
 }
 

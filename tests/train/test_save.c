@@ -124,6 +124,33 @@ START_TEST(a_file_says_how_to_compile)
 }
 END_TEST
 
+/* A program checks once, at its end: what works later does not wipe out what failed. */
+START_TEST(a_failure_stays_on_record)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_fail(KILN_ERROR_SHAPE, "the first failure");
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = problem_model(SIDE, 8, 0.2, 5);
+        problem_compile(model, device, kiln_adam());
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .verbose = KILN_NO, .validation_split = 0.2,
+                                       .callbacks = {kiln_early_stopping(.patience = 1)}));
+        ck_assert_ptr_nonnull(kiln_evaluate(model, data, .verbose = KILN_NO));
+        harness_ok(kiln_save(model, file("a.keras")));
+        kiln_model *loaded = load(file("a.keras"), device);
+        free(kiln_predict_with(
+            &(kiln_predict_args){.model = loaded, .data = data, .verbose = KILN_NO}, NULL));
+        ck_assert_str_eq(kiln_last_error(), "the first failure");
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_SHAPE);
+        kiln_clear_error();
+        kiln_model_free(model);
+        kiln_model_free(loaded);
+        kiln_dataset_free(data);
+        harness_remove_folder();
+    }
+}
+END_TEST
+
 START_TEST(bad_paths)
 {
     kiln_model *model = problem_model(SIDE, 8, 0, 5);
@@ -219,6 +246,7 @@ int main(void)
     TCase *tests = tcase_create("save");
     tcase_add_test(tests, training_goes_on);
     tcase_add_test(tests, a_file_says_how_to_compile);
+    tcase_add_test(tests, a_failure_stays_on_record);
     tcase_add_test(tests, bad_paths);
     tcase_add_test(tests, configurations_are_as_in_keras);
     tcase_add_test(tests, configurations_that_mean_nothing);
