@@ -57,7 +57,9 @@ typedef struct fitting {
     size_t class_count;
     const kiln_history *history;
     bool interrupted;
-    double begun, ended; /* of the training itself */
+    double begun, ended;                /* of the training itself */
+    double second_epoch;                /* when it began */
+    int64_t earlier_steps, first_steps; /* before this training, and of its first epoch */
 } fitting;
 
 static int check_usage(void)
@@ -182,15 +184,27 @@ static kiln_status balance(fitting *f)
 
 static kiln_status on_train_begin(void *user, kiln_model *model)
 {
-    (void)model;
-    ((fitting *)user)->begun = clock_seconds();
+    fitting *f = user;
+    f->begun = clock_seconds();
+    f->earlier_steps = training_of(model)->optimizer.iterations;
+    return KILN_OK;
+}
+
+static kiln_status on_epoch_begin(void *user, kiln_model *model, int64_t epoch)
+{
+    fitting *f = user;
+    if (epoch == 1) {
+        f->second_epoch = clock_seconds();
+        f->first_steps = training_of(model)->optimizer.iterations - f->earlier_steps;
+    }
     return KILN_OK;
 }
 
 static kiln_status make_callbacks(fitting *f, kiln_callback **callbacks)
 {
     size_t count = 0, wanted = 1;
-    static const kiln_callback_functions clock = {.on_train_begin = on_train_begin};
+    static const kiln_callback_functions clock = {.on_train_begin = on_train_begin,
+                                                  .on_epoch_begin = on_epoch_begin};
     callbacks[count] = kiln_callback_new(&clock, f);
     count += callbacks[count] != NULL;
     if (given.early_stopping >= 0) {
@@ -273,25 +287,25 @@ static kiln_status write_history(const fitting *f)
     return status;
 }
 
-static double step_seconds(const model_training *t)
+/* On average, without the first epoch where there are several: it may have compiled. */
+static double step_seconds(const fitting *f, int64_t steps)
 {
-    for (size_t i = 0; i < t->program_count; i++)
-        if (t->programs[i]->mode == TRAINING_FIT)
-            return t->programs[i]->step_seconds;
-    return 0;
+    if (f->second_epoch > 0 && f->ended > f->second_epoch && steps > f->first_steps)
+        return (f->ended - f->second_epoch) / (double)(steps - f->first_steps);
+    return steps > 0 && f->begun > 0 ? (f->ended - f->begun) / (double)steps : 0;
 }
 
 static void say_end(const fitting *f)
 {
     const model_training *t = training_of(f->model);
     double seconds = f->begun > 0 ? f->ended - f->begun : 0;
-    int64_t steps = t->optimizer.iterations;
+    int64_t steps = t->optimizer.iterations - f->earlier_steps;
     const kiln_device_info *info = kiln_device_describe(f->device);
     if (f->interrupted)
         printf("Interrupted after %zu whole epochs. ", kiln_history_epochs(f->history));
     printf("Trained on %s (%s, %s): %s steps in %.1f s", info->name,
            kiln_device_type_name(info->type), info->platform, session_count(steps), seconds);
-    double step = step_seconds(t); /* without what the first one compiled */
+    double step = step_seconds(f, steps);
     if (step > 0)
         printf(", %.3f ms a step", 1e3 * step);
     printf(".\n");
