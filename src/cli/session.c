@@ -42,10 +42,13 @@ void session_end_training(void)
 static void on_compile(const char *label)
 {
     static bool said;
+    static char last[128];
     if (!said)
         fprintf(stderr, "compiling for this device, once (later runs find it in the cache):\n");
     said = true;
-    fprintf(stderr, "  %s\n", label);
+    if (strncmp(last, label, sizeof last - 1) != 0) /* candidates of one measurement look alike */
+        fprintf(stderr, "  %s\n", label);
+    snprintf(last, sizeof last, "%s", label);
 }
 
 static int on_download(void *user, const char *file, int64_t done, int64_t total)
