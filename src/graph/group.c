@@ -62,9 +62,36 @@ static int by_level(const void *x, const void *y)
     const unit *a = x, *b = y;
     if (a->level != b->level)
         return a->level < b->level ? -1 : 1;
-    if (a->flops != b->flops) /* the longest first, so that the last work-items are short ones */
+    if (a->flops != b->flops) /* the longest first */
         return a->flops > b->flops ? -1 : 1;
     return (a->first > b->first) - (a->first < b->first);
+}
+
+/* Drivers hand each thread a run of work-items, the first thread as many as half of them: the
+ * longest unit of a level goes to the middle, the shorter ones around it, so that each run has its
+ * share of the work. */
+static kiln_status balance(const builder *b, unit *list, size_t count)
+{
+    unit *around = mem_new(2 * count + 1, sizeof *around);
+    if (around == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t first = 0, end; first < count; first = end) {
+        size_t items[2] = {0}, low = count, high = count + 1;
+        around[count] = list[first];
+        for (end = first + 1; end < count && list[end].level == list[first].level; end++) {
+            size_t own = b->launches.items[list[end].first].items;
+            if (items[0] <= items[1]) {
+                around[--low] = list[end];
+                items[0] += own;
+            } else {
+                around[high++] = list[end];
+                items[1] += own;
+            }
+        }
+        memcpy(&list[first], &around[low], (high - low) * sizeof *list);
+    }
+    free(around);
+    return KILN_OK;
 }
 
 static kiln_status open_group(builder *b, size_t first, int scope)
@@ -145,6 +172,9 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     }
     if (status == KILN_OK) {
         qsort(list, units, sizeof *list, by_level);
+        status = balance(b, list, units);
+    }
+    if (status == KILN_OK) {
         size_t at = 0;
         for (size_t u = 0; u < units; u++)
             for (size_t k = 0; k < list[u].count; k++)
