@@ -204,7 +204,7 @@ START_TEST(two_in_turn)
              *down = network_plan(&n, false, true, &sgd, -1);
         run(up, 2, 8);
         double first = mean_loss(up);
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < (harness_is_slow(device) ? 4 : 20); i++)
             run(up, 2, 8);
         mean_loss(up);
         run(up, 2, 8);
@@ -212,7 +212,7 @@ START_TEST(two_in_turn)
         ck_assert_msg(second < first, "%g after %g", second, first);
         run(down, 2, 8);
         double third = mean_loss(down);
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < (harness_is_slow(device) ? 4 : 20); i++)
             run(down, 2, 8);
         mean_loss(down);
         run(down, 2, 8);
@@ -258,7 +258,7 @@ START_TEST(sums_and_steps)
         char where[128];
         harness_ok(plan_load_steps(p, &(plan_step){.rows = 8, .rate = 0.05f}, 1));
         harness_ok(plan_check_numerics(p, where, sizeof where));
-        ck_assert_msg(strstr(where, "launch 1"), "%s", where);
+        ck_assert_msg(strstr(where, "matmul"), "%s", where);
         harness_fails(plan_enqueue(p, 1), KILN_ERROR_ARGUMENT, "has 0 steps left");
         plan_free(p);
         network_close(&n);
