@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 data_block *data_block_new(void *memory, size_t bytes, bool mapped)
 {
@@ -34,6 +35,16 @@ void data_block_release(data_block *block)
     else
         free(block->memory);
     free(block);
+}
+
+void data_block_cool(const data_block *block, const void *bytes, size_t size)
+{
+    if (block == NULL || !block->mapped)
+        return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = (uintptr_t)bytes & ~(page - 1), end = ((uintptr_t)bytes + size) & ~(page - 1);
+    if (end > first)
+        madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 size_t data_column_row(const data_column *column)

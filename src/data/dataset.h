@@ -65,6 +65,10 @@ kiln_status dataset_share_target(kiln_dataset *dataset, const char *name, kiln_d
 data_block *data_block_new(void *memory, size_t bytes, bool mapped);
 void data_block_release(data_block *block); /* NULL is allowed */
 
+/* These bytes of a block are not needed for a while: those of a mapped file leave the memory and
+ * come back from the file when they are read again. NULL is allowed. */
+void data_block_cool(const data_block *block, const void *bytes, size_t size);
+
 /* Bytes of one sample of a column. */
 size_t data_column_row(const data_column *column);
 

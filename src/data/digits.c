@@ -26,6 +26,11 @@ static data_block *load(const void **data)
     }
     digits_draw_all(0, COUNT, bytes, bytes + PICTURES);
     mapped_keep("digits", "digits.bin", stamp, bytes, SIZE);
+    block = mapped_open("digits", "digits.bin", stamp, SIZE, data);
+    if (block) { /* its pages can leave the memory, those drawn here cannot */
+        free(bytes);
+        return block;
+    }
     *data = bytes;
     return data_block_new(bytes, SIZE, false);
 }

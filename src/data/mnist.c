@@ -218,10 +218,16 @@ static kiln_status load_images(const source_file *file, kiln_dataset *dataset)
             path = find_file(file);
             stamped = stamp_file(file, path, stamp);
         }
-        if (stamped)
+        if (stamped) {
             mapped_keep("mnist", name, stamp, array.data, array.bytes);
-        data = array.data;
-        block = data_block_new(array.data, array.bytes, false);
+            block = mapped_open("mnist", name, stamp, bytes, &data);
+        }
+        if (block) { /* its pages can leave the memory, those of the array cannot */
+            data_array_free(&array);
+        } else {
+            data = array.data;
+            block = data_block_new(array.data, array.bytes, false);
+        }
     }
     free(path);
     if (block == NULL)

@@ -18,12 +18,13 @@ static const char *origin_of(const feed *f)
 /* ---- opening ---- */
 
 static kiln_status add_column(feed *f, int slot, kiln_dtype dtype, kiln_shape shape,
-                              const void *host)
+                              const void *host, const data_block *block)
 {
     f->columns[f->column_count++] =
         (feed_column){.slot = slot,
                       .row_bytes = (size_t)kiln_shape_size(shape) * kiln_dtype_size(dtype),
-                      .host = host};
+                      .host = host,
+                      .block = block};
     return KILN_OK;
 }
 
@@ -56,7 +57,7 @@ static kiln_status list_columns(feed *f)
                                           column->dtype, column->data,
                                           f->samples * kiln_shape_size(column->shape)));
         KILN_TRY(add_column(f, TRAINING_SLOT_COLUMN(i), column->dtype, column->shape,
-                            function ? NULL : column->data));
+                            function ? NULL : column->data, column->block));
     }
     if (!f->types.weighted)
         return KILN_OK;
@@ -65,7 +66,7 @@ static kiln_status list_columns(feed *f)
         KILN_TRY(fold_weights(f));
         weights = f->weights;
     }
-    return add_column(f, TRAINING_SLOT_WEIGHTS, KILN_FLOAT32, (kiln_shape){0}, weights);
+    return add_column(f, TRAINING_SLOT_WEIGHTS, KILN_FLOAT32, (kiln_shape){0}, weights, NULL);
 }
 
 static bool fits(const feed *f)
@@ -82,14 +83,23 @@ static bool fits(const feed *f)
     return total <= free_bytes / 2 && total <= feed_whole_limit && f->samples <= INT32_MAX;
 }
 
+/* Piece by piece, so that a mapped file never lies in memory twice. */
+static kiln_status upload_column(feed *f, feed_column *column)
+{
+    size_t bytes = column->row_bytes * (size_t)f->samples;
+    KILN_TRY(device_alloc(f->device, bytes, origin_of(f), &column->memory[0]));
+    for (size_t at = 0; at < bytes; at += CHUNK_BYTES) {
+        size_t piece = bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES;
+        KILN_TRY(device_write(f->device, column->memory[0], at, column->host + at, piece));
+        data_block_cool(column->block, column->host + at, piece);
+    }
+    return KILN_OK;
+}
+
 static kiln_status upload_whole(feed *f)
 {
-    for (size_t i = 0; i < f->column_count; i++) {
-        feed_column *column = &f->columns[i];
-        size_t bytes = column->row_bytes * (size_t)f->samples;
-        KILN_TRY(device_alloc(f->device, bytes, origin_of(f), &column->memory[0]));
-        KILN_TRY(device_write(f->device, column->memory[0], 0, column->host, bytes));
-    }
+    for (size_t i = 0; i < f->column_count; i++)
+        KILN_TRY(upload_column(f, &f->columns[i]));
     f->rows = mem_new((size_t)f->samples, sizeof *f->rows);
     if (f->rows == NULL)
         return KILN_ERROR_MEMORY;
