@@ -132,7 +132,8 @@ KILN_API kiln_loss kiln_loss_of(kiln_loss_kind kind);
 /* ---- Metrics: by Keras's names ----
  * "accuracy" (the form follows the loss), "sparse_categorical_accuracy", "categorical_accuracy",
  * "binary_accuracy", "top_k_categorical_accuracy(k=5)", "sparse_top_k_categorical_accuracy(k=5)", "precision",
- * "recall", "auc", "mae", "mse", "rmse", "r2_score", and the long names of those. */
+ * "recall", "auc", "mae", "mse", "rmse", "r2_score", and the long names of those. "none" alone: no metric, also where
+ * the model's file has some. */
 #define KILN_MAX_METRICS 16
 typedef struct kiln_metrics {
     const char *names[KILN_MAX_METRICS]; /* ends at the first NULL */
@@ -277,6 +278,7 @@ typedef struct kiln_evaluate_args {
     int64_t batch_size; /* 32 */
     int64_t steps;      /* the whole data */
     int verbose;        /* as for fit */
+    int check_numerics; /* a loss that is not finite is a failure, which names the launch */
 } kiln_evaluate_args;
 /* Loss and metrics over a data set. The logs belong to the model until its next evaluate; NULL on failure. */
 KILN_API const kiln_logs *kiln_evaluate_with(const kiln_evaluate_args *args);
@@ -287,6 +289,7 @@ typedef struct kiln_predict_args {
     int64_t batch_size; /* 32 */
     int verbose;        /* as for fit */
     size_t output;      /* which output; 0 */
+    int check_numerics; /* an output that is not finite is a failure, which names the launch */
 } kiln_predict_args;
 /* The outputs for every sample: samples x output shape floats, the caller's to free; *samples is set if not NULL.
  * NULL on failure. */

@@ -125,10 +125,12 @@ static kiln_status measure(const network *which, kiln_model **model, kiln_datase
         return kiln_last_status();
     f->batch = common.batch_size ? common.batch_size : which->batch_size;
     KILN_TRY(objective_compile(*model, *data, *device, &(objective_options){0}, false));
+    KILN_TRY(steps_check(*model, *data, f->batch, 0));
     KILN_TRY(steps_open(s, *model, *data, f->batch));
     KILN_TRY(steps_run(s, 1));
     f->first_step = clock_since_start();
     KILN_TRY(measure_windows(s, f));
+    KILN_TRY(steps_verify(s));
     plan_describe(s->program->plan, &f->plan);
     f->device_memory = kiln_device_memory_peak(*device);
     struct rusage usage;

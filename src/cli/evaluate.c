@@ -65,7 +65,8 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
     fflush(stdout);
     session_begin_training();
     const kiln_logs *logs = kiln_evaluate(*model, *data, .batch_size = common.batch_size,
-                                          .verbose = verbose ? verbose : KILN_NO);
+                                          .verbose = verbose ? verbose : KILN_NO,
+                                          .check_numerics = common.check_numerics);
     session_end_training();
     return logs ? print_logs(logs) : cli_fail();
 }

@@ -120,7 +120,8 @@ static kiln_status open_all(fitting *f)
         f->validation = kiln_dataset_open_with(given.validation_data, &args);
         if (f->validation == NULL)
             return kiln_last_status();
-        f->validation->scale = f->data->scale;
+        if (session_is_bytes(f->data) && session_is_bytes(f->validation))
+            f->validation->scale = f->data->scale;
         KILN_TRY(session_match(f->validation, f->model, true));
     }
     f->device = session_device();

@@ -349,7 +349,7 @@ static kiln_status compile(kiln_model *model, kiln_dataset *data, kiln_device *d
     kiln_loss_kind kind = args.loss.kind != KILN_LOSS_NONE ? args.loss.kind
                           : before                         ? before->loss.kind
                                                            : KILN_LOSS_NONE;
-    if (given->metrics && strcmp(given->metrics, "none") != 0)
+    if (given->metrics)
         KILN_TRY(split_metrics(given->metrics, names, &args.metrics));
     else if (!given->metrics && !(from_file && before->metric_text_count > 0))
         args.metrics.names[0] = is_crossentropy(kind) ? "accuracy" : "mae";

@@ -22,7 +22,7 @@ static const option common_table[] = {
     {"--seed", OPTION_UNSIGNED, offsetof(common_options, seed), "N",
      "fixes initial weights, order and dropout", 0},
     {"--check-numerics", OPTION_FLAG, offsetof(common_options, check_numerics), NULL,
-     "after a loss that is no number, names the layer and the launch that made it", 0},
+     "after a result that is not finite, names the layer and the launch that made it", 0},
 };
 static const option verbose_option = {
     "--verbose", OPTION_WHOLE, 0, "0|1|2", "silence, a progress bar (default), a line an epoch", 0};

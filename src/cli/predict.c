@@ -246,7 +246,8 @@ static kiln_status compute(predictions *p)
                                   .batch_size = common.batch_size,
                                   .verbose = common.has_verbose && common.verbose ? common.verbose
                                                                                   : KILN_NO,
-                                  .output = i};
+                                  .output = i,
+                                  .check_numerics = common.check_numerics};
         p->values[i] = kiln_predict_with(&args, &p->samples);
         if (p->values[i] == NULL)
             return kiln_last_status();

@@ -98,7 +98,9 @@ static kiln_status measure(profiling *p, steps *s, const char *model_name, const
     if (p->device == NULL)
         return kiln_last_status();
     KILN_TRY(objective_compile(p->model, p->data, p->device, &given.objective, false));
-    KILN_TRY(steps_open(s, p->model, p->data, common.batch_size ? common.batch_size : 32));
+    int64_t batch = common.batch_size ? common.batch_size : 32;
+    KILN_TRY(steps_check(p->model, p->data, batch, given.steps));
+    KILN_TRY(steps_open(s, p->model, p->data, batch));
     KILN_TRY(steps_run(s, 20)); /* first uses and caches are not what is looked for */
     KILN_TRY(profile_start(p->device));
     double start = clock_seconds();
@@ -106,7 +108,7 @@ static kiln_status measure(profiling *p, steps *s, const char *model_name, const
     p->wall = clock_seconds() - start;
     if (status == KILN_OK)
         status = profile_stop(p->device, &p->rows, &p->count);
-    return status;
+    return status == KILN_OK ? steps_verify(s) : status;
 }
 
 static int run(int count, char **words)
@@ -125,8 +127,8 @@ static int run(int count, char **words)
             status = print_json(p.rows, p.count);
         else
             print_text(p.rows, p.count, p.wall);
-        profile_free_rows(p.rows, p.count);
     }
+    profile_free_rows(p.rows, p.count);
     steps_close(&s);
     kiln_model_free(p.model);
     kiln_dataset_free(p.data);

@@ -91,6 +91,11 @@ kiln_device *session_device(void)
     return kiln_device_open(common.device);
 }
 
+bool session_is_bytes(const kiln_dataset *data)
+{
+    return data->input_count > 0 && data->inputs[0].dtype == KILN_UINT8;
+}
+
 kiln_dataset *session_data(const char *source, const char *part, const char *label,
                            const kiln_model *model, kiln_choice labels)
 {
@@ -106,9 +111,7 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
         }
     }
     kiln_dataset *data = kiln_dataset_open_with(source, &args);
-    if (data && model && model->facts && model->facts->input_scale > 0 &&
-        data->scale != model->facts->input_scale && data->input_count > 0 &&
-        data->inputs[0].dtype == KILN_UINT8)
+    if (data && model && model->facts && model->facts->input_scale > 0 && session_is_bytes(data))
         data->scale = model->facts->input_scale;
     return data;
 }

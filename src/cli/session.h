@@ -23,6 +23,10 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
  * failure. */
 kiln_model *session_model(const char *name, const kiln_dataset *data);
 
+/* Are the inputs bytes, such as those of pictures? The scale kept with a model is for these: arrays
+ * of numbers are taken as they are. */
+bool session_is_bytes(const kiln_dataset *data);
+
 /* Puts named arrays into the order of the model's inputs and outputs. */
 kiln_status session_match(kiln_dataset *data, const kiln_model *model, bool need_targets);
 

@@ -47,6 +47,28 @@ kiln_status steps_run(steps *s, int64_t count)
     return device_finish(s->training->device);
 }
 
+kiln_status steps_verify(const steps *s)
+{
+    int64_t bad;
+    KILN_TRY(plan_read_bad_step(s->program->plan, &bad));
+    if (bad < 0)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_NUMERIC,
+                     "the loss of model %s is not finite at step %lld; check the data or lower the "
+                     "learning rate (--check-numerics finds where it begins)",
+                     s->training->model->name, (long long)bad + 1);
+}
+
+kiln_status steps_check(kiln_model *model, kiln_dataset *data, int64_t batch, int64_t count)
+{
+    if (!common.check_numerics)
+        return KILN_OK;
+    return kiln_fit(model, data, .batch_size = batch, .steps_per_epoch = count, .verbose = KILN_NO,
+                    .check_numerics = 1)
+               ? KILN_OK
+               : kiln_last_status();
+}
+
 void steps_close(steps *s)
 {
     feed_close(&s->feed);

@@ -237,6 +237,12 @@ static kiln_status pick(const kiln_dataset *dataset, kiln_dataset *out, bool tar
             c = find_column(dataset->inputs, dataset->input_count, names[i]);
         if (c == NULL && count == 1 && own_count == 1) /* the only one */
             c = own;
+        if (c == NULL && own_count == 0 && !dataset->names_open)
+            return kiln_fail(
+                KILN_ERROR_ARGUMENT,
+                "%s: holds no targets; a model learns from IMAGES,LABELS or X.npy,Y.npy "
+                "or arrays x and y",
+                dataset->origin);
         if (c == NULL) {
             text there = list_names(own_count ? own : dataset->inputs,
                                     own_count ? own_count : dataset->input_count);

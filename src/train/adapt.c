@@ -73,7 +73,9 @@ kiln_status adapt_layers(kiln_model *model, const kiln_dataset *data)
 
 kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
 {
-    model->facts->input_scale = data->scale == 1 ? 0 : data->scale;
+    /* Bytes may come scaled or not, so that 1 says something about them. */
+    bool bytes = data->input_count > 0 && data->inputs[0].dtype == KILN_UINT8;
+    model->facts->input_scale = data->scale == 1 && !bytes ? 0 : data->scale;
     if (data->class_names)
         KILN_TRY(model_set_class_names(model, data->class_count,
                                        (const char *const *)data->class_names));

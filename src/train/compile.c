@@ -152,6 +152,10 @@ static kiln_status keep_metrics(model_training *t, const kiln_metrics *metrics)
 {
     size_t count = 0;
     metric checked;
+    if (metrics->names[0] && !metrics->names[1] && strcmp(metrics->names[0], "none") == 0) {
+        free_metric_texts(t);
+        return KILN_OK;
+    }
     while (count < KILN_MAX_METRICS && metrics->names[count]) {
         KILN_TRY(metric_parse(metrics->names[count], &checked));
         count++;

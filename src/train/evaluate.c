@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 
+#include <math.h>
+#include <string.h>
+
 kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *bar, int generation,
                           kiln_logs *logs, int64_t *done, bool *stopped)
 {
@@ -33,6 +36,48 @@ kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *b
     return status;
 }
 
+/* ---- check_numerics ---- */
+
+static kiln_status check_batch(pass *p, int64_t rows)
+{
+    model_training *t = p->training;
+    (void)rows;
+    memset(p->totals, 0, t->sums * sizeof *p->totals);
+    KILN_TRY(training_collect(t, p->program, p->totals));
+    if (isfinite(p->totals[0]))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_NUMERIC,
+                     "the loss of model %s is not finite at step %lld of the evaluation; the first "
+                     "result that is not finite is that of %s; check the data there, and the "
+                     "weights",
+                     t->model->name, (long long)p->done, p->where[0] ? p->where : "the loss");
+}
+
+/* After a loss that is not finite: evaluates again, launch by launch, and fails where it begins. */
+static kiln_status find_where(model_training *t, program *prog, feed *f, int64_t steps)
+{
+    char where[512] = "";
+    double *totals = mem_new(t->sums, sizeof *totals);
+    if (totals == NULL)
+        return KILN_ERROR_MEMORY;
+    pass p = {.training = t,
+              .program = prog,
+              .feed = f,
+              .steps = steps,
+              .totals = totals,
+              .generation = training_stop_generation(),
+              .output = check_batch,
+              .where = where,
+              .where_room = sizeof where};
+    kiln_status status = plan_reset_accumulators(prog->plan);
+    if (status == KILN_OK)
+        status = feed_start(f, false, 0, 0);
+    if (status == KILN_OK)
+        status = pass_run(&p);
+    free(totals);
+    return status;
+}
+
 static kiln_status evaluate(const kiln_evaluate_args *args, model_training *t, feed *f,
                             int generation)
 {
@@ -60,6 +105,9 @@ static kiln_status evaluate(const kiln_evaluate_args *args, model_training *t, f
         return status != KILN_OK ? status : fail_interrupted("the evaluation", done);
     }
     progress_finish(&bar, done, &t->evaluate_logs, clock_seconds());
+    if (args->check_numerics && !isfinite(kiln_logs_get(&t->evaluate_logs, "loss")) &&
+        args->data->function == NULL)
+        return find_where(t, prog, f, steps);
     return KILN_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Where the outputs go. */
@@ -45,6 +46,46 @@ static kiln_status run(model_training *t, feed *f, program *prog, collected *c, 
     return KILN_OK;
 }
 
+/* ---- check_numerics ---- */
+
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+static kiln_status check_output(pass *p, int64_t rows)
+{
+    const collected *c = p->output_user;
+    KILN_TRY(plan_read_output(p->program->plan, (int)c->output, c->batch));
+    if (all_finite(c->batch, (size_t)rows * c->row))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_NUMERIC,
+                     "what model %s predicts is not finite at step %lld; the first result that is "
+                     "not finite is that of %s; check the data there, and the weights",
+                     p->training->model->name, (long long)p->done, p->where[0] ? p->where : "none");
+}
+
+/* After outputs that are not finite: predicts again, launch by launch, and fails where it begins.
+ */
+static kiln_status find_where(model_training *t, program *prog, feed *f, collected *c)
+{
+    char where[512] = "";
+    pass p = {.training = t,
+              .program = prog,
+              .feed = f,
+              .steps = f->steps,
+              .generation = training_stop_generation(),
+              .output = check_output,
+              .output_user = c,
+              .where = where,
+              .where_room = sizeof where};
+    KILN_TRY(feed_start(f, false, 0, 0));
+    return pass_run(&p);
+}
+
 static kiln_status predict(const kiln_predict_args *args, model_training *t, feed *f, collected *c,
                            int generation)
 {
@@ -67,7 +108,10 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
         KILN_TRY(mem_grow(&c->items, &c->capacity, (size_t)f->samples * c->row, sizeof *c->items));
     progress bar;
     progress_begin(&bar, progress_verbosity(args->verbose), f->steps, clock_seconds());
-    return run(t, f, prog, c, &bar, generation);
+    KILN_TRY(run(t, f, prog, c, &bar, generation));
+    if (args->check_numerics && args->data->function == NULL && !all_finite(c->items, c->count))
+        return find_where(t, prog, f, c);
+    return KILN_OK;
 }
 
 float *kiln_predict_with(const kiln_predict_args *args, int64_t *samples)

@@ -32,6 +32,10 @@ typedef struct pass {
      * a time then. */
     kiln_status (*output)(struct pass *pass, int64_t rows);
     void *output_user;
+    /* Not NULL: the launches of each step run one by one, and the first whose result is not finite
+     * is written here ("": none). Goes with output. */
+    char *where;
+    size_t where_room;
 } pass;
 
 kiln_status pass_run(pass *p);
