@@ -171,8 +171,10 @@ kiln_status place_of(const builder *b, ir_id id, place *out);
 place place_written(const builder *b, ir_id id);
 int64_t place_elements(const builder *b, ir_id owner); /* of an owner's storage */
 
-/* lower.c: appends the launches of a cluster. */
+/* lower.c, lower_*.c: appends the launches of a cluster. */
 kiln_status lower_cluster(builder *b, int number);
+
+/* launch.c */
 launch *launch_new(builder *b, const char *name, const char *layer, int scope);
 /* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too
  * many. */
@@ -199,7 +201,7 @@ typedef struct memory_plan {
 kiln_status memory_plan_make(const builder *b, memory_plan *m);
 void memory_plan_free(memory_plan *m);
 
-/* code.c: expressions. */
+/* code.c, code_*.c: expressions. */
 typedef struct code code;
 
 /* A place in index space: `flat` is the element's number in `shape`; where it is known, flat =

@@ -1,0 +1,191 @@
+/* Binding: a plan's list of calls, one for each group (and time step), with its arguments set. */
+#include "graph/plan_inside.h"
+
+void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory, cl_ulong *offset)
+{
+    switch (a->kind) {
+    case ARGUMENT_NODE: {
+        ir_id o = a->where.owner;
+        int64_t at = a->where.offset + a->where.stride * time;
+        if (p->b.fixed[o].memory) {
+            *memory = p->b.fixed[o].memory;
+            *offset = p->b.fixed[o].offset + (cl_ulong)at;
+        } else if (p->places.arena[o] >= 0) {
+            *memory = p->arenas[p->places.arena[o]];
+            *offset = p->places.offset[o] / 4 + (cl_ulong)at;
+        } else { /* an anchor that only its epilogue sees: the template wants a buffer and does not
+                    use it */
+            *memory = p->b.state;
+            *offset = 0;
+        }
+        break;
+    }
+    case ARGUMENT_WEIGHT:
+        *memory = a->weight->memory;
+        *offset = a->weight->offset + (cl_ulong)(a->where.stride * time);
+        break;
+    case ARGUMENT_SLOT:
+        *memory = p->slots[a->slot].memory;
+        *offset = p->slots[a->slot].offset + (cl_ulong)(a->where.stride * time);
+        break;
+    default:
+        *memory = a->memory;
+        *offset = a->offset;
+        break;
+    }
+}
+
+kiln_status plan_set_argument(plan *p, bound *c, int k)
+{
+    cl_mem memory;
+    cl_ulong offset;
+    plan_resolve(p, &c->from->arguments[k], c->time, &memory, &offset);
+    if (c->kernel == NULL) {
+        if (k < 3) {
+            c->memory[k] = memory;
+            c->offset[k] = (size_t)offset;
+        }
+        return KILN_OK;
+    }
+    KILN_TRY(device_check(p->device,
+                          clSetKernelArg(c->kernel, (cl_uint)(2 * k), sizeof memory, &memory),
+                          "clSetKernelArg", "kernel %s", c->from->name));
+    return device_check(p->device,
+                        clSetKernelArg(c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset),
+                        "clSetKernelArg", "kernel %s", c->from->name);
+}
+
+static size_t argument_bytes(const plan *p, const argument *a)
+{
+    if (a->kind == ARGUMENT_NODE)
+        return (size_t)kiln_shape_size(p->graph.items[a->where.owner].shape) * 4;
+    return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
+}
+
+static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t time)
+{
+    const group *g = &p->b.groups.items[number];
+    const launch *l = &p->b.launches.items[g->first];
+    bound *c = &p->calls[p->call_count++];
+    *c = (bound){.from = g, .first = l, .time = time};
+    c->info =
+        (device_launch_info){.name = g->name, .what = l->layer ? l->layer : "", .flops = g->flops};
+    for (int a = 0; a < g->argument_count; a++)
+        c->info.bytes += (double)argument_bytes(p, &g->arguments[a]);
+    if (!l->is_clblast) {
+        char name[32];
+        if (plan_has_own_kernel(p, g))
+            snprintf(name, sizeof name, "kiln_group_%zu", number);
+        else
+            snprintf(name, sizeof name, "kiln_%d", l->variant);
+        KILN_TRY(device_kernel(p->device, program, name, &c->kernel));
+    }
+    for (int a = 0; a < g->argument_count; a++)
+        if (g->arguments[a].kind != ARGUMENT_SLOT)
+            KILN_TRY(plan_set_argument(p, c, a));
+    for (size_t i = g->first; i < g->first + g->count; i++) {
+        const launch *x = &p->b.launches.items[i];
+        p->flops += x->product.k ? x->flops : 0;
+        p->clblast |= x->is_clblast;
+        p->tile |= x->product.k && !x->is_clblast;
+        if (x->scratch_bytes > p->scratch_bytes)
+            p->scratch_bytes = x->scratch_bytes;
+    }
+    return KILN_OK;
+}
+
+static kiln_status bind_calls(plan *p)
+{
+    builder *b = &p->b;
+    cl_program program;
+    KILN_TRY(plan_build(p, &program));
+    size_t count = 0;
+    for (size_t i = 0; i < b->groups.count; i++)
+        count +=
+            b->groups.items[i].scope ? (size_t)b->g->scans[b->groups.items[i].scope - 1].steps : 1;
+    p->calls = mem_new(count, sizeof *p->calls);
+    if (p->calls == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < b->groups.count;) {
+        /* One group, or a loop's groups once for each time step. */
+        size_t end = i + 1;
+        int scope = b->groups.items[i].scope;
+        int64_t repeats = 1;
+        bool reverse = false;
+        if (scope) {
+            while (end < b->groups.count && b->groups.items[end].scope == scope)
+                end++;
+            repeats = b->g->scans[scope - 1].steps;
+            reverse = b->g->scans[scope - 1].reverse;
+        }
+        for (int64_t k = 0; k < repeats; k++)
+            for (size_t j = i; j < end; j++)
+                KILN_TRY(bind_call(p, program, j, reverse ? repeats - 1 - k : k));
+        i = end;
+    }
+    if (p->scratch_bytes)
+        KILN_TRY(device_alloc(p->device, p->scratch_bytes, "CLBlast's scratch", &p->scratch));
+    return KILN_OK;
+}
+
+static kiln_status find_slots(plan *p)
+{
+    for (size_t i = 0; i < p->b.groups.count; i++)
+        for (int a = 0; a < p->b.groups.items[i].argument_count; a++)
+            if (p->b.groups.items[i].arguments[a].kind == ARGUMENT_SLOT &&
+                p->b.groups.items[i].arguments[a].slot >= p->slot_count)
+                p->slot_count = p->b.groups.items[i].arguments[a].slot + 1;
+    p->slots = mem_new((size_t)p->slot_count, sizeof *p->slots);
+    return p->slots ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+static kiln_status find_outputs(plan *p, const plan_request *r)
+{
+    p->output_count = r->output_count;
+    p->outputs = mem_new((size_t)r->output_count, sizeof *p->outputs);
+    if (p->outputs == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int i = 0; i < r->output_count; i++) {
+        place where;
+        cl_ulong offset;
+        KILN_TRY(place_of(&p->b, r->outputs[i], &where));
+        plan_resolve(p, &(argument){.kind = ARGUMENT_NODE, .where = where}, 0,
+                     &p->outputs[i].memory, &offset);
+        p->outputs[i].offset = (size_t)offset;
+        p->outputs[i].elements = kiln_shape_size(p->graph.items[r->outputs[i]].shape);
+    }
+    return KILN_OK;
+}
+
+kiln_status plan_bind_all(plan *p, const plan_request *r)
+{
+    KILN_TRY(find_slots(p));
+    KILN_TRY(bind_calls(p));
+    return find_outputs(p, r);
+}
+
+kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t rows)
+{
+    if (number < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has no slot %d", p->name, number);
+    if (number >= p->slot_count) /* an input that nothing reads */
+        return KILN_OK;
+    slot *s = &p->slots[number];
+    s->rows = rows;
+    if (s->memory == memory && s->offset == offset)
+        return KILN_OK;
+    s->memory = memory;
+    s->offset = offset;
+    for (size_t i = 0; i < p->call_count; i++)
+        for (int a = 0; a < p->calls[i].from->argument_count; a++)
+            if (p->calls[i].from->arguments[a].kind == ARGUMENT_SLOT &&
+                p->calls[i].from->arguments[a].slot == number)
+                KILN_TRY(plan_set_argument(p, &p->calls[i], a));
+    return KILN_OK;
+}
+
+void plan_unbind(plan *p, int number, cl_mem memory)
+{
+    if (number >= 0 && number < p->slot_count && p->slots[number].memory == memory)
+        p->slots[number].memory = NULL;
+}

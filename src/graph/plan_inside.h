@@ -1,0 +1,85 @@
+/* The inside of a plan, shared by plan.c and plan_*.c. */
+#ifndef GRAPH_PLAN_INSIDE_H
+#define GRAPH_PLAN_INSIDE_H
+
+#include "graph/inside.h"
+
+/* One enqueued call: a group, at one time step when it is part of a loop. */
+typedef struct bound {
+    const group *from;
+    const launch *first; /* of the group */
+    cl_kernel kernel;    /* NULL: CLBlast */
+    int64_t time;
+    device_launch_info info;
+    cl_mem memory[3]; /* CLBlast's operands */
+    size_t offset[3];
+} bound;
+
+typedef struct slot {
+    cl_mem memory;
+    size_t offset;
+    int64_t rows;
+} slot;
+
+typedef struct output {
+    cl_mem memory;
+    size_t offset; /* elements */
+    int64_t elements;
+} output;
+
+struct plan {
+    kiln_device *device;
+    char *name;
+    builder b; /* launches and buffers; the graph's copy is gone after plan_create */
+    ir_graph graph;
+    memory_plan places;
+    cl_mem *arenas;
+    bound *calls;
+    size_t call_count;
+    slot *slots;
+    int slot_count;
+    output *outputs;
+    int output_count;
+    size_t step_capacity, loaded, enqueued;
+    cl_mem scratch;
+    size_t scratch_bytes;
+    size_t gradient_bytes;
+    double flops;
+    bool tile, clblast;
+};
+
+/* kiln_state in cl/common.clh. */
+typedef struct state_record {
+    plan_step step;
+    uint32_t index, bad, seed[2], spare[4];
+} state_record;
+
+/* plan_copy.c */
+/* Copies of what a request asks for, with nodes of the plan's own graph. */
+typedef struct plan_asked {
+    plan_update *updates;
+    plan_assign *assigns;
+    ir_id *outputs, *accumulators;
+} plan_asked;
+/* Copies the request's graph into the plan's, and points the request at the nodes of its own, which
+ * go to `own_of`. */
+kiln_status plan_copy_graph(plan *p, plan_request *r, const plan_asked *own_of);
+
+/* plan_program.c */
+kiln_status plan_build(plan *p, cl_program *program);
+/* Whether a group's kernel is written by plan_build: a product's template for work-groups brings
+ * its own. */
+bool plan_has_own_kernel(const plan *p, const group *g);
+
+/* plan_bind.c */
+kiln_status plan_bind_all(plan *p, const plan_request *r);
+/* Where an argument lies at a time step: offset in elements. */
+void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory, cl_ulong *offset);
+kiln_status plan_set_argument(plan *p, bound *c, int k);
+
+/* plan_run.c */
+kiln_status plan_enqueue_call(plan *p, const bound *c);
+/* Fails unless `count` loaded steps are left and all slots are bound. */
+kiln_status plan_ready(plan *p, size_t count);
+
+#endif

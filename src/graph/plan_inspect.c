@@ -1,0 +1,95 @@
+/* Looking inside a plan: the first launch whose result is not finite, figures, a line a launch. */
+#include "graph/plan_inside.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static kiln_status first_bad_result(plan *p, const bound *c, bool *found)
+{
+    for (int a = 0; a < c->from->argument_count && !*found; a++) {
+        const argument *x = &c->from->arguments[a];
+        if (!x->written || strcmp(x->type, "float") != 0 ||
+            (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
+             p->places.arena[x->where.owner] < 0))
+            continue;
+        int64_t n = x->kind == ARGUMENT_NODE ? kiln_shape_size(p->graph.items[x->where.owner].shape)
+                    : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape)
+                                                 : 0;
+        if (n == 0)
+            continue;
+        cl_mem memory;
+        cl_ulong offset;
+        plan_resolve(p, x, c->time, &memory, &offset);
+        float *values = mem_new((size_t)n, 4);
+        if (values == NULL)
+            return KILN_ERROR_MEMORY;
+        kiln_status status =
+            device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
+        for (int64_t i = 0; i < n && status == KILN_OK && !*found; i++)
+            *found = !isfinite(values[i]);
+        free(values);
+        KILN_TRY(status);
+    }
+    return KILN_OK;
+}
+
+kiln_status plan_check_numerics(plan *p, char *where, size_t room)
+{
+    KILN_TRY(plan_ready(p, 1));
+    where[0] = '\0';
+    p->enqueued++;
+    for (size_t i = 0; i < p->call_count; i++) {
+        bool found = false;
+        KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
+        if (where[0] == '\0')
+            KILN_TRY(first_bad_result(p, &p->calls[i], &found));
+        if (found)
+            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, p->calls[i].from->name,
+                     p->calls[i].first->layer ? " of layer " : "",
+                     p->calls[i].first->layer ? p->calls[i].first->layer : "");
+    }
+    return device_finish(p->device);
+}
+
+void plan_describe(const plan *p, plan_facts *f)
+{
+    *f = (plan_facts){.launches = (int)p->call_count, .flops = p->flops};
+    for (int i = 0; i < p->places.arena_count; i++)
+        f->arena_bytes += p->places.sizes[i];
+    f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +
+                     (p->step_capacity + 1) * sizeof(plan_step) + sizeof(state_record);
+    f->engines = p->tile && p->clblast ? "tile+clblast" : p->clblast ? "clblast" : "tile";
+}
+
+kiln_status plan_dump(const plan *p, text *out)
+{
+    plan_facts f;
+    plan_describe(p, &f);
+    text_add(out,
+             "plan \"%s\": %d launches a step, %.2f MB of activations, %.2f MFLOP in products\n",
+             p->name, f.launches, (double)f.arena_bytes / 1e6, f.flops / 1e6);
+    for (size_t j = 0; j < p->b.groups.count; j++) {
+        const group *g = &p->b.groups.items[j];
+        for (size_t i = g->first; i < g->first + g->count; i++) {
+            const launch *l = &p->b.launches.items[i];
+            if (i == g->first)
+                text_add(out, "  %3zu", j + 1);
+            else
+                text_add(out, "     ");
+            text_add(out, " %s%-46s %-16s", l->chain >= 0 ? "> " : "  ", l->name,
+                     l->layer ? l->layer : "-");
+            if (l->product.k)
+                text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64 ",",
+                         l->is_clblast ? "clblast" : "tile", l->product.m, l->product.n,
+                         l->product.k);
+            text_add(out, " %zu items",
+                     l->items ? l->items : l->global[0] * (l->dims > 1 ? l->global[1] : 1));
+            if (l->scope)
+                text_add(out, ", at each of %" PRId64 " time steps",
+                         p->graph.scans[l->scope - 1].steps);
+            text_add(out, "\n");
+        }
+    }
+    return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}

@@ -1,0 +1,113 @@
+/* The OpenCL program of a plan: all functions and kernels in one text. */
+#include "base/env.h"
+#include "graph/plan_inside.h"
+
+#include <string.h>
+
+/* Whether a group's kernel is written here: a product's template for work-groups brings its own. */
+bool plan_has_own_kernel(const plan *p, const group *g)
+{
+    const launch *l = &p->b.launches.items[g->first];
+    return !l->is_clblast && l->items > 0;
+}
+
+/* A launch's functions, with '@' replaced by a name of its own. */
+static void add_functions(text *source, const char *from, int number)
+{
+    for (const char *s = from, *at; *s; s = at + 1) {
+        at = strchr(s, '@');
+        if (at == NULL) {
+            text_add(source, "%s", s);
+            break;
+        }
+        text_bytes(source, s, (size_t)(at - s));
+        text_add(source, "kiln_%d", number);
+    }
+    text_add(source, "\n");
+}
+
+static void add_call(text *source, const launch *l, const char *item)
+{
+    text_add(source, "kiln_%d_body(", l->variant);
+    for (int i = 0; i < l->argument_count; i++)
+        text_add(source, "p%d, o%d, ", l->map[i], l->map[i]);
+    text_add(source, "%s);\n", item);
+}
+
+/* The kernel of a group: ranges of work-items, each with its launch or chain. */
+static void add_kernel(const plan *p, text *source, const group *g, size_t number)
+{
+    const builder *b = &p->b;
+    text_add(source, "__kernel void kiln_group_%zu(", number);
+    for (int i = 0; i < g->argument_count; i++)
+        text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
+                 g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
+    text_add(source, ")\n{\n    size_t item = get_global_id(0);\n");
+    for (size_t i = g->first; i < g->first + g->count;) {
+        const launch *l = &b->launches.items[i];
+        bool last = false;
+        size_t end = i + 1;
+        while (l->chain >= 0 && end < g->first + g->count &&
+               b->launches.items[end].chain == l->chain)
+            end++;
+        last = end == g->first + g->count;
+        text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
+        for (; i < end; i++) {
+            const launch *x = &b->launches.items[i];
+            if (x->repeats > 1) {
+                char item[64];
+                snprintf(item, sizeof item, "item + k * %zuu", x->stride);
+                text_add(source, "        for (uint k = 0; k < %zuu; k++)\n            ",
+                         x->repeats);
+                add_call(source, x, item);
+            } else {
+                text_add(source, "        ");
+                add_call(source, x, "item");
+            }
+        }
+        text_add(source, last ? "    }\n" : "        return;\n    }\n    item -= %zuu;\n",
+                 l->items);
+    }
+    text_add(source, "}\n\n");
+}
+
+/* Puts all kernels into one program; launches with the same text share their functions. */
+kiln_status plan_build(plan *p, cl_program *program)
+{
+    text source = {0};
+    char label[96];
+    builder *b = &p->b;
+    if (b->fused_updates) {
+        text_add(&source, "%s",
+                 b->request->optimizer->defines ? b->request->optimizer->defines : "");
+        KILN_TRY(source_file(&source, "optimizer.cl"));
+    }
+    for (size_t i = 0; i < b->launches.count; i++) {
+        launch *l = &b->launches.items[i];
+        l->variant = (int)i;
+        for (size_t k = 0; k < i && !l->is_clblast; k++) {
+            const launch *o = &b->launches.items[k];
+            if (!o->is_clblast && o->source.length == l->source.length &&
+                memcmp(o->source.data, l->source.data, l->source.length) == 0) {
+                l->variant = o->variant;
+                break;
+            }
+        }
+        if (l->variant == (int)i && !l->is_clblast) {
+            text_add(&source, "#line 1 \"%s\"\n", l->name);
+            add_functions(&source, l->source.data, l->variant);
+        }
+    }
+    text_add(&source, "#line 1 \"groups\"\n");
+    for (size_t i = 0; i < b->groups.count; i++)
+        if (plan_has_own_kernel(p, &b->groups.items[i]))
+            add_kernel(p, &source, &b->groups.items[i], i);
+    if (source.failed)
+        return KILN_ERROR_MEMORY;
+    if (env_debug("source"))
+        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name, source.data);
+    snprintf(label, sizeof label, "kernels of %s", p->name);
+    kiln_status status = device_program(p->device, label, source.data, NULL, program);
+    text_free(&source);
+    return status;
+}

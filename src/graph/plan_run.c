@@ -1,0 +1,118 @@
+/* Running a plan: loading the records of steps, enqueueing them, reading what they left. */
+#include "graph/plan_inside.h"
+
+kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
+{
+    if (count == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "no steps to load into plan \"%s\"", p->name);
+    if (count > p->step_capacity) {
+        cl_mem bigger;
+        KILN_TRY(device_alloc(p->device, (count + 1) * sizeof *steps, "table of steps", &bigger));
+        cl_mem old = p->b.steps;
+        p->b.steps = bigger;
+        p->step_capacity = count;
+        for (size_t i = 0; i < p->b.groups.count; i++)
+            for (int a = 0; a < p->b.groups.items[i].argument_count; a++)
+                if (p->b.groups.items[i].arguments[a].kind == ARGUMENT_MEMORY &&
+                    p->b.groups.items[i].arguments[a].memory == old)
+                    p->b.groups.items[i].arguments[a].memory = bigger;
+        for (size_t i = 0; i < p->call_count; i++)
+            for (int a = 0; a < p->calls[i].from->argument_count; a++)
+                if (p->calls[i].from->arguments[a].memory == bigger)
+                    KILN_TRY(plan_set_argument(p, &p->calls[i], a));
+        KILN_TRY(device_finish(p->device));
+        device_free(p->device, old);
+    }
+    const uint32_t first = 0;
+    KILN_TRY(device_write_later(p->device, p->b.steps, 0, steps, count * sizeof *steps));
+    KILN_TRY(device_write_later(p->device, p->b.state, 0, &steps[0], sizeof steps[0]));
+    KILN_TRY(device_write_later(p->device, p->b.state, offsetof(state_record, index), &first, 4));
+    KILN_TRY(device_finish(p->device));
+    p->loaded = count;
+    p->enqueued = 0;
+    return KILN_OK;
+}
+
+kiln_status plan_enqueue_call(plan *p, const bound *c)
+{
+    const launch *l = c->first;
+    if (l->is_clblast)
+        return blas_clblast_enqueue(p->device, &l->product, c->memory[0], c->offset[0],
+                                    c->memory[1], c->offset[1], c->memory[2], c->offset[2],
+                                    p->scratch, p->scratch_bytes);
+    if (l->items) {
+        size_t items = c->from->items, local = l->local,
+               global = local ? (items + local - 1) / local * local : items;
+        return device_launch(p->device, c->kernel, 1, &global, local ? &local : NULL, &c->info);
+    }
+    return device_launch(p->device, c->kernel, l->dims, l->global, l->local3[0] ? l->local3 : NULL,
+                         &c->info);
+}
+
+kiln_status plan_ready(plan *p, size_t count)
+{
+    if (p->enqueued + count > p->loaded)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has %zu steps left, not %zu", p->name,
+                         p->loaded - p->enqueued, count);
+    for (int i = 0; i < p->slot_count; i++)
+        if (p->slots[i].memory == NULL)
+            for (size_t k = 0; k < p->b.groups.count; k++)
+                for (int a = 0; a < p->b.groups.items[k].argument_count; a++)
+                    if (p->b.groups.items[k].arguments[a].kind == ARGUMENT_SLOT &&
+                        p->b.groups.items[k].arguments[a].slot == i)
+                        return kiln_fail(KILN_ERROR_ARGUMENT, "slot %d of plan \"%s\" is not bound",
+                                         i, p->name);
+    return KILN_OK;
+}
+
+kiln_status plan_enqueue(plan *p, size_t count)
+{
+    KILN_TRY(plan_ready(p, count));
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < p->call_count; i++)
+            KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
+        p->enqueued++;
+    }
+    return KILN_OK;
+}
+
+size_t plan_accumulator_size(const plan *p)
+{
+    return p->b.sum_count;
+}
+
+kiln_status plan_read_accumulators(plan *p, double *values)
+{
+    size_t n = p->b.sum_count;
+    float(*sums)[2] = mem_new(n, sizeof *sums);
+    if (sums == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status =
+        n ? device_read(p->device, p->b.sums, 0, sums, n * sizeof *sums) : device_finish(p->device);
+    for (size_t i = 0; i < n && status == KILN_OK; i++)
+        values[i] = (double)sums[i][0] - (double)sums[i][1];
+    free(sums);
+    return status;
+}
+
+kiln_status plan_reset_accumulators(plan *p)
+{
+    KILN_TRY(device_write(p->device, p->b.state, offsetof(state_record, bad), &(uint32_t){0}, 4));
+    return p->b.sum_count ? device_fill_zero(p->device, p->b.sums, 0, p->b.sum_count * 8) : KILN_OK;
+}
+
+kiln_status plan_read_bad_step(plan *p, int64_t *step)
+{
+    uint32_t bad;
+    KILN_TRY(device_read(p->device, p->b.state, offsetof(state_record, bad), &bad, 4));
+    *step = (int64_t)bad - 1;
+    return KILN_OK;
+}
+
+kiln_status plan_read_output(plan *p, int number, float *values)
+{
+    if (number < 0 || number >= p->output_count)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has no output %d", p->name, number);
+    const output *o = &p->outputs[number];
+    return device_read(p->device, o->memory, o->offset * 4, values, (size_t)o->elements * 4);
+}
