@@ -8,6 +8,13 @@
 #include <kiln/kiln.h>
 #include <stdlib.h>
 
+/* The call to kiln_fit succeeds. */
+#define problem_fitted(call)                                                                       \
+    do {                                                                                           \
+        const kiln_history *fitted_ = (call);                                                      \
+        ck_assert_msg(fitted_ != NULL, "%s: %s", #call, kiln_last_error());                        \
+    } while (0)
+
 /* 32 well mixed bits of a number; as in fixtures/make_curve.py. */
 static inline uint32_t scramble(uint32_t n)
 {
