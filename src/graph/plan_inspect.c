@@ -5,31 +5,46 @@
 #include <math.h>
 #include <string.h>
 
-static kiln_status first_bad_result(plan *p, const bound *c, bool *found)
+/* Is what lies at an argument finite? It is where the argument is no result to look at. */
+static kiln_status look_at(plan *p, const argument *x, int64_t time, bool *finite)
 {
-    for (int a = 0; a < c->from->argument_count && !*found; a++) {
-        const argument *x = &c->from->arguments[a];
-        if (!x->written || strcmp(x->type, "float") != 0 ||
-            (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
-             p->places.arena[x->where.owner] < 0))
-            continue;
-        int64_t n = x->kind == ARGUMENT_NODE ? kiln_shape_size(p->graph.items[x->where.owner].shape)
-                    : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape)
-                                                 : 0;
-        if (n == 0)
-            continue;
-        cl_mem memory;
-        cl_ulong offset;
-        plan_resolve(p, x, c->time, &memory, &offset);
-        float *values = mem_new((size_t)n, 4);
-        if (values == NULL)
-            return KILN_ERROR_MEMORY;
-        kiln_status status =
-            device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
-        for (int64_t i = 0; i < n && status == KILN_OK && !*found; i++)
-            *found = !isfinite(values[i]);
-        free(values);
-        KILN_TRY(status);
+    *finite = true;
+    if (!x->written || strcmp(x->type, "float") != 0 ||
+        (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
+         p->places.arena[x->where.owner] < 0))
+        return KILN_OK;
+    int64_t n = x->kind == ARGUMENT_NODE     ? kiln_shape_size(p->graph.items[x->where.owner].shape)
+                : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape)
+                                             : 0;
+    if (n == 0)
+        return KILN_OK;
+    cl_mem memory;
+    cl_ulong offset;
+    plan_resolve(p, x, time, &memory, &offset);
+    float *values = mem_new((size_t)n, 4);
+    if (values == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
+    for (int64_t i = 0; i < n && status == KILN_OK && *finite; i++)
+        *finite = isfinite(values[i]);
+    free(values);
+    return status;
+}
+
+/* The first launch of a group (they are in the order they need each other) with a result that is
+ * not finite; NULL: there is none. */
+static kiln_status first_bad_launch(plan *p, const bound *c, const launch **bad)
+{
+    const group *g = c->from;
+    *bad = NULL;
+    for (size_t i = g->first; i < g->first + g->count && *bad == NULL; i++) {
+        const launch *l = &p->b.launches.items[i];
+        for (int a = 0; a < l->argument_count && *bad == NULL; a++) {
+            bool finite;
+            KILN_TRY(look_at(p, &l->arguments[a], c->time, &finite));
+            if (!finite)
+                *bad = l;
+        }
     }
     return KILN_OK;
 }
@@ -40,14 +55,13 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
     where[0] = '\0';
     p->enqueued++;
     for (size_t i = 0; i < p->call_count; i++) {
-        bool found = false;
+        const launch *bad = NULL;
         KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
         if (where[0] == '\0')
-            KILN_TRY(first_bad_result(p, &p->calls[i], &found));
-        if (found)
-            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, p->calls[i].from->name,
-                     p->calls[i].first->layer ? " of layer " : "",
-                     p->calls[i].first->layer ? p->calls[i].first->layer : "");
+            KILN_TRY(first_bad_launch(p, &p->calls[i], &bad));
+        if (bad)
+            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, bad->name,
+                     bad->layer ? " of layer " : "", bad->layer ? bad->layer : "");
     }
     return device_finish(p->device);
 }
