@@ -1,6 +1,7 @@
 #include "format/keras_spec.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -142,6 +143,12 @@ static bool is_plain(const spec *s, const spec_class *cls)
     return ok;
 }
 
+/* An axis is the last one whatever its number, which is what the bare name means. */
+static bool takes_axis_alone(const spec_class *cls)
+{
+    return cls->class_name == NULL && cls->keys[0].name && strcmp(cls->keys[0].name, "axis") == 0;
+}
+
 kiln_status keras_spec_write(json_writer *w, const char *key, layer_field_type type,
                              const char *source)
 {
@@ -155,20 +162,28 @@ kiln_status keras_spec_write(json_writer *w, const char *key, layer_field_type t
     KILN_TRY(spec_resolve(kinds[kind].table, kinds[kind].what, source, &s, &cls));
     if (type == FIELD_REGULARIZER)
         KILN_TRY(regularizer_resolve(source, &s));
-    if (type == FIELD_ACTIVATION && (cls->class_name == NULL || is_plain(&s, cls))) {
-        /* Keras has no words for the arguments of these; Kiln reads them back. */
-        json_write_string(w, key, is_plain(&s, cls) ? cls->name : source);
+    if (type == FIELD_ACTIVATION && (is_plain(&s, cls) || takes_axis_alone(cls))) {
+        json_write_string(w, key, cls->name);
         return KILN_OK;
     }
+    /* Keras has some activations with arguments as functions only, which its files cannot hold:
+     * those are written as objects that a program registers with it. */
+    bool registered = cls->class_name == NULL;
     json_write_open(w, key, '{');
-    json_write_string(w, "module", kinds[kind].module);
-    json_write_string(w, "class_name", cls->class_name);
+    json_write_string(w, "module", registered ? "kiln" : kinds[kind].module);
+    json_write_string(w, "class_name", registered ? cls->name : cls->class_name);
     json_write_open(w, "config", '{');
     for (int i = 0; i < s.count; i++)
         if (cls->keys[i].type != SPEC_NULL) /* arguments that older versions do not have */
             write_value(w, &s, i, &cls->keys[i]);
     json_write_close(w, '}');
-    json_write_raw(w, "registered_name", "null");
+    if (registered) {
+        char name[80];
+        snprintf(name, sizeof name, "kiln>%s", cls->name);
+        json_write_string(w, "registered_name", name);
+    } else {
+        json_write_raw(w, "registered_name", "null");
+    }
     json_write_close(w, '}');
     return KILN_OK;
 }

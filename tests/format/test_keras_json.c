@@ -155,7 +155,20 @@ START_TEST(written_specs)
         {"leaky_relu(0.2)", "\"activation\": \"leaky_relu\""},
         {"leaky_relu(0.5)", "\"class_name\": \"LeakyReLU\", \"config\": {\"negative_slope\": 0.5}"},
         {"swish", "\"activation\": \"silu\""},
-        {"gelu(approximate=true)", "\"activation\": \"gelu(approximate=true)\""},
+        {"relu(max_value=6)",
+         "\"activation\": {\"module\": \"keras.layers\", \"class_name\": \"ReLU\", \"config\": "
+         "{\"negative_slope\": 0.0, \"max_value\": 6.0, \"threshold\": 0.0}"},
+        {"elu(0.5)", "\"class_name\": \"ELU\", \"config\": {\"alpha\": 0.5}"},
+        {"gelu(approximate=true)",
+         "\"activation\": {\"module\": \"kiln\", \"class_name\": \"gelu\", \"config\": "
+         "{\"approximate\": true}, \"registered_name\": \"kiln>gelu\"}"},
+        {"gelu(approximate=false)", "\"activation\": \"gelu\""},
+        {"threshold(threshold=1, default_value=-2)",
+         "\"config\": {\"threshold\": 1.0, \"default_value\": -2.0}, \"registered_name\": "
+         "\"kiln>threshold\""},
+        {"soft_shrink(1.5)", "\"registered_name\": \"kiln>soft_shrink\""},
+        {"log_softmax(axis=1)", "\"activation\": \"log_softmax\""},
+        {"glu(axis=1)", "\"activation\": \"glu\""},
         {"softmax(-1)", "\"activation\": \"softmax\""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
