@@ -109,6 +109,7 @@ KILN_API kiln_layer *kiln_rescaling_with(const kiln_rescaling_args *args);
  * variance given it has no weights. */
 typedef struct kiln_normalization_args {
     KILN_LAYER_ARGS
+    int axis;               /* default: -1, the last; KILN_NONE: one mean over all elements */
     size_t count;           /* of mean and variance, when given: the last axis, or 1 */
     const double *mean;     /* copied */
     const double *variance; /* copied */

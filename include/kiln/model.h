@@ -9,10 +9,6 @@ KILN_BEGIN_DECLS
 
 typedef struct kiln_model kiln_model;
 
-/* A symbolic tensor: what a layer yields when it is applied. Belongs to the model built from it (or, if none is,
- * to kiln_tensor_free). */
-typedef struct kiln_tensor kiln_tensor;
-
 /* A chain of layers. Takes the layers over (on failure it frees them). The first needs an input_shape or must be an
  * input layer. NULL on failure. Free with kiln_model_free. */
 KILN_API kiln_model *kiln_sequential_from(size_t count, kiln_layer *const *layers);

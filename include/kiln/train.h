@@ -36,16 +36,23 @@ typedef struct kiln_schedule {
     double values[KILN_SCHEDULE_PIECES + 1];
 } kiln_schedule;
 
+/* The plain form: kind, first rate and steps; all else Keras's defaults. */
+KILN_API kiln_schedule kiln_schedule_of(kiln_schedule_kind kind, double initial_learning_rate, int64_t decay_steps);
+
 /* The rate at a step. */
 KILN_API double kiln_schedule_rate(const kiln_schedule *schedule, int64_t step);
 
 #ifndef __cplusplus
-#define kiln_exponential_decay(rate, steps, factor, ...)                                           \
-    ((kiln_schedule){.kind = KILN_SCHEDULE_EXPONENTIAL, .initial_learning_rate = rate, .decay_steps = steps, .decay_rate = factor})
+/* kiln_exponential_decay(0.1, 1000, 0.96, .staircase = KILN_YES) */
+#define kiln_exponential_decay(rate, steps, ...)                                                   \
+    ((kiln_schedule){.kind = KILN_SCHEDULE_EXPONENTIAL, .initial_learning_rate = rate, .decay_steps = steps, .decay_rate = __VA_ARGS__})
 #define kiln_cosine_decay(rate, ...)                                                               \
     ((kiln_schedule){.kind = KILN_SCHEDULE_COSINE, .initial_learning_rate = rate, .decay_steps = __VA_ARGS__})
 #define kiln_polynomial_decay(rate, ...)                                                           \
     ((kiln_schedule){.kind = KILN_SCHEDULE_POLYNOMIAL, .initial_learning_rate = rate, .decay_steps = __VA_ARGS__})
+/* kiln_piecewise_constant_decay(2, .boundaries = {1000, 2000}, .values = {1, 0.5, 0.1}) */
+#define kiln_piecewise_constant_decay(count, ...)                                                  \
+    ((kiln_schedule){.kind = KILN_SCHEDULE_PIECEWISE, .piece_count = count, __VA_ARGS__})
 #endif
 
 /* ---- Optimizers ---- */
@@ -126,14 +133,17 @@ typedef struct kiln_loss {
 #define kiln_mean_squared_logarithmic_error(...) ((kiln_loss){.kind = KILN_LOSS_MEAN_SQUARED_LOGARITHMIC_ERROR, __VA_ARGS__})
 #define kiln_huber(...) ((kiln_loss){.kind = KILN_LOSS_HUBER, __VA_ARGS__})
 #define kiln_hinge(...) ((kiln_loss){.kind = KILN_LOSS_HINGE, __VA_ARGS__})
+/* kiln_custom_loss(function, .user = data) */
+#define kiln_custom_loss(...) ((kiln_loss){.kind = KILN_LOSS_CUSTOM, .function = __VA_ARGS__})
 #endif
+/* The plain form: kind with Keras's defaults filled in. */
 KILN_API kiln_loss kiln_loss_of(kiln_loss_kind kind);
 
 /* ---- Metrics: by Keras's names ----
  * "accuracy" (the form follows the loss), "sparse_categorical_accuracy", "categorical_accuracy",
  * "binary_accuracy", "top_k_categorical_accuracy(k=5)", "sparse_top_k_categorical_accuracy(k=5)", "precision",
- * "recall", "auc", "mae", "mse", "rmse", "r2_score", and the long names of those. "none" alone: no metric, also where
- * the model's file has some. */
+ * "recall", "auc", "mae", "mse", "rmse", "r2_score", the long names of those, and the losses; with a name of its own
+ * for the logs: "auc(name=area)". "none" alone: no metric, also where the model's file has some. */
 #define KILN_MAX_METRICS 16
 typedef struct kiln_metrics {
     const char *names[KILN_MAX_METRICS]; /* ends at the first NULL */
@@ -141,6 +151,9 @@ typedef struct kiln_metrics {
 #ifndef __cplusplus
 #define KILN_METRICS(...) ((kiln_metrics){.names = {__VA_ARGS__}})
 #endif
+/* The plain form of KILN_METRICS; the names must outlive kiln_compile. More than KILN_MAX_METRICS are a failure on
+ * record, and the first ones are returned. */
+KILN_API kiln_metrics kiln_metrics_of(size_t count, const char *const *names);
 
 /* ---- compile ---- */
 typedef struct kiln_compile_args {
@@ -184,6 +197,10 @@ typedef struct kiln_callback_functions {
     kiln_status (*on_epoch_begin)(void *user, kiln_model *model, int64_t epoch);
     kiln_status (*on_epoch_end)(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs);
     kiln_status (*on_refresh)(void *user, kiln_model *model, int64_t step, const kiln_logs *logs); /* about 10 a second */
+    /* Before and after each batch, counted from 0 in the epoch. They cost a round trip to the device a batch: on_refresh
+     * is the cheap way to watch. */
+    kiln_status (*on_train_batch_begin)(void *user, kiln_model *model, int64_t batch);
+    kiln_status (*on_train_batch_end)(void *user, kiln_model *model, int64_t batch, const kiln_logs *logs);
     void (*release)(void *user);
 } kiln_callback_functions;
 KILN_API kiln_callback *kiln_callback_new(const kiln_callback_functions *functions, void *user);
@@ -207,6 +224,8 @@ typedef struct kiln_model_checkpoint_args {
     kiln_choice save_best_only; /* no */
     const char *mode;
     int verbose;
+    int64_t save_freq;        /* batches between two savings; default: at the end of each epoch */
+    double initial_value_threshold; /* what the first one to be saved must be better than; none when 0; KILN_ZERO for 0 */
 } kiln_model_checkpoint_args;
 KILN_API kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args);
 
@@ -218,12 +237,17 @@ typedef struct kiln_csv_logger_args {
 KILN_API kiln_callback *kiln_csv_logger_with(const kiln_csv_logger_args *args);
 
 typedef double (*kiln_rate_function)(int64_t epoch, double learning_rate, void *user);
-KILN_API kiln_callback *kiln_learning_rate_scheduler(kiln_rate_function function, void *user);
+typedef struct kiln_learning_rate_scheduler_args {
+    kiln_rate_function function; /* the rate of an epoch, from the one in force */
+    void *user;
+    int verbose;
+} kiln_learning_rate_scheduler_args;
+KILN_API kiln_callback *kiln_learning_rate_scheduler_with(const kiln_learning_rate_scheduler_args *args);
 
 typedef struct kiln_reduce_lr_on_plateau_args {
     const char *monitor;   /* "val_loss" */
     double factor;         /* 0.1 */
-    int64_t patience;      /* 10 */
+    int64_t patience;      /* 10; KILN_NO for 0 */
     double min_delta;      /* 0.0001 */
     int64_t cooldown;      /* 0 */
     double min_lr;         /* 0 */
@@ -239,6 +263,7 @@ KILN_API void kiln_callback_free(kiln_callback *callback);
 #define kiln_early_stopping(...) kiln_early_stopping_with(&(kiln_early_stopping_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_model_checkpoint(...) kiln_model_checkpoint_with(&(kiln_model_checkpoint_args){.filepath = __VA_ARGS__})
 #define kiln_csv_logger(...) kiln_csv_logger_with(&(kiln_csv_logger_args){.filename = __VA_ARGS__})
+#define kiln_learning_rate_scheduler(...) kiln_learning_rate_scheduler_with(&(kiln_learning_rate_scheduler_args){.function = __VA_ARGS__})
 #define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.unset_ = 0, __VA_ARGS__})
 #endif
 
@@ -251,17 +276,18 @@ KILN_API kiln_status kiln_set_learning_rate(kiln_model *model, double rate);
 typedef struct kiln_fit_args {
     kiln_model *model;
     kiln_dataset *data;           /* not taken over */
-    int64_t batch_size;           /* 32 */
+    int64_t batch_size;           /* 32; arrays with steps_per_epoch: as many as share the data among the steps */
     int64_t epochs;               /* 1 */
     int64_t initial_epoch;        /* 0 */
     int64_t steps_per_epoch;      /* the whole data */
     kiln_choice shuffle;          /* yes */
     kiln_dataset *validation_data; /* not taken over */
     double validation_split;      /* 0: none; else the last part of the data, unshuffled, as in Keras */
+    int64_t validation_steps;     /* the whole validation data */
     int64_t validation_batch_size; /* batch_size */
     int64_t validation_freq;      /* 1 */
     size_t class_weight_count;    /* 0: none */
-    const double *class_weight;   /* by class */
+    const double *class_weight;   /* by class; classes past the count weigh 1 */
     uint64_t seed;                /* 0: the model's */
     int verbose;                  /* default 1: bar; 2: a line an epoch; KILN_NO: silence */
     int check_numerics;           /* after a loss that is not finite, run the step again and name the launch */
@@ -290,6 +316,7 @@ typedef struct kiln_predict_args {
     int verbose;        /* as for fit */
     size_t output;      /* which output; 0 */
     int check_numerics; /* an output that is not finite is a failure, which names the launch */
+    int64_t steps;      /* the whole data */
 } kiln_predict_args;
 /* The outputs for every sample: samples x output shape floats, the caller's to free; *samples is set if not NULL.
  * NULL on failure. */
@@ -297,9 +324,13 @@ KILN_API float *kiln_predict_with(const kiln_predict_args *args, int64_t *sample
 #ifndef __cplusplus
 #define kiln_fit(...) kiln_fit_with(&(kiln_fit_args){.model = __VA_ARGS__})
 #define kiln_evaluate(...) kiln_evaluate_with(&(kiln_evaluate_args){.model = __VA_ARGS__})
+/* kiln_predict(&samples, model, data, .batch_size = 100) */
+#define kiln_predict(samples, ...) kiln_predict_with(&(kiln_predict_args){.model = __VA_ARGS__}, samples)
 #endif
 
-/* Asks the training of this model (NULL: every training of the process) to end after the running steps. Safe in a signal handler. */
+/* Asks the training of this model (NULL: every training of the process) to end after the running steps: an interruption.
+ * Called with the model by a callback it is the callback's decision, and the training ends well, after the epoch. Safe in
+ * a signal handler (which had better say NULL: it may run while a callback does). */
 KILN_API void kiln_stop_training(kiln_model *model);
 
 /* ---- a loop of one's own ---- */

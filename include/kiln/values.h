@@ -1,7 +1,7 @@
 /* Argument conventions: what a field that was left zero means, and how to say "off" or "zero".
  *
  * Functions with many arguments take a structure. A field left zero means Keras's default; KILN_NO
- * switches something off whose default is on, and KILN_ZERO is the number 0 where the default is
+ * switches something off whose default is on (and is the 0 of a count whose default is more), and KILN_ZERO is the number 0 where the default is
  * another number. Each macro that builds such a structure has a plain function beside it (the name
  * with _with), which C++ can call too. */
 #ifndef KILN_VALUES_H
@@ -20,6 +20,9 @@ typedef enum kiln_choice { KILN_NO = -1, KILN_DEFAULT = 0, KILN_YES = 1 } kiln_c
 /* The number zero, said on purpose: a floating-point field that is -0.0 was set to zero, one that is
  * +0.0 was left out. */
 #define KILN_ZERO (-0.0)
+
+/* Keras's None, for a whole number whose default is a number. */
+#define KILN_NONE INT32_MIN
 
 /* Axes a tensor can have at most. */
 #define KILN_MAX_RANK 8

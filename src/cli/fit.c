@@ -232,7 +232,7 @@ static kiln_status train(fitting *f)
 {
     kiln_fit_args args = {.model = f->model,
                           .data = f->data,
-                          .batch_size = common.batch_size,
+                          .batch_size = common.batch_size ? common.batch_size : 32,
                           .epochs = given.epochs,
                           .steps_per_epoch = given.steps_per_epoch,
                           .validation_data = f->validation,

@@ -10,7 +10,7 @@ kiln_callback *kiln_callback_new(const kiln_callback_functions *functions, void 
     }
     kiln_callback *callback = mem_new(1, sizeof *callback);
     if (callback)
-        *callback = (kiln_callback){.functions = *functions, .user = user};
+        *callback = (kiln_callback){.functions = *functions, .user = user, .every = 1};
     return callback;
 }
 
@@ -31,6 +31,11 @@ kiln_callback *callback_make(const kiln_callback_functions *functions, void *sta
     return callback;
 }
 
+static bool is_due(const kiln_callback *c)
+{
+    return c->functions.on_train_batch_end && c->seen >= c->every;
+}
+
 static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event event,
                             int64_t number, const kiln_logs *logs)
 {
@@ -44,6 +49,13 @@ static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event 
         return f->on_epoch_begin ? f->on_epoch_begin(c->user, model, number) : KILN_OK;
     case CALLBACK_EPOCH_END:
         return f->on_epoch_end ? f->on_epoch_end(c->user, model, number, logs) : KILN_OK;
+    case CALLBACK_BATCH_BEGIN:
+        return f->on_train_batch_begin ? f->on_train_batch_begin(c->user, model, number) : KILN_OK;
+    case CALLBACK_BATCH_END:
+        if (!is_due(c))
+            return KILN_OK;
+        c->seen = 0;
+        return f->on_train_batch_end(c->user, model, number, logs);
     case CALLBACK_REFRESH:
         return f->on_refresh ? f->on_refresh(c->user, model, number, logs) : KILN_OK;
     }
@@ -54,19 +66,21 @@ kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, k
 {
     model_training *t = fit->training;
     for (size_t i = 0; i < fit->callback_count; i++) {
-        int before = atomic_load(&t->stop);
+        kiln_error_record earlier;
+        kiln_error_save(&earlier);
+        kiln_clear_error(); /* what is on record afterwards is the callback's */
+        t->callback_thread = pthread_self();
+        atomic_store(&t->in_callback, 1);
         kiln_status status = call_one(fit->callbacks[i], t->model, event, number, logs);
-        if (status != KILN_OK) {
-            if (kiln_last_status() == KILN_OK)
-                return kiln_fail(status, "a callback of model %s ended the training with status %d",
-                                 t->model->name, (int)status);
-            return status;
-        }
-        /* kiln_stop_training from within a callback is its decision, not an interruption. */
-        if (!before && atomic_load(&t->stop)) {
-            atomic_store(&t->stop, 0);
-            t->stop_by_callback = true;
-        }
+        atomic_store(&t->in_callback, 0);
+        if (status != KILN_OK)
+            return kiln_last_status() != KILN_OK
+                       ? status
+                       : kiln_fail(status,
+                                   "a callback of model %s ended the training with status %d",
+                                   t->model->name, (int)status);
+        if (kiln_last_status() == KILN_OK) /* else: it failed at something and went on */
+            kiln_error_restore(&earlier);
     }
     return KILN_OK;
 }
@@ -77,6 +91,37 @@ bool callbacks_want_refresh(const fit_run *fit)
         if (fit->callbacks[i]->functions.on_refresh)
             return true;
     return false;
+}
+
+int64_t callbacks_batches_left(const fit_run *fit)
+{
+    int64_t left = INT64_MAX;
+    for (size_t i = 0; i < fit->callback_count; i++) {
+        const kiln_callback *c = fit->callbacks[i];
+        if (c->functions.on_train_batch_begin)
+            return 1;
+        if (c->functions.on_train_batch_end && c->every - c->seen < left)
+            left = c->every - c->seen;
+    }
+    return left < 1 ? 1 : left;
+}
+
+bool callbacks_want_begin(const fit_run *fit)
+{
+    for (size_t i = 0; i < fit->callback_count; i++)
+        if (fit->callbacks[i]->functions.on_train_batch_begin)
+            return true;
+    return false;
+}
+
+bool callbacks_count(fit_run *fit, int64_t batches)
+{
+    bool due = false;
+    for (size_t i = 0; i < fit->callback_count; i++) {
+        fit->callbacks[i]->seen += batches;
+        due = due || is_due(fit->callbacks[i]);
+    }
+    return due;
 }
 
 bool callbacks_take_nan(const fit_run *fit)
@@ -98,6 +143,14 @@ bool callback_may_print(const kiln_model *model)
 {
     const model_training *t = training_of(model);
     return t && t->fit && t->fit->verbose > 0;
+}
+
+const char *callback_number(double number, char buffer[40])
+{
+    spec_number_text(number, buffer);
+    if (buffer[strspn(buffer, "-0123456789")] == '\0')
+        strcat(buffer, ".0");
+    return buffer;
 }
 
 /* ---- TerminateOnNaN ---- */
@@ -126,8 +179,11 @@ bool training_stopping(const model_training *t, int generation)
 
 void kiln_stop_training(kiln_model *model)
 {
+    model_training *t = model ? model->training : NULL;
     if (model == NULL)
         atomic_fetch_add(&stop_generation, 1);
-    else if (model->training)
-        atomic_store(&model->training->stop, 1);
+    else if (t && atomic_load(&t->in_callback) && pthread_equal(t->callback_thread, pthread_self()))
+        t->stop_by_callback = true; /* its decision, not an interruption */
+    else if (t)
+        atomic_store(&t->stop, 1);
 }

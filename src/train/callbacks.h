@@ -8,6 +8,8 @@ struct kiln_callback {
     kiln_callback_functions functions;
     void *user;
     bool takes_nan; /* a loss that is not finite ends the training without a failure */
+    int64_t every;  /* batches between two calls of on_train_batch_end */
+    int64_t seen;   /* since the last one */
 };
 
 typedef enum callback_event {
@@ -15,6 +17,8 @@ typedef enum callback_event {
     CALLBACK_TRAIN_END,
     CALLBACK_EPOCH_BEGIN,
     CALLBACK_EPOCH_END,
+    CALLBACK_BATCH_BEGIN,
+    CALLBACK_BATCH_END, /* of those that are due */
     CALLBACK_REFRESH
 } callback_event;
 
@@ -22,12 +26,19 @@ typedef enum callback_event {
 kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, kiln_logs *logs);
 bool callbacks_want_refresh(const fit_run *fit);
 bool callbacks_take_nan(const fit_run *fit);
+/* Batches that may run before a callback wants to be called. */
+int64_t callbacks_batches_left(const fit_run *fit);
+bool callbacks_want_begin(const fit_run *fit);
+/* Counts batches that ran. Is a callback due? */
+bool callbacks_count(fit_run *fit, int64_t batches);
 
 /* A built-in callback: state is freed by functions->release. Frees state on failure too. */
 kiln_callback *callback_make(const kiln_callback_functions *functions, void *state);
 
 /* Ends the training after this epoch, as a callback's decision. */
 void callback_stop(kiln_model *model);
+/* A number as Python prints it, "0.1" or "1.0". Returns buffer. */
+const char *callback_number(double number, char buffer[40]);
 /* Does a training that is silent print nothing of callbacks either? */
 bool callback_may_print(const kiln_model *model);
 

@@ -4,19 +4,27 @@
 #include "base/file.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 typedef struct checkpoint {
     monitor monitor;
     char *filepath;
-    bool best_only, has_best;
+    bool best_only, has_best, by_batch;
     double best;
     int verbose;
+    int64_t epoch;
 } checkpoint;
 
+/* What a saving is for. */
+typedef struct occasion {
+    int64_t epoch, batch; /* from 0; batch -1: the end of the epoch */
+    const kiln_logs *logs;
+    bool trial; /* figures are not known yet: zeros */
+} occasion;
+
 /* "{epoch:02d}" or "{val_loss:.4f}" at *p, after the brace; moves *p behind the closing one. */
-static kiln_status add_field(const checkpoint *c, const char **p, int64_t epoch,
-                             const kiln_logs *logs, bool trial, text *out)
+static kiln_status add_field(const checkpoint *c, const char **p, const occasion *o, text *out)
 {
     char name[128], format[32] = "%";
     size_t n = strcspn(*p, ":}"), room = sizeof format - 4;
@@ -28,7 +36,8 @@ static kiln_status add_field(const checkpoint *c, const char **p, int64_t epoch,
     memcpy(name, *p, n);
     name[n] = '\0';
     *p += n;
-    bool whole = strcmp(name, "epoch") == 0;
+    bool batch = strcmp(name, "batch") == 0 && o->batch >= 0;
+    bool whole = strcmp(name, "epoch") == 0 || batch;
     char kind = whole ? 'd' : 'g';
     if (**p == ':') {
         const char *f = ++*p;
@@ -46,7 +55,7 @@ static kiln_status add_field(const checkpoint *c, const char **p, int64_t epoch,
                          "use {epoch:02d} or {%s:.4f}",
                          name, c->filepath, whole ? "val_loss" : name);
     ++*p;
-    if (!whole && !trial && !logs_has(logs, name))
+    if (!whole && !o->trial && !logs_has(o->logs, name))
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "ModelCheckpoint: file name \"%s\" wants %s, which this training does not "
                          "have",
@@ -57,25 +66,23 @@ static kiln_status add_field(const checkpoint *c, const char **p, int64_t epoch,
         /* the format is made of digits and a point above */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(words, sizeof words, format, (long long)epoch + 1);
+        snprintf(words, sizeof words, format, (long long)(batch ? o->batch : o->epoch) + 1);
     } else {
         strncat(format, &kind, 1);
-        snprintf(words, sizeof words, format, trial ? 0.0 : kiln_logs_get(logs, name));
+        snprintf(words, sizeof words, format, o->trial ? 0.0 : kiln_logs_get(o->logs, name));
 #pragma GCC diagnostic pop
     }
     text_add(out, "%s", words);
     return KILN_OK;
 }
 
-/* The file for an epoch; trial: with zeros for figures that are not known yet. */
-static kiln_status file_for(const checkpoint *c, int64_t epoch, const kiln_logs *logs, bool trial,
-                            text *out)
+static kiln_status file_for(const checkpoint *c, const occasion *o, text *out)
 {
     const char *p = c->filepath;
     while (*p) {
         if (*p == '{') {
             p++;
-            KILN_TRY(add_field(c, &p, epoch, logs, trial, out));
+            KILN_TRY(add_field(c, &p, o, out));
         } else {
             text_bytes(out, p++, 1);
         }
@@ -102,7 +109,8 @@ static kiln_status begin(void *user, kiln_model *model)
     checkpoint *c = user;
     text path = {0};
     (void)model;
-    kiln_status status = file_for(c, 0, NULL, true, &path);
+    kiln_status status =
+        file_for(c, &(occasion){.batch = c->by_batch ? 0 : -1, .trial = true}, &path);
     if (status == KILN_OK)
         status = make_folder(path.data);
     if (status == KILN_OK)
@@ -111,11 +119,11 @@ static kiln_status begin(void *user, kiln_model *model)
     return status == KILN_OK ? KILN_OK : kiln_fail_in("ModelCheckpoint");
 }
 
-static kiln_status should_save(checkpoint *c, kiln_model *model, int64_t epoch,
-                               const kiln_logs *logs, const char *path, bool *save)
+static kiln_status should_save(checkpoint *c, kiln_model *model, const occasion *o,
+                               const char *path, bool *save)
 {
     bool print = c->verbose > 0 && callback_may_print(model), there;
-    long long number = (long long)epoch + 1;
+    long long number = (long long)o->epoch + 1;
     double value;
     *save = true;
     if (!c->best_only) {
@@ -123,7 +131,7 @@ static kiln_status should_save(checkpoint *c, kiln_model *model, int64_t epoch,
             progress_message("\nEpoch %lld: saving model to %s", number, path);
         return KILN_OK;
     }
-    KILN_TRY(monitor_read(&c->monitor, model, logs, &value, &there));
+    KILN_TRY(monitor_read(&c->monitor, model, o->logs, &value, &there));
     if (!there) {
         *save = false;
         return KILN_OK;
@@ -144,20 +152,41 @@ static kiln_status should_save(checkpoint *c, kiln_model *model, int64_t epoch,
     return KILN_OK;
 }
 
-static kiln_status epoch_end(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs)
+static kiln_status save(checkpoint *c, kiln_model *model, const occasion *o)
 {
-    checkpoint *c = user;
     text path = {0};
-    bool save = false;
-    kiln_status status = file_for(c, epoch, logs, false, &path);
+    bool wanted = false;
+    kiln_status status = file_for(c, o, &path);
     if (status == KILN_OK)
-        status = should_save(c, model, epoch, logs, path.data, &save);
-    if (status == KILN_OK && save)
+        status = should_save(c, model, o, path.data, &wanted);
+    if (status == KILN_OK && wanted)
         status = make_folder(path.data);
-    if (status == KILN_OK && save)
+    if (status == KILN_OK && wanted)
         status = kiln_save(model, path.data);
+    if (status == KILN_OK && wanted && c->verbose > 0 && callback_may_print(model))
+        progress_message("\nEpoch %lld: finished saving model to %s", (long long)o->epoch + 1,
+                         path.data);
     text_free(&path);
     return status;
+}
+
+static kiln_status epoch_begin(void *user, kiln_model *model, int64_t epoch)
+{
+    checkpoint *c = user;
+    (void)model;
+    c->epoch = epoch;
+    return KILN_OK;
+}
+
+static kiln_status epoch_end(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs)
+{
+    return save(user, model, &(occasion){.epoch = epoch, .batch = -1, .logs = logs});
+}
+
+static kiln_status batch_end(void *user, kiln_model *model, int64_t batch, const kiln_logs *logs)
+{
+    checkpoint *c = user;
+    return save(c, model, &(occasion){.epoch = c->epoch, .batch = batch, .logs = logs});
 }
 
 static void release(void *user)
@@ -174,10 +203,18 @@ kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args
         kiln_fail(KILN_ERROR_ARGUMENT, "ModelCheckpoint needs a filepath");
         return NULL;
     }
+    if (args->save_freq < 0) {
+        kiln_fail(KILN_ERROR_ARGUMENT, "ModelCheckpoint: save_freq is %lld batches",
+                  (long long)args->save_freq);
+        return NULL;
+    }
     checkpoint *c = mem_new(1, sizeof *c);
     if (c == NULL)
         return NULL;
     c->best_only = args->save_best_only == KILN_YES;
+    c->has_best = args->initial_value_threshold != 0 || signbit(args->initial_value_threshold);
+    c->best = args->initial_value_threshold;
+    c->by_batch = args->save_freq > 0;
     c->verbose = args->verbose;
     c->filepath = str_copy(args->filepath);
     if (monitor_init(&c->monitor, "ModelCheckpoint", args->monitor, args->mode, 0) != KILN_OK ||
@@ -185,8 +222,14 @@ kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args
         release(c);
         return NULL;
     }
-    return callback_make(&(kiln_callback_functions){.on_train_begin = begin,
-                                                    .on_epoch_end = epoch_end,
-                                                    .release = release},
-                         c);
+    kiln_callback_functions functions = {
+        .on_train_begin = begin, .on_epoch_begin = epoch_begin, .release = release};
+    if (c->by_batch)
+        functions.on_train_batch_end = batch_end;
+    else
+        functions.on_epoch_end = epoch_end;
+    kiln_callback *callback = callback_make(&functions, c);
+    if (callback && args->save_freq > 0)
+        callback->every = args->save_freq;
+    return callback;
 }

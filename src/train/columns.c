@@ -144,13 +144,12 @@ kiln_status columns_check_labels(const model_training *t, const char *origin, si
     return KILN_OK;
 }
 
-kiln_status columns_class_weights(const char *origin, const double *by_class, size_t classes,
-                                  kiln_dtype dtype, kiln_shape shape, const void *values,
-                                  int64_t count, float *weights)
+void columns_class_weights(const double *by_class, size_t classes, kiln_dtype dtype,
+                           kiln_shape shape, const void *values, int64_t count, float *weights)
 {
     int64_t row = kiln_shape_size(shape);
     for (int64_t i = 0; i < count; i++) {
-        double label = columns_value(dtype, values, i * row);
+        double label = rint(columns_value(dtype, values, i * row));
         if (row > 1) { /* one-hot: where the largest is */
             int64_t best = 0;
             for (int64_t j = 1; j < row; j++)
@@ -159,11 +158,7 @@ kiln_status columns_class_weights(const char *origin, const double *by_class, si
                     best = j;
             label = (double)best;
         }
-        if (!(label >= 0 && label < (double)classes && label == floor(label)))
-            return kiln_fail(KILN_ERROR_ARGUMENT,
-                             "%s: label %g of sample %lld has no class weight; %zu were given",
-                             origin, label, (long long)i, classes);
-        weights[i] *= (float)by_class[(size_t)label];
+        if (label >= 0 && label < (double)classes)
+            weights[i] *= (float)by_class[(size_t)label];
     }
-    return KILN_OK;
 }

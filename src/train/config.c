@@ -1,14 +1,13 @@
 /* The compile configuration as Keras's JSON. */
+#include "train/config.h"
 #include "train/training.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
 /* ---- writing ---- */
 
-/* {"module": ..., "class_name": ..., "config": ..., "registered_name": null}; takes config over. */
-static json_t *object_of(const char *module, const char *class_name, json_t *config)
+json_t *config_object(const char *module, const char *class_name, json_t *config)
 {
     return json_pack("{s:s, s:s, s:o, s:n}", "module", module, "class_name", class_name, "config",
                      config, "registered_name");
@@ -64,7 +63,7 @@ static json_t *rate_config(const optimizer *o)
     if (o->args.schedule.kind == KILN_SCHEDULE_NONE)
         return json_real(o->rate);
     json_t *config = schedule_config(&o->args.schedule, &class_name);
-    return object_of("keras.optimizers.schedules", class_name, config);
+    return config_object("keras.optimizers.schedules", class_name, config);
 }
 
 static json_t *optimizer_config(const optimizer *o)
@@ -106,7 +105,7 @@ static json_t *optimizer_config(const optimizer *o)
         json_object_set_new(c, "centered", json_boolean(a->centered == KILN_YES));
         break;
     }
-    return object_of("keras.optimizers", optimizer_class_name(a->kind), c);
+    return config_object("keras.optimizers", optimizer_class_name(a->kind), c);
 }
 
 static json_t *loss_config(const kiln_loss *loss)
@@ -129,12 +128,13 @@ static json_t *loss_config(const kiln_loss *loss)
         break;
     case KILN_LOSS_HUBER:
         json_object_set_new(c, "name", json_string("huber_loss"));
-        json_object_set_new(c, "delta", json_real(loss->delta > 0 ? loss->delta : 1));
+        if (loss->delta > 0 && loss->delta != 1)
+            json_object_set_new(c, "delta", json_real(loss->delta));
         break;
     default:
         break;
     }
-    return object_of("keras.losses", loss_class_name(loss->kind), c);
+    return config_object("keras.losses", loss_class_name(loss->kind), c);
 }
 
 static json_t *metrics_config(const model_training *t)
@@ -144,17 +144,8 @@ static json_t *metrics_config(const model_training *t)
     json_t *list = json_array();
     for (size_t i = 0; i < t->metric_text_count; i++) {
         metric m;
-        const char *class_name, *argument;
-        if (metric_parse(t->metric_texts[i], &m) != KILN_OK ||
-            !metric_has_argument(&m, &class_name, &argument)) {
-            json_array_append_new(list, json_string(m.name));
-            continue;
-        }
-        double x = m.argument;
-        json_t *c = json_pack("{s:s, s:s}", "name", m.name, "dtype", "float32");
-        json_object_set_new(c, argument,
-                            x == floor(x) ? json_integer((json_int_t)x) : json_real(x));
-        json_array_append_new(list, object_of("keras.metrics", class_name, c));
+        if (metric_parse(t->metric_texts[i], &m) == KILN_OK)
+            json_array_append_new(list, config_metric_write(&m));
     }
     return list;
 }

@@ -1,14 +1,56 @@
 /* Reads Keras's compile configuration. */
+#include "train/config.h"
 #include "train/training.h"
 
-#include <jansson.h>
 #include <string.h>
 
-static const char *class_of(const json_t *value)
+const char *config_class(const json_t *value)
 {
     if (json_is_string(value))
         return json_string_value(value);
     return json_string_value(json_object_get(value, "class_name"));
+}
+
+kiln_status config_check_rest(const char *what, const json_t *config, const char *const *used)
+{
+    static const struct {
+        const char *key, *value; /* NULL: any */
+    } meant[] = {{"dtype", NULL},
+                 {"reduction", "\"sum_over_batch_size\""},
+                 {"axis", "-1"},
+                 {"ignore_class", "null"},
+                 {"from_logits", "false"},
+                 {"curve", "\"ROC\""},
+                 {"summation_method", "\"interpolation\""},
+                 {"multi_label", "false"},
+                 {"num_labels", "null"},
+                 {"label_weights", "null"},
+                 {"thresholds", "null"},
+                 {"top_k", "null"},
+                 {"class_id", "null"},
+                 {"class_aggregation", "\"uniform_average\""},
+                 {"num_regressors", "0"}};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value)
+    {
+        bool fine = false;
+        for (const char *const *u = used; *u && !fine; u++)
+            fine = strcmp(*u, key) == 0;
+        char *words = json_dumps(value, JSON_ENCODE_ANY);
+        if (words == NULL)
+            return kiln_fail_memory(sizeof *value);
+        for (size_t i = 0; i < sizeof meant / sizeof *meant && !fine; i++)
+            fine = strcmp(meant[i].key, key) == 0 &&
+                   (meant[i].value == NULL || strcmp(meant[i].value, words) == 0);
+        if (!fine)
+            kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %.100s is %.100s, which is not supported", what,
+                      key, words);
+        free(words);
+        if (!fine)
+            return KILN_ERROR_UNSUPPORTED;
+    }
+    return KILN_OK;
 }
 
 /* A number of a configuration as a field of an argument structure: 0 is said on purpose. */
@@ -53,7 +95,7 @@ static kiln_status read_pieces(const json_t *c, kiln_schedule *s)
 
 static kiln_status read_schedule(const json_t *value, kiln_schedule *s)
 {
-    const char *name = class_of(value);
+    const char *name = config_class(value);
     const json_t *c = json_object_get(value, "config");
     if (name == NULL)
         return kiln_fail(KILN_ERROR_FORMAT, "the learning rate is neither a number nor a schedule");
@@ -93,7 +135,7 @@ static kiln_status read_optimizer(const json_t *value, kiln_optimizer *o)
                  {"AdamW", "adamw", KILN_OPTIMIZER_ADAMW},
                  {"RMSprop", "rmsprop", KILN_OPTIMIZER_RMSPROP},
                  {"Adagrad", "adagrad", KILN_OPTIMIZER_ADAGRAD}};
-    const char *name = class_of(value);
+    const char *name = config_class(value);
     const json_t *c = json_object_get(value, "config");
     *o = (kiln_optimizer){0};
     for (size_t i = 0; name && i < sizeof kinds / sizeof *kinds; i++)
@@ -133,7 +175,7 @@ static kiln_status read_loss(const json_t *value, kiln_loss *loss)
     *loss = (kiln_loss){0};
     if (value == NULL || json_is_null(value))
         return KILN_OK;
-    const char *name = class_of(value);
+    const char *name = config_class(value);
     const json_t *c = json_object_get(value, "config");
     if (name == NULL)
         return kiln_fail(KILN_ERROR_UNSUPPORTED,
@@ -143,42 +185,22 @@ static kiln_status read_loss(const json_t *value, kiln_loss *loss)
     loss->from_logits = choice(c, "from_logits");
     loss->label_smoothing = number(c, "label_smoothing") + 0.0;
     loss->delta = number(c, "delta") + 0.0;
-    return KILN_OK;
-}
-
-/* "accuracy", or {"class_name": "TopKCategoricalAccuracy", "config": {"k": 3}} as a text; NULL on
- * failure. */
-static char *metric_text(const json_t *value)
-{
-    const char *name = class_of(value), *class_name, *argument;
-    metric m;
-    if (name == NULL) {
-        kiln_fail(KILN_ERROR_UNSUPPORTED, "its metrics are not a list of names or objects");
-        return NULL;
-    }
-    if (metric_parse(name, &m) != KILN_OK)
-        return NULL;
-    const json_t *config = json_object_get(value, "config");
-    argument = metric_argument_name(&m);
-    const json_t *given = argument ? json_object_get(config, argument) : NULL;
-    if (json_is_array(given) && json_array_size(given) == 1)
-        given = json_array_get(given, 0);
-    class_name = json_is_string(value) ? name : metric_canonical_name(&m);
-    if (json_is_number(given))
-        return str_format("%s(%s=%.17g)", class_name, argument, json_number_value(given));
-    return str_copy(class_name);
+    static const char *const used[] = {"name", "from_logits", "label_smoothing", "delta", NULL};
+    return json_is_object(c) ? config_check_rest(name, c, used) : KILN_OK;
 }
 
 static kiln_status read_metrics(const json_t *list, compile_config *config)
 {
     size_t i, j;
     const json_t *value, *inner;
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "its metrics are not a list of names or objects");
     json_array_foreach(list, i, value)
     {
         if (!json_is_array(value)) {
             if (config->metric_count == KILN_MAX_METRICS)
                 return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d metrics", KILN_MAX_METRICS);
-            config->metrics[config->metric_count] = metric_text(value);
+            config->metrics[config->metric_count] = config_metric_read(value);
             if (config->metrics[config->metric_count] == NULL)
                 return kiln_last_status();
             config->metric_count++;
@@ -191,13 +213,21 @@ static kiln_status read_metrics(const json_t *list, compile_config *config)
         {
             if (config->metric_count == KILN_MAX_METRICS)
                 return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d metrics", KILN_MAX_METRICS);
-            config->metrics[config->metric_count] = metric_text(inner);
+            config->metrics[config->metric_count] = config_metric_read(inner);
             if (config->metrics[config->metric_count] == NULL)
                 return kiln_last_status();
             config->metric_count++;
         }
     }
     return KILN_OK;
+}
+
+static kiln_status check_absent(const json_t *all, const char *key)
+{
+    const json_t *value = json_object_get(all, key);
+    if (value == NULL || json_is_null(value))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "its %s are not supported", key);
 }
 
 kiln_status config_read(const char *words, compile_config *config)
@@ -209,8 +239,10 @@ kiln_status config_read(const char *words, compile_config *config)
         return kiln_fail(KILN_ERROR_FORMAT, "the compile configuration is no JSON: line %d: %s",
                          error.line, error.text);
     const json_t *value = json_object_get(all, "optimizer");
-    kiln_status status = KILN_OK;
-    if (value && !json_is_null(value))
+    kiln_status status = check_absent(all, "loss_weights");
+    if (status == KILN_OK)
+        status = check_absent(all, "weighted_metrics");
+    if (status == KILN_OK && value && !json_is_null(value))
         status = read_optimizer(value, &config->optimizer);
     if (status == KILN_OK)
         status = read_loss(json_object_get(all, "loss"), &config->loss);

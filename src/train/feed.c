@@ -22,6 +22,7 @@ static kiln_status add_column(feed *f, int slot, kiln_dtype dtype, kiln_shape sh
 {
     f->columns[f->column_count++] =
         (feed_column){.slot = slot,
+                      .declared = -1,
                       .row_bytes = (size_t)kiln_shape_size(shape) * kiln_dtype_size(dtype),
                       .host = host,
                       .block = block};
@@ -39,9 +40,9 @@ static kiln_status fold_weights(feed *f)
         return KILN_ERROR_MEMORY;
     for (int64_t i = 0; i < f->samples; i++)
         f->weights[i] = own ? own[i] : 1;
-    return columns_class_weights(origin_of(f), f->class_weight, f->class_weight_count,
-                                 target->dtype, target->shape, target->data, f->samples,
-                                 f->weights);
+    columns_class_weights(f->class_weight, f->class_weight_count, target->dtype, target->shape,
+                          target->data, f->samples, f->weights);
+    return KILN_OK;
 }
 
 static kiln_status list_columns(feed *f)
@@ -58,6 +59,10 @@ static kiln_status list_columns(feed *f)
                                           f->samples * kiln_shape_size(column->shape)));
         KILN_TRY(add_column(f, TRAINING_SLOT_COLUMN(i), column->dtype, column->shape,
                             function ? NULL : column->data, column->block));
+        f->columns[i].declared =
+            i < f->types.input_count
+                ? (int)(column - f->data->inputs)
+                : (int)(f->data->input_count + (size_t)(column - f->data->targets));
     }
     if (!f->types.weighted)
         return KILN_OK;
@@ -107,6 +112,35 @@ static kiln_status upload_whole(feed *f)
                         &f->order);
 }
 
+static const data_column *declared_column(const kiln_dataset *data, size_t i)
+{
+    return i < data->input_count ? &data->inputs[i] : &data->targets[i - data->input_count];
+}
+
+/* Is this array of the data set one that the plan takes? */
+static bool is_used(const feed *f, size_t declared)
+{
+    for (size_t i = 0; i < f->column_count; i++)
+        if (f->columns[i].declared == (int)declared)
+            return true;
+    return false;
+}
+
+/* Room for what a function fills and nobody wants: the targets, when predicting. */
+static kiln_status make_scratch(feed *f)
+{
+    const kiln_dataset *data = f->data;
+    size_t count = data->input_count + data->target_count, bytes = 1;
+    if (count > TRAINING_MAX_COLUMNS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s has %zu arrays; %d are the most", origin_of(f),
+                         count, TRAINING_MAX_COLUMNS);
+    for (size_t i = 0; i < count; i++)
+        if (!is_used(f, i))
+            bytes += data_column_row(declared_column(data, i)) * (size_t)f->batch;
+    f->scratch = mem_new(bytes, 1);
+    return f->scratch ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
 static kiln_status make_chunks(feed *f)
 {
     size_t batch_bytes = 1;
@@ -128,6 +162,8 @@ static kiln_status make_chunks(feed *f)
             KILN_TRY(device_alloc(f->device, bytes, "batches on their way", &column->memory[k]));
         }
     }
+    if (f->data->function)
+        KILN_TRY(make_scratch(f));
     uint32_t *identity = mem_new(rows, sizeof *identity);
     if (identity == NULL)
         return KILN_ERROR_MEMORY;
@@ -198,6 +234,7 @@ void feed_close(feed *f)
         device_free(f->device, f->order);
     free(f->rows);
     free(f->weights);
+    free(f->scratch);
     *f = (feed){0};
 }
 
@@ -271,35 +308,51 @@ static kiln_status check_batch(feed *f, int k, int64_t batch, int64_t rows)
         float *weights = (float *)f->columns[f->column_count - 1].chunk[k] + batch * f->batch;
         for (int64_t r = 0; r < rows; r++)
             weights[r] = 1;
-        KILN_TRY(columns_class_weights(origin_of(f), f->class_weight, f->class_weight_count, dtype,
-                                       shape, values, rows, weights));
+        columns_class_weights(f->class_weight, f->class_weight_count, dtype, shape, values, rows,
+                              weights);
     }
     return KILN_OK;
 }
 
+/* Where a function's arrays go, in the order the data set declares them. */
+static void lay_out(feed *f, int k, int64_t batch, void **x, void **y)
+{
+    const kiln_dataset *data = f->data;
+    unsigned char *scratch = f->scratch;
+    for (size_t i = 0; i < data->input_count + data->target_count; i++) {
+        void **to = i < data->input_count ? &x[i] : &y[i - data->input_count];
+        if (!is_used(f, i)) {
+            *to = scratch;
+            scratch += data_column_row(declared_column(data, i)) * (size_t)f->batch;
+        }
+        for (size_t j = 0; j < f->column_count; j++)
+            if (f->columns[j].declared == (int)i)
+                *to = f->columns[j].chunk[k] + (size_t)(batch * f->batch) * f->columns[j].row_bytes;
+    }
+}
+
 static kiln_status call_function(feed *f, int k, int64_t batch, int64_t *rows)
 {
-    void *x[TRAINING_MAX_COLUMNS], *y[TRAINING_MAX_COLUMNS + 1];
+    void *x[TRAINING_MAX_COLUMNS] = {NULL}, *y[TRAINING_MAX_COLUMNS] = {NULL};
     const kiln_dataset *data = f->data;
-    size_t inputs = f->types.input_count, targets = f->types.target_count;
-    for (size_t i = 0; i < inputs + targets; i++) {
-        const feed_column *column = &f->columns[i];
-        void *to = column->chunk[k] + (size_t)(batch * f->batch) * column->row_bytes;
-        if (i < inputs)
-            x[i] = to;
-        else
-            y[i - inputs] = to;
-    }
+    kiln_error_record before;
+    lay_out(f, k, batch, x, y);
     *rows = 0;
+    kiln_error_save(&before);
+    kiln_clear_error(); /* what is on record afterwards is the function's */
     kiln_status status = data->function(data->user, f->batch, x, y, rows);
-    if (status != KILN_OK) {
-        if (kiln_last_status() == KILN_OK)
-            return kiln_fail(status, "%s: the batch function failed", origin_of(f));
-        return status;
-    }
+    if (status != KILN_OK)
+        return kiln_last_status() != KILN_OK
+                   ? status
+                   : kiln_fail(status,
+                               "%s: the function that makes batches failed at batch %lld with "
+                               "status %d",
+                               origin_of(f), (long long)f->position + 1, (int)status);
+    kiln_error_restore(&before);
     if (*rows < 0 || *rows > f->batch)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s: the batch function yielded %lld samples for a batch of %lld",
+                         "%s: the function that makes batches says it made %lld samples; it may "
+                         "make 1 to %lld, or 0 at the end of the epoch",
                          origin_of(f), (long long)*rows, (long long)f->batch);
     return check_batch(f, k, batch, *rows);
 }

@@ -11,6 +11,7 @@ extern size_t feed_whole_limit;
 
 typedef struct feed_column {
     int slot;
+    int declared; /* place among the data set's inputs, then targets; -1: weights */
     size_t row_bytes;
     const unsigned char *host; /* (samples, row); NULL for a function */
     const data_block *block;   /* where host lies; NULL: in the feed itself */
@@ -27,7 +28,8 @@ typedef struct feed {
     int64_t steps;                                 /* batches in a pass; -1: not known */
     feed_column columns[TRAINING_MAX_COLUMNS + 1]; /* the last one: weights */
     size_t column_count;
-    float *weights; /* folded sample and class weights, or NULL */
+    unsigned char *scratch; /* what a function fills and nobody wants */
+    float *weights;         /* folded sample and class weights, or NULL */
     const double *class_weight;
     size_t class_weight_count;
     uint32_t *rows; /* order of the pass */
@@ -98,9 +100,9 @@ double columns_value(kiln_dtype dtype, const void *values, int64_t i);
 kiln_status columns_check_labels(const model_training *t, const char *origin, size_t output,
                                  kiln_dtype dtype, const void *values, int64_t count);
 
-/* Multiplies weights by those of the classes. */
-kiln_status columns_class_weights(const char *origin, const double *by_class, size_t classes,
-                                  kiln_dtype dtype, kiln_shape shape, const void *values,
-                                  int64_t count, float *weights);
+/* Multiplies weights by those of the classes, as Keras reads labels: rounded, or the place of the
+ * largest of several; one past the classes given weighs 1. */
+void columns_class_weights(const double *by_class, size_t classes, kiln_dtype dtype,
+                           kiln_shape shape, const void *values, int64_t count, float *weights);
 
 #endif

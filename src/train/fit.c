@@ -25,12 +25,15 @@ typedef struct fitting {
     int64_t interrupted_at;
 } fitting;
 
-kiln_status batch_size_of(const char *what, int64_t given, int64_t fallback, int64_t *batch)
+kiln_status batch_size_of(const char *what, int64_t given, int64_t samples, int64_t steps,
+                          int64_t *batch)
 {
     if (given < 0 || given > INT32_MAX)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: batch_size is %lld; it must be positive", what,
                          (long long)given);
-    *batch = given ? given : fallback;
+    *batch = given ? given : 32;
+    if (given == 0 && steps > 0 && samples > 0)
+        *batch = (samples + steps - 1) / steps;
     return KILN_OK;
 }
 
@@ -62,6 +65,9 @@ static kiln_status check_args(fitting *f)
     if (a->validation_freq < 0)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: validation_freq is %lld",
                          (long long)a->validation_freq);
+    if (a->validation_steps < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: validation_steps is %lld",
+                         (long long)a->validation_steps);
     if (a->class_weight_count > 0 && a->class_weight == NULL)
         return kiln_fail_null("class_weight");
     if (a->class_weight && a->class_weight_count > 0 && a->data->sample_weights)
@@ -71,9 +77,6 @@ static kiln_status check_args(fitting *f)
         if (!isfinite(a->class_weight[i]))
             return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_fit: the weight of class %zu is %g", i,
                              a->class_weight[i]);
-    KILN_TRY(batch_size_of("kiln_fit", a->batch_size, 32, &f->batch));
-    KILN_TRY(batch_size_of("kiln_fit's validation", a->validation_batch_size, f->batch,
-                           &f->validation_batch));
     f->epochs = a->epochs ? a->epochs : 1;
     f->validation_freq = a->validation_freq ? a->validation_freq : 1;
     f->shuffle = a->shuffle != KILN_NO && a->data->function == NULL;
@@ -101,6 +104,13 @@ static kiln_status split_data(fitting *f)
 static kiln_status open_feeds(fitting *f)
 {
     const kiln_fit_args *a = f->args;
+    KILN_TRY(batch_size_of("kiln_fit", a->batch_size, kiln_dataset_size(f->train),
+                           a->steps_per_epoch, &f->batch));
+    if (f->validation)
+        KILN_TRY(batch_size_of("kiln_fit's validation",
+                               a->validation_batch_size ? a->validation_batch_size : a->batch_size,
+                               kiln_dataset_size(f->validation), a->validation_steps,
+                               &f->validation_batch));
     feed_request train = {.targets = true,
                           .batch = f->batch,
                           .class_weight = a->class_weight_count ? a->class_weight : NULL,
@@ -160,8 +170,8 @@ static kiln_status validate(fitting *f, kiln_logs *logs)
     kiln_logs figures = {0};
     int64_t done;
     bool stopped;
-    kiln_status status = evaluate_feed(f->t, &f->validation_feed, -1, NULL, f->generation, &figures,
-                                       &done, &stopped);
+    kiln_status status = evaluate_feed(f->t, &f->validation_feed, f->args->validation_steps, NULL,
+                                       f->generation, &figures, &done, &stopped);
     if (status == KILN_OK && stopped)
         f->interrupted = true;
     else if (status == KILN_OK)

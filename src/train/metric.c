@@ -359,15 +359,37 @@ static kiln_status check_argument(const metric *m, const char *given)
     return KILN_OK;
 }
 
+/* The name for the logs, "name=...", is taken out of the arguments. */
+static kiln_status take_name(const char *given, spec *s, metric *m)
+{
+    snprintf(m->name, sizeof m->name, "%s", s->name);
+    for (int i = 0; i < s->count; i++) {
+        if (strcmp(s->keys[i], "name") != 0)
+            continue;
+        if (s->words[i][0] == '\0')
+            return kiln_fail(KILN_ERROR_ARGUMENT, "metric %s: name must be a word", given);
+        m->named = strcmp(s->words[i], s->name) != 0;
+        snprintf(m->name, sizeof m->name, "%s", s->words[i]);
+        for (s->count--; i < s->count; i++) {
+            memcpy(s->keys[i], s->keys[i + 1], sizeof s->keys[i]);
+            memcpy(s->words[i], s->words[i + 1], sizeof s->words[i]);
+            s->values[i] = s->values[i + 1];
+            s->given_none[i] = s->given_none[i + 1];
+        }
+    }
+    return KILN_OK;
+}
+
 kiln_status metric_parse(const char *given, metric *m)
 {
+    static const char *const none[] = {NULL};
     spec s;
     *m = (metric){0};
     KILN_TRY(spec_parse(given, "metric", &s));
-    snprintf(m->name, sizeof m->name, "%s", s.name);
+    KILN_TRY(take_name(given, &s, m));
     if (is_accuracy(s.name)) {
         m->argument = 0.5;
-        return KILN_OK;
+        return spec_only(&s, "metric", none);
     }
     m->cls = find_class(s.name);
     if (m->cls) {
@@ -389,6 +411,17 @@ kiln_status metric_parse(const char *given, metric *m)
                      "top_k_categorical_accuracy, sparse_top_k_categorical_accuracy, precision, "
                      "recall, auc, mae, mse, rmse, r2_score and the losses",
                      s.name);
+}
+
+kiln_metrics kiln_metrics_of(size_t count, const char *const *names)
+{
+    kiln_metrics metrics = {{NULL}};
+    if (count > KILN_MAX_METRICS)
+        kiln_fail(KILN_ERROR_ARGUMENT, "%zu metrics were given; %d are the most", count,
+                  KILN_MAX_METRICS);
+    for (size_t i = 0; i < count && i < KILN_MAX_METRICS; i++)
+        metrics.names[i] = names[i];
+    return metrics;
 }
 
 /* The accuracy that Keras takes for these shapes. */
@@ -465,13 +498,33 @@ const char *metric_argument_name(const metric *m)
     return m->cls ? m->cls->argument : NULL;
 }
 
-bool metric_has_argument(const metric *m, const char **class_name, const char **argument)
+/* The names of a class begin with a small letter, those of Keras's classes with a capital. */
+const char *metric_class_name(const metric *m)
 {
-    if (m->cls == NULL || m->cls->argument == NULL || m->argument == m->cls->fallback)
+    if (m->cls == &metric_of_loss)
+        return loss_class_name(m->loss.kind);
+    for (int i = 0; m->cls && i < 4 && m->cls->names[i]; i++)
+        if (m->cls->names[i][0] >= 'A' && m->cls->names[i][0] <= 'Z')
+            return m->cls->names[i];
+    return "Accuracy";
+}
+
+bool metric_is_plain(const metric *m)
+{
+    static const char *const ours[] = {"rmse", "RMSE", "r2"};
+    if (m->named || (m->cls && m->cls->argument && m->argument != m->cls->fallback))
         return false;
-    *argument = m->cls->argument;
-    *class_name = m->cls->names[1];
-    return true;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(m->name, ours[i]) == 0)
+            return false;
+    return m->cls != &metric_of_loss ||
+           (m->loss.kind != KILN_LOSS_HUBER && m->loss.from_logits != KILN_YES &&
+            m->loss.label_smoothing == 0);
+}
+
+int metric_better(const metric *m)
+{
+    return m->cls ? m->cls->direction : 1;
 }
 
 int metric_direction(const char *name)

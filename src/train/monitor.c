@@ -26,6 +26,10 @@ static int direction_of(const kiln_model *model, const char *name)
 {
     if (strncmp(name, "val_", 4) == 0)
         name += 4;
+    const model_training *t = training_of(model);
+    for (size_t i = 0; t && i < t->metric_count; i++)
+        if (strcmp(t->metrics[i].name, name) == 0)
+            return metric_better(&t->metrics[i]);
     int direction = metric_direction(name);
     size_t length = strlen(name);
     if (direction == 0 && length > 5 && strcmp(name + length - 5, "_loss") == 0)

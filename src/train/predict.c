@@ -24,13 +24,13 @@ static kiln_status keep_output(pass *p, int64_t rows)
     return KILN_OK;
 }
 
-static kiln_status run(model_training *t, feed *f, program *prog, collected *c, progress *bar,
-                       int generation)
+static kiln_status run(model_training *t, feed *f, program *prog, collected *c, int64_t steps,
+                       progress *bar, int generation)
 {
     pass p = {.training = t,
               .program = prog,
               .feed = f,
-              .steps = f->steps,
+              .steps = steps,
               .bar = bar,
               .generation = generation,
               .output = keep_output,
@@ -91,12 +91,19 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
 {
     int64_t batch;
     const kiln_model *model = args->model;
-    KILN_TRY(batch_size_of("kiln_predict", args->batch_size, 32, &batch));
+    KILN_TRY(batch_size_of("kiln_predict", args->batch_size, kiln_dataset_size(args->data),
+                           args->steps, &batch));
     if (args->output >= model->output_count)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_predict: output %zu of model %s, which has %zu",
                          args->output, model->name, model->output_count);
+    if (args->steps < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_predict: steps is %lld",
+                         (long long)args->steps);
     KILN_TRY(training_ready(t));
     KILN_TRY(feed_open(t, args->data, &(feed_request){.batch = batch}, f));
+    int64_t steps = args->steps > 0 ? args->steps : f->steps;
+    if (f->steps >= 0 && steps > f->steps)
+        steps = f->steps;
     program *prog;
     KILN_TRY(program_get(t, TRAINING_PREDICT, batch, &f->types, &prog));
     c->output = args->output;
@@ -107,8 +114,8 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
     if (f->samples > 0)
         KILN_TRY(mem_grow(&c->items, &c->capacity, (size_t)f->samples * c->row, sizeof *c->items));
     progress bar;
-    progress_begin(&bar, progress_verbosity(args->verbose), f->steps, clock_seconds());
-    KILN_TRY(run(t, f, prog, c, &bar, generation));
+    progress_begin(&bar, progress_verbosity(args->verbose), steps, clock_seconds());
+    KILN_TRY(run(t, f, prog, c, steps, &bar, generation));
     if (args->check_numerics && args->data->function == NULL && !all_finite(c->items, c->count))
         return find_where(t, prog, f, c);
     return KILN_OK;

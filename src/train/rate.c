@@ -37,17 +37,17 @@ static kiln_status log_rate(kiln_model *model, const kiln_logs *logs)
 
 /* ---- LearningRateScheduler ---- */
 
-typedef struct scheduler {
-    kiln_rate_function function;
-    void *user;
-} scheduler;
-
 static kiln_status scheduler_begin(void *user, kiln_model *model, int64_t epoch)
 {
-    const scheduler *s = user;
+    const kiln_learning_rate_scheduler_args *s = user;
     double rate = s->function(epoch, kiln_learning_rate(model), s->user);
-    return kiln_set_learning_rate(model, rate) == KILN_OK ? KILN_OK
-                                                          : kiln_fail_in("LearningRateScheduler");
+    if (kiln_set_learning_rate(model, rate) != KILN_OK)
+        return kiln_fail_in("LearningRateScheduler");
+    char number[40];
+    if (s->verbose > 0 && callback_may_print(model))
+        progress_message("\nEpoch %lld: LearningRateScheduler setting learning rate to %s.",
+                         (long long)epoch + 1, callback_number(rate, number));
+    return KILN_OK;
 }
 
 static kiln_status scheduler_end(void *user, kiln_model *model, int64_t epoch,
@@ -57,16 +57,16 @@ static kiln_status scheduler_end(void *user, kiln_model *model, int64_t epoch,
     return log_rate(model, logs);
 }
 
-kiln_callback *kiln_learning_rate_scheduler(kiln_rate_function function, void *user)
+kiln_callback *kiln_learning_rate_scheduler_with(const kiln_learning_rate_scheduler_args *args)
 {
-    if (function == NULL) {
+    if (args->function == NULL) {
         kiln_fail_null("the function of the LearningRateScheduler");
         return NULL;
     }
-    scheduler *s = mem_new(1, sizeof *s);
+    kiln_learning_rate_scheduler_args *s = mem_new(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    *s = (scheduler){function, user};
+    *s = *args;
     return callback_make(&(kiln_callback_functions){.on_epoch_begin = scheduler_begin,
                                                     .on_epoch_end = scheduler_end,
                                                     .release = free},
@@ -98,10 +98,11 @@ static kiln_status reduce(plateau *p, kiln_model *model, int64_t epoch)
     if (!(old > (double)(float)p->min_lr))
         return KILN_OK;
     double rate = fmax(old * p->factor, p->min_lr);
+    char number[40];
     KILN_TRY(kiln_set_learning_rate(model, rate));
     if (p->verbose > 0 && callback_may_print(model))
-        progress_message("\nEpoch %lld: ReduceLROnPlateau reducing learning rate to %.9g.",
-                         (long long)epoch + 1, rate);
+        progress_message("\nEpoch %lld: ReduceLROnPlateau reducing learning rate to %s.",
+                         (long long)epoch + 1, callback_number(rate, number));
     p->cooling = p->cooldown;
     p->wait = 0;
     return KILN_OK;
@@ -150,7 +151,7 @@ kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_plateau_ar
         return NULL;
     p->factor = factor;
     p->min_lr = args->min_lr;
-    p->patience = args->patience == 0 ? 10 : args->patience;
+    p->patience = args->patience == 0 ? 10 : args->patience < 0 ? 0 : args->patience;
     p->cooldown = args->cooldown;
     p->verbose = args->verbose;
     if (monitor_init(&p->monitor, "ReduceLROnPlateau", args->monitor, args->mode,

@@ -140,6 +140,22 @@ static kiln_status refresh(pass *p, const table *s, double now)
     return status;
 }
 
+/* The figures so far, for callbacks that want them after this batch. */
+static kiln_status report_batch(pass *p, const table *s)
+{
+    model_training *t = p->training;
+    kiln_logs logs = {0};
+    KILN_TRY(check_loss(p, s));
+    if (p->stopped)
+        return KILN_OK;
+    KILN_TRY(training_collect(t, p->program, p->totals));
+    kiln_status status = training_logs(t, p->totals, &logs);
+    if (status == KILN_OK)
+        status = callbacks_call(p->fit, CALLBACK_BATCH_END, p->done - 1, &logs);
+    logs_free(&logs);
+    return status;
+}
+
 static bool refresh_is_due(const pass *p, double since, double now)
 {
     if (p->bar && progress_wants(p->bar, now))
@@ -157,6 +173,10 @@ static int64_t slice_of(const pass *p, const table *s)
     double seconds = p->program->step_seconds;
     if (p->done > 0 && seconds > 0 && !p->output)
         slice = (int64_t)fmin(SLICE_SECONDS / seconds, TRAINING_MAX_STEPS);
+    if (p->fit && slice > 1) {
+        int64_t wanted = callbacks_batches_left(p->fit);
+        slice = wanted < slice ? wanted : slice;
+    }
     return slice < 1 ? 1 : slice > left ? left : slice;
 }
 
@@ -169,6 +189,10 @@ static kiln_status run_slice(pass *p, table *s)
         s->next++;
         p->done++;
         return p->output(p, s->steps[s->next - 1].rows);
+    }
+    if (p->fit && callbacks_want_begin(p->fit)) {
+        KILN_TRY(callbacks_call(p->fit, CALLBACK_BATCH_BEGIN, p->done, NULL));
+        KILN_TRY(renew_rate(p, s));
     }
     double start = clock_seconds();
     KILN_TRY(plan_enqueue(p->program->plan, (size_t)slice));
@@ -186,6 +210,8 @@ static kiln_status run_slice(pass *p, table *s)
     p->done += slice;
     if (p->fit)
         p->training->optimizer.iterations += slice;
+    if (p->fit && callbacks_count(p->fit, slice))
+        KILN_TRY(report_batch(p, s));
     return p->output ? p->output(p, s->steps[s->next - 1].rows) : KILN_OK;
 }
 

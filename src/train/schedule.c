@@ -51,6 +51,16 @@ static double polynomial(const kiln_schedule *s, double step)
     return (s->initial_learning_rate - end) * pow(1 - step / over, power) + end;
 }
 
+kiln_schedule kiln_schedule_of(kiln_schedule_kind kind, double initial_learning_rate,
+                               int64_t decay_steps)
+{
+    return (kiln_schedule){.kind = kind,
+                           .initial_learning_rate = initial_learning_rate,
+                           .decay_steps = decay_steps,
+                           .end_learning_rate = 0.0001,
+                           .power = 1};
+}
+
 double kiln_schedule_rate(const kiln_schedule *schedule, int64_t step)
 {
     switch (schedule->kind) {

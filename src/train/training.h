@@ -10,6 +10,7 @@
 #include "train/optimizer.h"
 #include "train/progress.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define TRAINING_MAX_COLUMNS 32
@@ -83,9 +84,10 @@ typedef struct model_training {
     staging_buffer staging[TRAINING_MAX_COLUMNS + 2]; /* by slot */
     int64_t staging_rows; /* of the order in staging[0], which is 0, 1, 2, ... */
 
-    atomic_int stop;       /* kiln_stop_training */
-    bool stop_by_callback; /* a callback asked for it: not an interruption */
-    bool in_callback;
+    atomic_int stop;        /* kiln_stop_training */
+    bool stop_by_callback;  /* a callback asked for it: not an interruption */
+    atomic_int in_callback; /* a callback runs, on this thread: */
+    pthread_t callback_thread;
     bool rate_changed;
     struct fit_run *fit; /* running */
 } model_training;

@@ -81,6 +81,18 @@ class Tabular(Case):
                 weights.append(z.read('model.weights.npz'))
         self.assertEqual(weights[0], weights[1])
 
+    def test_same_bits_without_measuring(self):
+        """KILN_TUNE=off: the built-in choices, so that a machine without a cache makes the same."""
+        weights = []
+        for name in ('a', 'b'):
+            self.model = self.path(name + '.keras')
+            self.fit('--verbose', 0, env={'KILN_TUNE': 'off', 'KILN_CACHE_DIR': self.path('cache-' + name)})
+            self.assertFalse(os.path.exists(os.path.join(self.path('cache-' + name), 'products')))
+            with zipfile.ZipFile(self.model) as z:
+                self.assertEqual(sorted(z.namelist()), ['config.json', 'metadata.json', 'model.weights.npz'])
+                weights.append(z.read('model.weights.npz'))
+        self.assertEqual(weights[0], weights[1])
+
     def test_silence(self):
         done = self.fit('--verbose', 0)
         self.assertEqual(done.out, '')

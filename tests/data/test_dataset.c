@@ -1,7 +1,7 @@
-/* Data sets: made of arrays and functions, cut, split, chosen by name; and their batches. */
+/* Data sets: made of arrays and functions, cut, split, chosen by name. */
 #include "support.h"
 
-#include "data/loader.h"
+#include "data/dataset.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -231,117 +231,27 @@ START_TEST(assigns_columns_by_name)
 }
 END_TEST
 
-START_TEST(orders_epochs)
-{
-    kiln_dataset *d = ten();
-    loader *l;
-    loader_batch batch;
-    ck_assert_int_eq(loader_new(d, &(loader_args){.batch_size = 4, .shuffle = true, .seed = 5}, &l),
-                     KILN_OK);
-    ck_assert_int_eq(loader_steps(l), 3);
-    uint32_t first[10];
-    memcpy(first, loader_order(l), sizeof first);
-    int64_t sizes[] = {4, 4, 2, 0, 0};
-    int seen[10] = {0};
-    for (int i = 0; i < 5; i++) {
-        ck_assert_int_eq(loader_next(l, &batch), KILN_OK);
-        ck_assert_int_eq(batch.samples, sizes[i]);
-        for (int64_t k = 0; k < batch.samples; k++) {
-            int index = (int)first[batch.first + k];
-            seen[index]++;
-            ck_assert_float_eq(((float *)batch.x[0])[2 * k + 1], (float)(10 * index));
-            ck_assert_int_eq(((int32_t *)batch.y[0])[k], index % 3);
-        }
-    }
-    for (int i = 0; i < 10; i++)
-        ck_assert_int_eq(seen[i], 1);
-    ck_assert_int_eq(loader_epoch(l, 1), KILN_OK);
-    ck_assert_mem_ne(first, loader_order(l), sizeof first);
-    ck_assert_int_eq(loader_epoch(l, 0), KILN_OK); /* an order is a function of seed and epoch */
-    ck_assert_mem_eq(first, loader_order(l), sizeof first);
-    loader_free(l);
-    ck_assert_int_eq(loader_new(d, &(loader_args){.batch_size = 100, .seed = 5}, &l), KILN_OK);
-    ck_assert_int_eq(loader_steps(l), 1);
-    for (uint32_t i = 0; i < 10; i++)
-        ck_assert_uint_eq(loader_order(l)[i], i);
-    ck_assert_int_eq(loader_next(l, &batch), KILN_OK);
-    ck_assert_int_eq(batch.samples, 10);
-    loader_free(l);
-    ck_assert_int_eq(loader_new(d, &(loader_args){0}, &l), KILN_ERROR_ARGUMENT);
-    expect_error(KILN_ERROR_ARGUMENT, "a batch size of 0; at least 1 is needed");
-    kiln_dataset_free(d);
-}
-END_TEST
-
-typedef struct source {
-    int calls, epoch_calls;
-    int64_t claim;
-    kiln_status status;
-} source;
-
 static kiln_status make_batch(void *user, int64_t batch_size, void *const *x, void *const *y,
                               int64_t *samples)
 {
-    source *s = user;
-    s->calls++;
-    if (s->status != KILN_OK)
-        return s->status;
-    *samples = s->epoch_calls && s->calls > s->epoch_calls ? 0 : batch_size + s->claim;
-    for (int64_t i = 0; i < batch_size; i++) {
-        ((float *)x[0])[i] = (float)s->calls;
-        ((uint8_t *)y[0])[i] = (uint8_t)i;
-    }
+    (void)user, (void)batch_size, (void)x, (void)y;
+    *samples = 0;
     return KILN_OK;
 }
 
-START_TEST(takes_batches_from_a_function)
+/* What a function is asked for is tested with the feed of a training. */
+START_TEST(describes_a_function)
 {
-    source s = {.epoch_calls = 2};
-    loader *l;
-    loader_batch batch;
     kiln_array x = {.shape = KILN_SHAPE(1)}, y = {.dtype = KILN_UINT8};
-    kiln_dataset *d = kiln_dataset_from_function(make_batch, &s, 0, 1, &x, 1, &y);
+    kiln_dataset *d = kiln_dataset_from_function(make_batch, NULL, 3, 1, &x, 1, &y);
     ck_assert_ptr_nonnull(d);
     ck_assert_int_eq(kiln_dataset_size(d), -1);
-    ck_assert_int_eq(loader_new(d, &(loader_args){.batch_size = 4, .shuffle = true}, &l), KILN_OK);
-    ck_assert_int_eq(loader_steps(l), -1);
-    ck_assert_ptr_null(loader_order(l));
-    for (int i = 0; i < 4; i++) {
-        ck_assert_int_eq(loader_next(l, &batch), KILN_OK);
-        ck_assert_int_eq(batch.samples, i < 2 ? 4 : 0);
-        if (i < 2) {
-            ck_assert_float_eq(((float *)batch.x[0])[3], (float)(i + 1));
-            ck_assert_int_eq(((uint8_t *)batch.y[0])[3], 3);
-        }
-    }
-    ck_assert_int_eq(s.calls, 3); /* not asked again after the end */
-    s = (source){.claim = 1};
-    ck_assert_int_eq(loader_epoch(l, 1), KILN_OK);
-    ck_assert_int_eq(loader_next(l, &batch), KILN_ERROR_ARGUMENT);
-    expect_error(KILN_ERROR_ARGUMENT,
-                 "the function that makes batches says it made 5 samples; it may make 1 to 4, or 0 "
-                 "at the end of the epoch");
-    s = (source){.status = KILN_ERROR_FILE};
-    ck_assert_int_eq(loader_next(l, &batch), KILN_ERROR_FILE);
-    expect_error(KILN_ERROR_FILE,
-                 "the function that makes batches failed at batch 0 with status 3");
-    loader_free(l);
+    ck_assert_int_eq(d->function_steps, 3);
     ck_assert_ptr_null(kiln_dataset_slice(d, 0, 1));
     expect_error(KILN_ERROR_ARGUMENT, "function: the batches of a function cannot be sliced");
     kiln_dataset_free(d);
-    s = (source){0};
-    d = kiln_dataset_from_function(make_batch, &s, 3, 1, &x, 1, &y);
-    ck_assert_int_eq(loader_new(d, &(loader_args){.batch_size = 4}, &l), KILN_OK);
-    ck_assert_int_eq(loader_steps(l), 3);
-    for (int i = 0; i < 4; i++) {
-        ck_assert_int_eq(loader_next(l, &batch), KILN_OK);
-        ck_assert_int_eq(batch.samples, i < 3 ? 4 : 0);
-    }
-    ck_assert_int_eq(s.calls, 3);
-    loader_free(l);
-    kiln_dataset_free(d);
     x.dtype = KILN_FLOAT64;
-    ck_assert_ptr_null(kiln_dataset_from_function(make_batch, &s, 3, 1, &x, 1, &y));
+    ck_assert_ptr_null(kiln_dataset_from_function(make_batch, NULL, 3, 1, &x, 1, &y));
     expect_error(KILN_ERROR_ARGUMENT,
                  "input 0: a function fills float32, int32 or uint8 arrays, not float64");
 }
@@ -371,8 +281,7 @@ int main(void)
     tcase_add_test(tests, splits_like_keras);
     tcase_add_test(tests, splits_by_seed_and_class);
     tcase_add_test(tests, assigns_columns_by_name);
-    tcase_add_test(tests, orders_epochs);
-    tcase_add_test(tests, takes_batches_from_a_function);
+    tcase_add_test(tests, describes_a_function);
     tcase_add_test(tests, accepts_null);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

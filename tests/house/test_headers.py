@@ -71,6 +71,29 @@ class Headers(unittest.TestCase):
                     names.update(re.findall(r'KILN_API[^;()]*?\b(kiln_\w+)\s*\(', file.read()))
         return names
 
+    def test_each_macro_has_a_plain_form(self):
+        """A function for what a macro builds: NAME_with or NAME_from, or for values TYPE_of."""
+        folder = os.path.join(ROOT, 'include', 'kiln')
+        declared, seen = self.declared(), 0
+        for header in sorted(os.listdir(folder)):
+            if not header.endswith('.h'):
+                continue
+            with open(os.path.join(folder, header), encoding='utf-8') as file:
+                text = file.read().replace('\\\n', ' ')
+            self.assertEqual(re.findall(r'^#define \w+\([^)]*\b(\w+), \.\.\.\)(?!.*__VA_ARGS__).*$', text, re.MULTILINE), [],
+                             'a macro forgets its arguments')
+            for name, body in re.findall(r'^#define (kiln_\w+|KILN_METRICS|KILN_SHAPE)\([^)]*\)\s+(.*)$', text, re.MULTILINE):
+                called = re.findall(r'\b(kiln_\w+_(?:with|from))\(', body)
+                made = re.match(r'\(\((kiln_\w+)\)\{', body)
+                if made:
+                    called = [made.group(1) + '_of']
+                elif not called:  # another macro, which has its own
+                    continue
+                seen += 1
+                for function in called:
+                    self.assertIn(function, declared, '%s has no plain form' % name)
+        self.assertGreater(seen, 40)
+
     def test_only_declared_symbols_are_exported(self):
         if not shutil.which('nm'):
             self.skipTest('nm is not installed')

@@ -3,6 +3,18 @@
 
 #include <string.h>
 
+static kiln_node my_loss(struct kiln_ops *ops, kiln_node y_true, kiln_node y_pred, void *user)
+{
+    (void)user;
+    return kiln_ops_reduce_mean(ops, kiln_ops_abs(ops, kiln_ops_sub(ops, y_pred, y_true)), -1);
+}
+
+static double my_rate(int64_t epoch, double rate, void *user)
+{
+    (void)epoch, (void)user;
+    return rate;
+}
+
 int main(void)
 {
     kiln_layer *layers[] = {
@@ -24,6 +36,7 @@ int main(void)
         kiln_rescaling(1.0 / 255, .offset = -0.5),
         kiln_normalization(),
         kiln_normalization(.name = "norm"),
+        kiln_normalization(.axis = KILN_NONE),
     };
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         kiln_layer_free(layers[i]);
@@ -37,6 +50,8 @@ int main(void)
         kiln_adagrad(),
         kiln_sgd(.schedule = kiln_exponential_decay(0.1, 100, 0.9, .staircase = KILN_YES)),
         kiln_sgd(.schedule = kiln_polynomial_decay(0.1, 100, .power = 2)),
+        kiln_sgd(.schedule = kiln_exponential_decay(0.1, 100, 0.9)),
+        kiln_sgd(.schedule = kiln_piecewise_constant_decay(1, .boundaries = {5}, .values = {1, 2})),
     };
     kiln_loss losses[] = {
         kiln_sparse_categorical_crossentropy(),
@@ -47,11 +62,18 @@ int main(void)
         kiln_mean_squared_logarithmic_error(),
         kiln_huber(.delta = 2),
         kiln_hinge(),
+        kiln_custom_loss(my_loss),
+        kiln_custom_loss(my_loss, .user = layers),
     };
     kiln_callback *callbacks[] = {
         kiln_early_stopping(),
         kiln_early_stopping(.monitor = "loss", .patience = 3, .verbose = 1),
         kiln_model_checkpoint("model-{epoch}.keras", .save_best_only = KILN_YES),
+        kiln_model_checkpoint("model-{batch}.keras", .save_freq = 100),
+        kiln_learning_rate_scheduler(my_rate),
+        kiln_learning_rate_scheduler(my_rate, .verbose = 1),
+        kiln_learning_rate_scheduler(my_rate, layers),
+        kiln_reduce_lr_on_plateau(.patience = KILN_NO),
         kiln_csv_logger("log.csv", .separator = ";"),
         kiln_reduce_lr_on_plateau(),
         kiln_reduce_lr_on_plateau(.factor = 0.5, .verbose = 1),
@@ -76,6 +98,13 @@ int main(void)
     kiln_clear_error();
     if (optimizers[0].momentum < 0.9 || losses[2].from_logits != KILN_YES)
         return 4;
+    /* Nothing that a macro is given is lost. */
+    if (optimizers[6].schedule.staircase != KILN_YES || optimizers[6].schedule.decay_rate != 0.9 ||
+        optimizers[9].schedule.piece_count != 1 || losses[9].user != layers)
+        return 6;
+    if (kiln_predict(NULL, NULL, NULL, .batch_size = 3) != NULL)
+        return 7;
+    kiln_clear_error();
     kiln_metrics metrics = KILN_METRICS("accuracy", "auc");
     return strcmp(metrics.names[1], "auc") == 0 && metrics.names[2] == NULL ? 0 : 5;
 }

@@ -42,6 +42,17 @@ int main(void)
     compile.loss = kiln_loss_of(KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY);
     compile.loss.from_logits = KILN_YES;
     compile.metrics.names[0] = "accuracy";
+    {
+        const char *const names[] = {"accuracy", "auc"};
+        const kiln_schedule schedule = kiln_schedule_of(KILN_SCHEDULE_EXPONENTIAL, 0.1, 1000);
+        compile.metrics = kiln_metrics_of(2, names);
+        compile.optimizer.schedule = schedule;
+        compile.optimizer.schedule.decay_rate = 0.9;
+        if (strcmp(compile.metrics.names[1], "auc") != 0 || compile.metrics.names[2] != NULL)
+            return 3;
+        if (kiln_schedule_rate(&compile.optimizer.schedule, 0) != 0.1)
+            return 4;
+    }
     kiln_model_free(model);
     return kiln_report_errors(stderr);
 }

@@ -94,6 +94,7 @@ LAYERS = [
     ("dropout", "Dropout", (8,), L.Dropout(0.5)),
     ("rescaling", "Rescaling", (8,), L.Rescaling(0.25, offset=-1.5)),
     ("normalization", "Normalization", (2, 4), L.Normalization()),
+    ("normalization_all", "Normalization", (2, 4), L.Normalization(axis=None)),
     ("normalization_given", "Normalization", (4, 2),
      L.Normalization(mean=[0.5, -1.5], variance=[4.0, 0.0])),
     ("normalization_invert", "Normalization", (4, 2),

@@ -35,6 +35,7 @@ static kiln_layer *make(const char *name)
         {"dropout", kiln_dropout(0.5, .input_shape = flat)},
         {"rescaling", kiln_rescaling(0.25, .offset = -1.5, .input_shape = flat)},
         {"normalization", kiln_normalization(.input_shape = two)},
+        {"normalization_all", kiln_normalization(.axis = KILN_NONE, .input_shape = two)},
         {"normalization_given", kiln_normalization(.count = 2, .mean = given_mean,
                                                    .variance = no_variance, .input_shape = four)},
         {"normalization_invert",
@@ -274,6 +275,8 @@ START_TEST(refused)
             "Reshape layer: target_shape (0,): 0 is no size of an axis");
     REFUSES(kiln_normalization(.count = 1, .mean = given_mean),
             "Normalization layer: mean and variance go together, with as many values each");
+    REFUSES(kiln_sequential(kiln_normalization(.axis = 1, .input_shape = KILN_SHAPE(2, 3))),
+            "layer normalization: axis is 1; only -1 (the last) and None are supported");
     REFUSES(kiln_input_layer(KILN_SHAPE(3), .dtype = KILN_UINT8),
             "InputLayer layer: inputs are float32 or int32, not uint8");
 }

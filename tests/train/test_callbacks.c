@@ -1,13 +1,17 @@
 /* Callbacks, stopping, losses that are not finite, and what is printed. */
 #include "problem.h"
 
+#include "base/clock.h"
 #include "train/callbacks.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <unistd.h>
 
+#include "fixtures/callbacks.h"
+
 #define SIDE 6
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static kiln_model *compiled(kiln_device *device, kiln_optimizer rule)
 {
@@ -162,6 +166,200 @@ START_TEST(early_stopping)
 }
 END_TEST
 
+/* ---- against Keras's, for courses of the validation loss ---- */
+
+typedef struct course {
+    const double *values;
+    float weights[EPOCHS]; /* that each epoch ended with */
+} course;
+
+static kiln_status follow(void *user, kiln_model *model, int64_t epoch, const kiln_logs *logs)
+{
+    course *c = user;
+    KILN_TRY(logs_set((kiln_logs *)(uintptr_t)logs, "val_loss", c->values[epoch]));
+    return kiln_get_weights(model, 0, &c->weights[epoch], 1);
+}
+
+static const kiln_history *run_course(kiln_model *model, kiln_dataset *data, course *c,
+                                      kiln_callback *callback)
+{
+    ck_assert_msg(callback != NULL, "%s", kiln_last_error());
+    kiln_callback *first = kiln_callback_new(&(kiln_callback_functions){.on_epoch_end = follow}, c);
+    const kiln_history *history =
+        kiln_fit(model, data, .epochs = EPOCHS, .verbose = KILN_NO, .callbacks = {first, callback});
+    ck_assert_msg(history != NULL, "%s", kiln_last_error());
+    return history;
+}
+
+/* One sample of 1, one weight and a target that moves it a little in each epoch. */
+static kiln_model *one_weight(kiln_device *device, kiln_dataset **data)
+{
+    static const float one = 1, two = 2;
+    kiln_array x = {.shape = KILN_SHAPE(1), .data = &one},
+               y = {.shape = KILN_SHAPE(1), .data = &two};
+    *data = kiln_dataset_from_arrays(1, 1, &x, 1, &y);
+    kiln_model *model =
+        kiln_sequential(kiln_dense(1, .kernel_initializer = "ones", .input_shape = KILN_SHAPE(1)));
+    harness_ok(kiln_compile(model, .optimizer = kiln_sgd(.learning_rate = 0.001),
+                            .loss = kiln_mean_squared_error(), .device = device));
+    return model;
+}
+
+START_TEST(early_stopping_is_as_in_keras)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data;
+        kiln_model *model = one_weight(device, &data);
+        for (size_t i = 0; i < COUNT(stopping_cases); i++)
+            for (size_t k = 0; k < COUNT(courses); k++) {
+                const float start[] = {1, 0};
+                harness_ok(kiln_set_weights(model, 0, &start[0], 1));
+                harness_ok(kiln_set_weights(model, 1, &start[1], 1));
+                kiln_early_stopping_args args = stopping_cases[i].args;
+                args.restore_best_weights = KILN_YES;
+                course c = {.values = courses[k]};
+                const kiln_history *history =
+                    run_course(model, data, &c, kiln_early_stopping_with(&args));
+                float last;
+                int kept = 0;
+                harness_ok(kiln_get_weights(model, 0, &last, 1));
+                while (kept < EPOCHS && c.weights[kept] != last)
+                    kept++;
+                ck_assert_msg((int)kiln_history_epochs(history) ==
+                                      stopping_cases[i].ends[k].epochs &&
+                                  kept == stopping_cases[i].ends[k].kept,
+                              "case %zu, course %zu: %zu epochs and the weights of epoch %d", i, k,
+                              kiln_history_epochs(history), kept);
+            }
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+START_TEST(plateaus_are_as_in_keras)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data;
+        kiln_model *model = one_weight(device, &data);
+        for (size_t i = 0; i < COUNT(plateau_cases); i++)
+            for (size_t k = 0; k < COUNT(courses); k++) {
+                const float start[] = {2, 0}; /* meets the target: a rate of 1 does no harm */
+                harness_ok(kiln_set_weights(model, 0, &start[0], 1));
+                harness_ok(kiln_set_weights(model, 1, &start[1], 1));
+                harness_ok(kiln_set_learning_rate(model, 1));
+                course c = {.values = courses[k]};
+                const kiln_history *history = run_course(
+                    model, data, &c, kiln_reduce_lr_on_plateau_with(&plateau_cases[i].args));
+                for (size_t e = 0; e < EPOCHS; e++) {
+                    double rate = kiln_history_get(history, "learning_rate", e),
+                           wanted = plateau_cases[i].rates[k][e];
+                    ck_assert_msg(fabs(rate - wanted) <= 1e-6 * wanted,
+                                  "case %zu, course %zu, epoch %zu: %.9g instead of %.9g", i, k, e,
+                                  rate, wanted);
+                }
+            }
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* ---- batches ---- */
+
+static kiln_status on_batch_begin(void *user, kiln_model *model, int64_t batch)
+{
+    (void)model;
+    note(user, "b", batch);
+    return KILN_OK;
+}
+
+static kiln_status on_batch_end(void *user, kiln_model *model, int64_t batch, const kiln_logs *logs)
+{
+    diary *d = user;
+    note(d, "B", batch);
+    d->val_loss[batch] = kiln_logs_get(logs, "loss");
+    if (d->stop_at && batch == d->stop_at)
+        kiln_stop_training(model);
+    return d->fail_with;
+}
+
+START_TEST(batches_are_reported)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *plain = compiled(device, kiln_sgd()), *model = compiled(device, kiln_sgd());
+        const kiln_callback_functions ends = {.on_train_batch_end = on_batch_end},
+                                      both = {.on_train_batch_begin = on_batch_begin,
+                                              .on_train_batch_end = on_batch_end};
+        diary d = {.words = ""};
+        ck_assert_ptr_nonnull(kiln_fit(plain, data, .epochs = 2, .shuffle = KILN_NO,
+                                       .batch_size = 16, .verbose = KILN_NO));
+        const kiln_history *history =
+            kiln_fit(model, data, .epochs = 2, .shuffle = KILN_NO, .batch_size = 16,
+                     .verbose = KILN_NO, .callbacks = {kiln_callback_new(&both, &d)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(d.words, "b0 B0 b1 B1 b2 B2 b0 B0 b1 B1 b2 B2 ");
+        ck_assert_msg(problem_same(plain, model), "watching changes nothing");
+        /* the figures are those of the epoch so far */
+        ck_assert_double_eq(d.val_loss[2], kiln_history_get(history, "loss", 1));
+
+        d = (diary){.stop_at = 1};
+        history = kiln_fit(model, data, .epochs = 3, .batch_size = 16, .verbose = KILN_NO,
+                           .callbacks = {kiln_callback_new(&ends, &d)});
+        ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(d.words, "B0 B1 ");
+        ck_assert_uint_eq(kiln_history_epochs(history),
+                          1); /* with the figures so far, as in Keras */
+        ck_assert_double_eq(d.val_loss[1], kiln_history_get(history, "loss", 0));
+        d = (diary){.fail_with = KILN_ERROR_ARGUMENT};
+        ck_assert_ptr_null(
+            kiln_fit(model, data, .verbose = KILN_NO, .callbacks = {kiln_callback_new(&ends, &d)}));
+        ck_assert_str_eq(d.words, "B0 ");
+        kiln_clear_error();
+        kiln_model_free(plain);
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* A rate that a callback sets before a batch is that batch's. */
+static kiln_status stand_still(void *user, kiln_model *model, int64_t batch)
+{
+    (void)user;
+    return kiln_set_learning_rate(model, batch < 1 ? 0.1 : 0);
+}
+
+START_TEST(rates_by_batch)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(48, SIDE), *first = kiln_dataset_slice(data, 0, 16);
+        kiln_model *once = compiled(device, kiln_sgd(.learning_rate = 0.1)),
+                   *model = compiled(device, kiln_sgd(.learning_rate = 7));
+        kiln_callback *callback = kiln_callback_new(
+            &(kiln_callback_functions){.on_train_batch_begin = stand_still}, NULL);
+        ck_assert_ptr_nonnull(
+            kiln_fit(once, first, .shuffle = KILN_NO, .batch_size = 16, .verbose = KILN_NO));
+        ck_assert_ptr_nonnull(kiln_fit(model, data, .shuffle = KILN_NO, .batch_size = 16,
+                                       .verbose = KILN_NO, .callbacks = {callback}));
+        ck_assert(problem_same(once, model));
+        kiln_model_free(once);
+        kiln_model_free(model);
+        kiln_dataset_free(first);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 static double halve(int64_t epoch, double rate, void *user)
 {
     (void)user;
@@ -284,9 +482,37 @@ START_TEST(checkpoints)
         ck_assert(problem_same(model, loaded));
         kiln_model_free(loaded);
 
+        /* better than what is asked for at the start */
+        snprintf(path, sizeof path, "%s/better.keras", harness_folder());
+        d = (diary){.val_loss = {5, 4, 4.5}};
+        ck_assert_ptr_nonnull(kiln_fit(
+            model, data, .epochs = 3, .verbose = KILN_NO,
+            .callbacks = {diary_of(&d), kiln_model_checkpoint(path, .save_best_only = KILN_YES,
+                                                              .initial_value_threshold = 3)}));
+        ck_assert_int_ne(access(path, F_OK), 0);
+        d = (diary){.val_loss = {5, 4, 4.5}};
+        ck_assert_ptr_nonnull(kiln_fit(
+            model, data, .epochs = 3, .verbose = KILN_NO,
+            .callbacks = {diary_of(&d), kiln_model_checkpoint(path, .save_best_only = KILN_YES,
+                                                              .initial_value_threshold = 4.2)}));
+        ck_assert_int_eq(access(path, F_OK), 0);
+
+        /* by batches, over the ends of epochs: 10 batches, every third */
+        snprintf(pattern, sizeof pattern, "%s/every/{epoch}-{batch}.keras", harness_folder());
+        ck_assert_msg(kiln_fit(model, data, .epochs = 2, .batch_size = 8, .verbose = KILN_NO,
+                               .callbacks = {kiln_model_checkpoint(pattern, .save_freq = 3)}) !=
+                          NULL,
+                      "%s", kiln_last_error());
+        for (int i = 0; i < 10; i++) {
+            snprintf(path, sizeof path, "%s/every/%d-%d.keras", harness_folder(), i / 5 + 1,
+                     i % 5 + 1);
+            ck_assert_msg((access(path, F_OK) == 0) == (i % 3 == 2), "%s", path);
+        }
+        ck_assert_ptr_null(kiln_model_checkpoint("x.keras", .save_freq = -1));
+
         const char *const bad[] = {"/proc/no/x.keras", "{epoch.keras", "{epoch:x}.keras",
-                                   "{beauty}.keras"};
-        for (int i = 0; i < 4; i++) {
+                                   "{beauty}.keras", "{batch}.keras"};
+        for (int i = 0; i < 5; i++) {
             kiln_clear_error();
             ck_assert_ptr_null(kiln_fit(model, data, .verbose = KILN_NO,
                                         .callbacks = {kiln_model_checkpoint(bad[i])}));
@@ -365,9 +591,12 @@ END_TEST
 
 /* ---- stopping ---- */
 
+static double stopped_at;
+
 static void *stop_soon(void *model)
 {
     usleep(300000);
+    stopped_at = clock_seconds();
     kiln_stop_training(model);
     return NULL;
 }
@@ -383,19 +612,33 @@ START_TEST(interruption_keeps_the_history)
             pthread_t thread;
             diary d = {.words = ""};
             ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, all ? NULL : model), 0);
-            const kiln_history *history = kiln_fit(model, data, .epochs = 10000000,
-                                                   .verbose = KILN_NO, .callbacks = {diary_of(&d)});
+            char path[300];
+            snprintf(path, sizeof path, "%s/last.keras", harness_folder());
+            kiln_callback *keep =
+                kiln_model_checkpoint(path, .monitor = "loss", .save_freq = all ? 50 : 0);
+            const kiln_history *history =
+                kiln_fit(model, data, .epochs = 10000000, .verbose = KILN_NO,
+                         .callbacks = {diary_of(&d), keep});
+            double ended_at = clock_seconds();
             pthread_join(thread, NULL);
             ck_assert_msg(history != NULL, "%s", kiln_last_error());
             ck_assert_int_eq(kiln_last_status(), KILN_INTERRUPTED);
             ck_assert_uint_ge(kiln_history_epochs(history), harness_is_slow(device) ? 0 : 1);
             ck_assert_int_eq(d.released, 1);
             kiln_clear_error();
+            if (!harness_is_slow(device)) {
+                /* what was queued: some 50 ms, more where the machine is busy */
+                ck_assert_double_lt(ended_at - stopped_at, 2);
+                kiln_model *last = kiln_load(path);
+                ck_assert_msg(last != NULL, "the last checkpoint: %s", kiln_last_error());
+                kiln_model_free(last);
+            }
             ck_assert_msg(kiln_fit(model, data, .verbose = KILN_NO) != NULL, "it trains again: %s",
                           kiln_last_error());
             kiln_model_free(model);
         }
         kiln_dataset_free(data);
+        harness_remove_folder();
     }
 }
 END_TEST
@@ -476,6 +719,10 @@ int main(void)
     TCase *tests = tcase_create("callbacks");
     tcase_add_test(tests, functions_are_called_in_order);
     tcase_add_test(tests, early_stopping);
+    tcase_add_test(tests, early_stopping_is_as_in_keras);
+    tcase_add_test(tests, plateaus_are_as_in_keras);
+    tcase_add_test(tests, batches_are_reported);
+    tcase_add_test(tests, rates_by_batch);
     tcase_add_test(tests, rates_change);
     tcase_add_test(tests, csv_files);
     tcase_add_test(tests, checkpoints);

@@ -134,8 +134,8 @@ START_TEST(every_road_takes_the_same_steps)
         ck_assert_msg(problem_same(whole, counted), "from a function with a declared length");
         kiln_dataset_free(function);
 
-        problem_fitted(kiln_fit(steps, data, .epochs = 4, .steps_per_epoch = 4, .shuffle = KILN_NO,
-                                .verbose = KILN_NO));
+        problem_fitted(kiln_fit(steps, data, .epochs = 4, .steps_per_epoch = 4, .batch_size = 32,
+                                .shuffle = KILN_NO, .verbose = KILN_NO));
         /* 4 + 3 of the first pass, 4 + 3 of the second: an epoch ends with the data */
         ck_assert_msg(problem_same(whole, steps), "in epochs of four steps");
 
@@ -331,9 +331,6 @@ START_TEST(weights_of_samples_and_classes)
         logs = kiln_evaluate(classes, data, .verbose = KILN_NO);
         ck_assert_double_eq_tol(kiln_logs_get(logs, "accuracy"), accuracy, 1e-9);
 
-        ck_assert_ptr_null(kiln_fit(classes, data, .class_weight_count = 3,
-                                    .class_weight = by_class, .verbose = KILN_NO));
-        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "class weight"));
         ck_assert_ptr_null(kiln_fit(classes, weighted, .class_weight_count = 10,
                                     .class_weight = by_class, .verbose = KILN_NO));
         ck_assert_ptr_nonnull(strstr(kiln_last_error(), "together"));

@@ -101,18 +101,29 @@ END_TEST
 START_TEST(names_and_arguments)
 {
     metric m;
-    const char *class_name, *argument;
     harness_ok(metric_parse("accuracy", &m));
     ck_assert_ptr_null(m.cls);
     ck_assert_str_eq(m.name, "accuracy");
     harness_ok(metric_parse("top_k_categorical_accuracy(k=3)", &m));
     ck_assert_str_eq(m.name, "top_k_categorical_accuracy");
-    ck_assert(metric_has_argument(&m, &class_name, &argument));
-    ck_assert_str_eq(class_name, "TopKCategoricalAccuracy");
-    ck_assert_str_eq(argument, "k");
+    ck_assert(!metric_is_plain(&m));
+    ck_assert_str_eq(metric_class_name(&m), "TopKCategoricalAccuracy");
+    ck_assert_str_eq(metric_argument_name(&m), "k");
     ck_assert_double_eq(m.argument, 3);
     harness_ok(metric_parse("auc", &m));
-    ck_assert(!metric_has_argument(&m, &class_name, &argument));
+    ck_assert(metric_is_plain(&m));
+    harness_ok(metric_parse("auc(name=area, num_thresholds=20)", &m));
+    ck_assert_str_eq(m.name, "area");
+    ck_assert_double_eq(m.argument, 20);
+    ck_assert(!metric_is_plain(&m));
+    harness_ok(metric_parse("accuracy(name=right)", &m));
+    ck_assert_str_eq(m.name, "right");
+    ck_assert_int_eq(metric_better(&m), 1);
+    harness_ok(metric_parse("binary_crossentropy(from_logits=1)", &m));
+    ck_assert_str_eq(metric_class_name(&m), "BinaryCrossentropy");
+    ck_assert_int_eq(metric_better(&m), -1);
+    harness_fails(metric_parse("auc(name=3)", &m), KILN_ERROR_ARGUMENT, "name must be a word");
+    harness_fails(metric_parse("accuracy(k=3)", &m), KILN_ERROR_ARGUMENT, "k");
     harness_fails(metric_parse("acuracy", &m), KILN_ERROR_ARGUMENT, "\"acuracy\"");
     harness_fails(metric_parse("auc(k=3)", &m), KILN_ERROR_ARGUMENT, "k");
     harness_fails(metric_parse("top_k_categorical_accuracy(k=0)", &m), KILN_ERROR_ARGUMENT,

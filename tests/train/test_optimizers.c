@@ -127,7 +127,7 @@ START_TEST(rates_can_be_set)
         harness_ok(kiln_get_weights(model, 0, after, 6));
         ck_assert_mem_eq(before, after, sizeof before);
         harness_fails(kiln_set_learning_rate(model, -1), KILN_ERROR_ARGUMENT, "-1");
-        kiln_optimizer scheduled = kiln_sgd(.schedule = kiln_exponential_decay(0.2, 4, 0.5, ));
+        kiln_optimizer scheduled = kiln_sgd(.schedule = kiln_exponential_decay(0.2, 4, 0.5));
         harness_ok(kiln_compile(model, .optimizer = scheduled, .loss = kiln_mean_squared_error(),
                                 .device = device));
         harness_fails(kiln_set_learning_rate(model, 1), KILN_ERROR_ARGUMENT, "schedule");

@@ -26,6 +26,13 @@ START_TEST(schedules_are_as_in_keras)
     }
     kiln_schedule macro = kiln_cosine_decay(0.1, 50, .alpha = 0.2);
     ck_assert_double_eq_tol(kiln_schedule_rate(&macro, 25), 0.06, 1e-9);
+    macro = kiln_exponential_decay(0.1, 10, 0.5, .staircase = KILN_YES);
+    ck_assert_double_eq_tol(kiln_schedule_rate(&macro, 19), 0.05, 1e-9);
+    macro = kiln_piecewise_constant_decay(2, .boundaries = {10, 20}, .values = {1, 0.5, 0.1});
+    ck_assert_double_eq(kiln_schedule_rate(&macro, 20), 0.5);
+    ck_assert_double_eq(kiln_schedule_rate(&macro, 21), 0.1);
+    macro = kiln_schedule_of(KILN_SCHEDULE_POLYNOMIAL, 0.1, 100);
+    ck_assert_double_eq_tol(kiln_schedule_rate(&macro, 50), 0.05005, 1e-12);
 }
 END_TEST
 

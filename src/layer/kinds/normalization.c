@@ -186,7 +186,11 @@ kiln_layer *kiln_normalization_with(const kiln_normalization_args *args)
     if (layer == NULL)
         return NULL;
     ((normalization_config *)layer->config)->invert = args->invert == KILN_YES;
-    kiln_status status = layer_set_numbers(layer, "mean", args->mean, args->count);
+    kiln_status status = KILN_OK;
+    if (args->axis != 0) /* the batch axis; here: left out */
+        status = layer_set_numbers(layer, "axis", &(double){args->axis}, args->axis != KILN_NONE);
+    if (status == KILN_OK)
+        status = layer_set_numbers(layer, "mean", args->mean, args->count);
     if (status == KILN_OK)
         status = layer_set_numbers(layer, "variance", args->variance, args->count);
     if (status == KILN_OK)
