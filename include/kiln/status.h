@@ -34,8 +34,8 @@ KILN_API kiln_status kiln_last_status(void);
 /* Forgets this thread's last failure. */
 KILN_API void kiln_clear_error(void);
 
-/* Prints "kiln: SENTENCE" to stream if this thread has a failure on record, and forgets it. Returns 1 if
- * there was one, else 0: what main() returns. */
+/* Prints "kiln: SENTENCE" to stream if this thread has a failure on record, and forgets it; a sentence that
+ * does not say what to do gets a general advice. Returns 1 if there was one, else 0: what main() returns. */
 KILN_API int kiln_report_errors(FILE *stream);
 
 /* The library's version, "0.1.0". */

@@ -32,8 +32,10 @@ static const struct {
     {"fail", "fail:CALL:N: the Nth call of an OpenCL function fails (fail:clFinish:3)"},
     {"vanish", "vanish:CALL:N: from the Nth call on the device answers nothing any more"},
     {"hang", "hang:CALL:N: the Nth call of a function that uses a queue never completes"},
-    {"timeout", "timeout:SECONDS: how long a device may take before it counts as lost"},
-    {"limits", "limits:memory:BYTES, limits:allocation:BYTES, limits:group:N: a smaller device"},
+    {"timeout", "timeout:BUSY:IDLE: seconds that a device may take before it counts as lost, and "
+                "that it may take while this process does nothing; timeout:SECONDS: both"},
+    {"limits", "limits:memory:BYTES, limits:allocation:BYTES, limits:group:N: a smaller device; "
+               "limits:cache:BYTES: a smaller cache of compiled programs"},
 };
 
 const char *env_get(env_variable variable)

@@ -11,9 +11,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *advice_for(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ENAMETOOLONG:
+        return "check the path";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "change the permissions or take another place";
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return "make room or take another place";
+    case EMFILE:
+    case ENFILE:
+        return "close other files";
+    default:
+        return "check the disk or take another place";
+    }
+}
+
 static kiln_status fail_file(const char *what, const char *path)
 {
-    return kiln_fail(KILN_ERROR_FILE, "%s %s: %s", path, what, strerror(errno));
+    return kiln_fail(KILN_ERROR_FILE, "%s %s: %s; %s", path, what, strerror(errno),
+                     advice_for(errno));
 }
 
 /* Reads to the end: sizes are not to be trusted for pipes and /proc. */
@@ -30,7 +55,9 @@ static kiln_status read_all(int file, const char *path, size_t limit, text *out)
             break;
         out->length += (size_t)n;
         if (out->length > limit)
-            return kiln_fail(KILN_ERROR_FILE, "%s is larger than %zu bytes, too large for its kind",
+            return kiln_fail(KILN_ERROR_FILE,
+                             "%s is larger than %zu bytes, too large for its kind; check that it "
+                             "is the right file",
                              path, limit);
     }
     out->data[out->length] = '\0';
@@ -49,9 +76,10 @@ kiln_status file_read(const char *path, size_t limit, void **data, size_t *bytes
     kiln_status status = KILN_OK;
     if (fstat(file, &about) == 0 && S_ISREG(about.st_mode)) {
         if ((uint64_t)about.st_size > limit)
-            status =
-                kiln_fail(KILN_ERROR_FILE, "%s has %lld bytes, more than the %zu its kind may have",
-                          path, (long long)about.st_size, limit);
+            status = kiln_fail(KILN_ERROR_FILE,
+                               "%s has %lld bytes, more than the %zu its kind may have; check "
+                               "that it is the right file",
+                               path, (long long)about.st_size, limit);
         else
             status = mem_grow(&content.data, &content.capacity, (size_t)about.st_size + 2, 1);
     }
@@ -110,7 +138,8 @@ kiln_status file_begin(file_writer *writer, const char *path)
         return kiln_last_status();
     if (stat(writer->path, &about) == 0 && S_ISDIR(about.st_mode)) {
         drop(writer);
-        return kiln_fail(KILN_ERROR_FILE, "%s cannot be written: it is a folder", path);
+        return kiln_fail(KILN_ERROR_FILE, "%s cannot be written: it is a folder; give a file name",
+                         path);
     }
     bool exists = stat(writer->path, &about) == 0;
     if (exists && !S_ISREG(about.st_mode)) { /* a device or a pipe has no folder to rename in */
@@ -261,7 +290,7 @@ char *file_cache_path(const char *folder, const char *name)
     else {
         kiln_fail(KILN_ERROR_FILE,
                   "there is no folder for the cache: neither KILN_CACHE_DIR nor HOME "
-                  "is set");
+                  "is set; set one of them");
         return NULL;
     }
     if (path == NULL || file_make_directories(path) != KILN_OK) {

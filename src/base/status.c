@@ -31,10 +31,45 @@ void kiln_error_restore(const kiln_error_record *record)
     last = *record;
 }
 
+kiln_status kiln_advise(const char *advice)
+{
+    if (last.code == KILN_OK || strstr(last.message, "; "))
+        return last.code;
+    return kiln_fail(last.code, "%s; %s", last.message, advice);
+}
+
+/* For the failures whose message says all there is to say. */
+static const char *general_advice(kiln_status code)
+{
+    switch (code) {
+    case KILN_ERROR_SHAPE:
+        return "change the layers or the data so that their shapes fit";
+    case KILN_ERROR_FILE:
+        return "check the path and its permissions";
+    case KILN_ERROR_FORMAT:
+        return "correct the file, or make it again";
+    case KILN_ERROR_MEMORY:
+        return "use a smaller batch or close other programs";
+    case KILN_ERROR_DEVICE:
+    case KILN_ERROR_BUILD:
+        return "update the driver, or use another device";
+    case KILN_ERROR_UNSUPPORTED:
+        return "leave it out, or put something else in its place";
+    case KILN_ERROR_NUMERIC:
+        return "check the data, or lower the learning rate";
+    case KILN_ERROR_DOWNLOAD:
+        return "check the connection and try again";
+    default:
+        return "correct what was given and try again";
+    }
+}
+
 int kiln_report_errors(FILE *stream)
 {
     if (last.code == KILN_OK)
         return 0;
+    if (last.code != KILN_INTERRUPTED)
+        kiln_advise(general_advice(last.code));
     fprintf(stream, "kiln: %s\n", last.message);
     kiln_clear_error();
     return 1;

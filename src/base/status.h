@@ -13,6 +13,10 @@ kiln_status kiln_fail(kiln_status code, const char *format, ...) KILN_PRINTF(2, 
 /* Puts "PREFIX: " before the recorded failure and returns its code (for a caller that knows the place). */
 kiln_status kiln_fail_in(const char *format, ...) KILN_PRINTF(1, 2);
 
+/* Adds "; ADVICE", what to do, to the recorded failure, unless it has some already; returns its code. For the
+ * doors of the library: what is inside need not know how its caller came by a file. */
+kiln_status kiln_advise(const char *advice);
+
 /* For a builder that was given NULL: keeps the failure on record, or records that `what` is NULL. */
 kiln_status kiln_fail_null(const char *what);
 

@@ -187,7 +187,7 @@ static kiln_status named_optimizer(const char *name, kiln_optimizer_kind *kind)
 
 static kiln_status no_key(const spec *s, const char *const *keys)
 {
-    return spec_only(s, "--schedule", keys);
+    return spec_only(s, "schedule", keys) == KILN_OK ? KILN_OK : kiln_fail_in("--schedule");
 }
 
 /* "cosine", "exponential(decay_rate=0.5, decay_steps=1000)", ...; Keras's names and defaults, with

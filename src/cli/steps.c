@@ -54,7 +54,8 @@ kiln_status steps_verify(const steps *s)
     if (bad < 0)
         return KILN_OK;
     return kiln_fail(KILN_ERROR_NUMERIC,
-                     "the loss of model %s is not finite at step %lld; check the data or lower the "
+                     "training model %s failed: its loss is not finite at step %lld; check the "
+                     "data or lower the "
                      "learning rate (--check-numerics finds where it begins)",
                      s->training->model->name, (long long)bad + 1);
 }

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/prune.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -73,6 +74,11 @@ void mapped_keep(const char *folder, const char *name, const char *stamp, const 
         else
             file_abandon(&writer);
     }
+    free(path);
+    /* What is kept has a name for each data set, so only interrupted writes add up. */
+    path = file_cache_path(folder, NULL);
+    if (path)
+        prune_folder(path, NULL, 0);
     free(path);
     kiln_error_restore(&before);
 }

@@ -316,6 +316,21 @@ static bool is_set(const char *source, const char *name, const char **part)
     return true;
 }
 
+/* For files whose reader does not say what to do. */
+static const char *advice_for(kiln_status code)
+{
+    switch (code) {
+    case KILN_ERROR_SHAPE:
+        return "give arrays with as many samples each, the samples along the first axis";
+    case KILN_ERROR_FILE:
+        return "check the path";
+    case KILN_ERROR_ARGUMENT:
+        return "correct the arguments";
+    default:
+        return "correct the file, or get it again";
+    }
+}
+
 kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dataset_args *args)
 {
     static const kiln_dataset_args none;
@@ -344,5 +359,7 @@ kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dataset_args
         kiln_fail(KILN_ERROR_FILE, "%s: there is no such file; " WHAT_DATA_IS, source);
     else
         dataset = open_file(source, args, test);
+    if (dataset == NULL)
+        kiln_advise(advice_for(kiln_last_status()));
     return dataset;
 }

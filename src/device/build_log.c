@@ -70,5 +70,7 @@ void build_log_summary(const char *log, const char *source, text *out)
     snprintf(copy, sizeof copy, "%s", *log ? log : "the driver gave no reason");
     for (char *at = copy; (at = strpbrk(at, "\r\n"));)
         *at = ' ';
+    for (size_t n = strlen(copy); n > 1 && copy[n - 1] == ' '; n--)
+        copy[n - 1] = '\0';
     text_add(out, "%s", copy);
 }

@@ -13,8 +13,8 @@
 
 #include <stdatomic.h>
 
-/* Reads KILN_DEBUG again if it changed. */
-void inject_load(void);
+/* Reads KILN_DEBUG again if it changed. Fails for a rule that could never act. */
+kiln_status inject_load(void);
 
 extern atomic_bool inject_on;
 
@@ -34,6 +34,8 @@ static inline cl_int inject(const char *call, kiln_device *device, cl_command_qu
         return CL_SUCCESS;
     return inject_call(call, device, queue);
 }
+
+/* CLBlast's products are the call CLBlastSgemm: its own calls of OpenCL are out of reach. */
 
 /* error = CL_RUN(clGetPlatformIDs, 0, NULL, &count) */
 #define CL_RUN(call, ...) (inject(#call, NULL, NULL) ? inject_code() : call(__VA_ARGS__))

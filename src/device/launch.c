@@ -52,7 +52,8 @@ kiln_status device_finish(kiln_device *device)
         return device_fail_lost(device);
     bool timed_out;
     double seconds;
-    /* An injected failure waits too: the driver is well and still reads memory that callers free. */
+    /* An injected failure waits too: the driver is well and still reads memory that callers free.
+     */
     cl_int injected = inject("clFinish", device, device->queue);
     cl_int error =
         waiter_finish(device->waiter, device->queue, device->transfer, &timed_out, &seconds);

@@ -202,7 +202,7 @@ kiln_status list_devices(found_device **found, size_t *count, text *skipped)
     size_t capacity = 0;
     *found = NULL;
     *count = 0;
-    inject_load();
+    KILN_TRY(inject_load());
     cl_int error = CL_RUN(clGetPlatformIDs, 64, platforms, &n);
     if (error !=
         CL_SUCCESS) { /* the loader fails with a code of its own when there is no platform */

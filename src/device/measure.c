@@ -1,6 +1,7 @@
 #include "device/measure.h"
 
 #include "base/clock.h"
+#include "device/inject.h"
 #include "device/inside.h"
 
 #include <stdio.h>
@@ -29,8 +30,8 @@ static kiln_status make_kernel(kiln_device *device, fma_shape shape, const char 
 static kiln_status set_argument(kiln_device *device, cl_kernel kernel, cl_uint index, size_t size,
                                 const void *value)
 {
-    return device_check(device, clSetKernelArg(kernel, index, size, value), "clSetKernelArg",
-                        "setting an argument of the measurement");
+    return device_check(device, CL_RUN(clSetKernelArg, kernel, index, size, value),
+                        "clSetKernelArg", "setting an argument of the measurement");
 }
 
 /* Seconds of `launches` launches with the wait after the last. */

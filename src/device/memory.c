@@ -18,6 +18,32 @@ static const char *size_words(char *out, size_t room, double bytes)
     return out;
 }
 
+/* Most drivers give memory only when it is first used, and some give none then. Better now than in
+ * the middle of a training: a byte at either end makes them show. */
+enum { TOUCHED_BYTES = 16 << 20 };
+
+static kiln_status touch(kiln_device *device, cl_mem memory, size_t bytes, const char *what)
+{
+    const cl_uchar zero = 0;
+    char wanted[32], total[32], used[32];
+    size_words(wanted, sizeof wanted, (double)bytes);
+    cl_int error =
+        CL_QUEUE(device, device->queue, clEnqueueFillBuffer, memory, &zero, 1, 0, 1, 0, NULL, NULL);
+    if (error == CL_SUCCESS)
+        error = CL_QUEUE(device, device->queue, clEnqueueFillBuffer, memory, &zero, 1, bytes - 1, 1,
+                         0, NULL, NULL);
+    if (error != CL_SUCCESS)
+        return kiln_fail(KILN_ERROR_MEMORY,
+                         "no memory for %s: it takes %s, which \"%s\" could not provide (%s), with "
+                         "%s of its %s in "
+                         "use; use a smaller batch or another device",
+                         what, wanted, device->info.name, device_error_name(error),
+                         size_words(used, sizeof used, (double)device->used),
+                         size_words(total, sizeof total, (double)device->info.memory));
+    return device_finish(device) == KILN_OK ? KILN_OK
+                                            : kiln_fail_in("no memory for %s of %s", what, wanted);
+}
+
 kiln_status device_alloc(kiln_device *device, size_t bytes, const char *what, cl_mem *memory)
 {
     const kiln_device_info *info = &device->info;
@@ -29,27 +55,36 @@ kiln_status device_alloc(kiln_device *device, size_t bytes, const char *what, cl
     if (bytes == 0)
         bytes = 4;
     if (bytes > info->largest_allocation)
-        return kiln_fail(
-            KILN_ERROR_MEMORY,
-            "%s takes %s, more than the largest single allocation of \"%s\" (%s of %s); "
-            "use a smaller batch or another device",
-            what, size_words(wanted, sizeof wanted, (double)bytes), info->name,
-            size_words(largest, sizeof largest, (double)info->largest_allocation),
-            size_words(total, sizeof total, (double)info->memory));
+        return kiln_fail(KILN_ERROR_MEMORY,
+                         "no memory for %s: it takes %s, more than the largest single allocation "
+                         "of \"%s\" (%s of %s); "
+                         "use a smaller batch or another device",
+                         what, size_words(wanted, sizeof wanted, (double)bytes), info->name,
+                         size_words(largest, sizeof largest, (double)info->largest_allocation),
+                         size_words(total, sizeof total, (double)info->memory));
     if (bytes > info->memory || device->used > info->memory - bytes)
-        return kiln_fail(
-            KILN_ERROR_MEMORY,
-            "%s takes %s, and %s of the %s of \"%s\" are in use; use a smaller batch or "
-            "another device",
-            what, size_words(wanted, sizeof wanted, (double)bytes),
-            size_words(used, sizeof used, (double)device->used),
-            size_words(total, sizeof total, (double)info->memory), info->name);
+        return kiln_fail(KILN_ERROR_MEMORY,
+                         "no memory for %s: it takes %s, and %s of the %s of \"%s\" are in use; "
+                         "use a smaller batch or "
+                         "another device",
+                         what, size_words(wanted, sizeof wanted, (double)bytes),
+                         size_words(used, sizeof used, (double)device->used),
+                         size_words(total, sizeof total, (double)info->memory), info->name);
     *memory = CL_MAKE(&error, clCreateBuffer, device->context, CL_MEM_READ_WRITE, bytes, NULL);
     if (*memory == NULL || error != CL_SUCCESS) {
         *memory = NULL;
         return device_check(device, error ? error : CL_MEM_OBJECT_ALLOCATION_FAILURE,
                             "clCreateBuffer", "allocating %s for %s",
                             size_words(wanted, sizeof wanted, (double)bytes), what);
+    }
+    if (bytes >= TOUCHED_BYTES) {
+        kiln_status status = touch(device, *memory, bytes, what);
+        if (status != KILN_OK) {
+            if (!device->lost)
+                clReleaseMemObject(*memory);
+            *memory = NULL;
+            return status;
+        }
     }
     device->used += bytes;
     if (device->used > device->peak)

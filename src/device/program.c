@@ -73,9 +73,11 @@ static kiln_status fail_build(kiln_device *device, cl_program program, cl_int er
     if (log && env_debug("source"))
         fprintf(stderr, "%s: build log\n%s\n", label, log);
     build_log_summary(log ? log : "", source, &summary);
-    kiln_status status =
-        kiln_fail(KILN_ERROR_BUILD, "the kernels of %s do not compile on \"%s\" (%s): %s", label,
-                  device->info.name, device_error_name(error), summary.data ? summary.data : "");
+    kiln_status status = kiln_fail(
+        KILN_ERROR_BUILD,
+        "compiling %s failed on \"%s\" (%s): %s; update the driver, or report "
+        "this line",
+        label, device->info.name, device_error_name(error), summary.data ? summary.data : "");
     text_free(&summary);
     free(log);
     return status;

@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/prune.h"
 #include "device/inject.h"
 
 #include <inttypes.h>
@@ -42,8 +43,34 @@ void program_cache_open(program_cache *cache, kiln_device *device, const char *p
     kiln_error_restore(&before);
 }
 
+/* KILN_DEBUG=limits:cache:BYTES */
+static uint64_t size_limit(void)
+{
+    char value[64];
+    unsigned long long n;
+    for (int i = 0; env_debug_item("limits", i, value, sizeof value); i++)
+        if (sscanf(value, "cache:%llu", &n) == 1)
+            return n;
+    return (uint64_t)256 << 20;
+}
+
+static void prune(void)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    char *folder = file_cache_path("programs", NULL);
+    if (folder) {
+        prune_folder(folder, ".bin", size_limit());
+        prune_folder(folder, ".seen", size_limit() / 16);
+    }
+    free(folder);
+    kiln_error_restore(&before);
+}
+
 void program_cache_close(program_cache *cache)
 {
+    if (cache->grown)
+        prune();
     free(cache->identity);
     cache->identity = NULL;
 }
@@ -99,6 +126,8 @@ cl_program program_cache_load(program_cache *cache, const uint64_t hash[2], cons
         entry_header header = make_header(cache, hash, binary, bytes - sizeof(entry_header));
         if (memcmp(&header, data, sizeof header) == 0)
             program = build_binary(cache->device, binary, bytes - sizeof header, options);
+        if (program)
+            prune_used(path);
     }
     free(data);
     free(path);
@@ -114,6 +143,8 @@ bool program_cache_knows(const program_cache *cache, const uint64_t hash[2])
     kiln_error_save(&before);
     char *path = entry_path(cache, hash, false);
     bool known = path && file_exists(path);
+    if (known)
+        prune_used(path);
     free(path);
     kiln_error_restore(&before);
     return known;
@@ -146,6 +177,7 @@ void program_cache_store(program_cache *cache, const uint64_t hash[2], cl_progra
     kiln_error_record before;
     kiln_error_save(&before);
     char *path = entry_path(cache, hash, cache->binaries);
+    cache->grown = true;
     if (path && cache->binaries)
         store_binary(cache, path, hash, program);
     else if (path && !file_exists(path))

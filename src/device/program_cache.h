@@ -1,7 +1,8 @@
 /* Compiled programs on disk, under "programs" in the cache folder.
  *
  * Where the driver keeps compiled programs itself, only an empty mark is left, which says that this
- * program has been compiled before. Nothing here can fail in a way that matters: a bad entry is one
+ * program has been compiled before. The folder is kept below 256 MiB: what was not used for longest
+ * goes first. Nothing here can fail in a way that matters: a bad entry is one
  * that is not there. */
 #ifndef DEVICE_PROGRAM_CACHE_H
 #define DEVICE_PROGRAM_CACHE_H
@@ -12,6 +13,7 @@ typedef struct program_cache {
     kiln_device *device;
     char *identity; /* device, driver, platform and Kiln's version; NULL: no cache */
     bool binaries;  /* keep them; else only the marks */
+    bool grown;     /* something was stored: the folder may have become too large */
 } program_cache;
 
 void program_cache_open(program_cache *cache, kiln_device *device, const char *platform_version);

@@ -29,7 +29,7 @@ static kiln_status fail_list(const found_device *found, size_t count, const bool
     text names = {0};
     name_devices(&names, found, count, chosen);
     kiln_status status =
-        kiln_fail(KILN_ERROR_ARGUMENT, "device \"%s\" %s: %s; choose one by its number", selector,
+        kiln_fail(KILN_ERROR_ARGUMENT, "device \"%s\" %s %s; choose one by its number", selector,
                   why, names.data ? names.data : "none");
     text_free(&names);
     return status;
@@ -129,9 +129,9 @@ static kiln_status select_by_name(const found_device *found, size_t count, const
     kiln_status status = KILN_OK;
     size_t hits = match_name(found, count, selector, fits, chosen);
     if (hits == 0)
-        status = fail_list(found, count, NULL, selector, "does not exist; there are");
+        status = fail_list(found, count, NULL, selector, "does not exist: there are");
     else if (hits > 1)
-        status = fail_list(found, count, fits, selector, "could be several");
+        status = fail_list(found, count, fits, selector, "could be several:");
     free(fits);
     return status;
 }
@@ -157,14 +157,14 @@ static kiln_status select_one(const found_device *found, size_t count, const cha
                 return KILN_OK;
             }
         }
-        return fail_list(found, count, NULL, selector, "does not exist; there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there are");
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcasecmp(selector, types[i].word) != 0)
             continue;
         if (best_of_type(found, count, types[i].type, chosen))
             return KILN_OK;
-        return fail_list(found, count, NULL, selector, "does not exist; there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there are");
     }
     if (is_pci(selector, pci, sizeof pci)) {
         for (size_t i = 0; i < count; i++) {
@@ -173,7 +173,7 @@ static kiln_status select_one(const found_device *found, size_t count, const cha
                 return KILN_OK;
             }
         }
-        return fail_list(found, count, NULL, selector, "does not exist; there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there are");
     }
     return select_by_name(found, count, selector, chosen);
 }
@@ -188,9 +188,8 @@ kiln_status list_select(const found_device *found, size_t count, const char *sel
             text_add(&reasons, "%s%.*s", reasons.length ? ", " : "", (int)strcspn(at, "\n"), at);
         kiln_status status = kiln_fail(
             KILN_ERROR_DEVICE,
-            "no OpenCL device was found%s%s%s; install a driver (for a CPU: pocl-opencl-icd)",
-            reasons.length ? " (" : "", reasons.length ? reasons.data : "",
-            reasons.length ? ")" : "");
+            "no OpenCL device was found: %s; install a driver (for a CPU: pocl-opencl-icd)",
+            reasons.length ? reasons.data : "no driver announces one");
         text_free(&reasons);
         return status;
     }

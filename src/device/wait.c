@@ -8,17 +8,23 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Training keeps about 50 ms of work in a queue, so five minutes without an end mean a hang even on
- * a device a thousand times slower than thought. */
-static const double default_limit = 300.0;
+/* Training keeps about 50 ms of work in a queue. Five minutes without an end mean a hang even on a
+ * device a thousand times slower than thought, and half a minute does where this process does
+ * nothing meanwhile: neither computes, as CPU drivers do, nor compiles, as most do at a first
+ * launch. */
+static const double busy_limit = 300.0, idle_limit = 30.0;
 static const double injected_limit = 2.0;
+
+/* Waits are cut into pieces. A process that was stopped for an hour finds one piece, not the hour,
+ * gone; and one that uses less than this part of a processor in a piece is idle in it. */
+static const double piece = 0.25, idle_share = 0.02;
 
 struct device_waiter {
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
     cl_command_queue queues[2];
     cl_int result;
-    double limit;
+    double busy_limit, idle_limit;
     enum { IDLE, ASKED, ANSWERED, GIVEN_UP, ENDING } state;
 };
 
@@ -56,15 +62,28 @@ static void *serve(void *argument)
     return NULL;
 }
 
+/* KILN_DEBUG=timeout:BUSY or timeout:BUSY:IDLE */
+static void set_limits(device_waiter *waiter)
+{
+    char value[48];
+    double busy = 0, idle = 0;
+    waiter->busy_limit = inject_hangs() ? injected_limit : busy_limit;
+    waiter->idle_limit = inject_hangs() ? injected_limit : idle_limit;
+    if (!env_debug_item("timeout", 0, value, sizeof value))
+        return;
+    int given = sscanf(value, "%lf:%lf", &busy, &idle);
+    if (given >= 1 && busy > 0)
+        waiter->busy_limit = waiter->idle_limit = busy;
+    if (given == 2 && idle > 0)
+        waiter->idle_limit = idle;
+}
+
 device_waiter *waiter_new(void)
 {
     device_waiter *waiter = mem_new(1, sizeof *waiter);
     if (waiter == NULL)
         return NULL;
-    char value[32];
-    if (!env_debug_item("timeout", 0, value, sizeof value) ||
-        sscanf(value, "%lf", &waiter->limit) != 1 || !(waiter->limit > 0))
-        waiter->limit = inject_hangs() ? injected_limit : default_limit;
+    set_limits(waiter);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -101,27 +120,63 @@ void waiter_free(device_waiter *waiter)
     pthread_mutex_unlock(&waiter->lock);
 }
 
-cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second,
-                     bool *timed_out, double *seconds)
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static struct timespec after(double seconds)
 {
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += (time_t)waiter->limit;
-    end.tv_nsec += (long)((waiter->limit - (double)(time_t)waiter->limit) * 1e9);
+    end.tv_sec += (time_t)seconds;
+    end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
     if (end.tv_nsec >= 1000000000) {
         end.tv_sec++;
         end.tv_nsec -= 1000000000;
     }
-    *seconds = waiter->limit;
-    *timed_out = false;
+    return end;
+}
+
+/* The lock is held. Returns the limit that was reached, or 0 when there is an answer. */
+static double await_answer(device_waiter *waiter)
+{
+    const double least =
+        waiter->idle_limit < waiter->busy_limit ? waiter->idle_limit : waiter->busy_limit;
+    const double step = piece < least / 4 ? piece : least / 4;
+    double waited = 0, idle = 0, wall = 0, cpu = 0;
+    for (bool first = true;; first = false) {
+        const struct timespec end = after(step);
+        int error = 0;
+        while (waiter->state == ASKED && error != ETIMEDOUT)
+            error = pthread_cond_timedwait(&waiter->answered, &waiter->lock, &end);
+        if (waiter->state != ASKED)
+            return 0;
+        const double wall_now = seconds_of(CLOCK_MONOTONIC);
+        const double cpu_now = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+        const double took = first || wall_now - wall > 2 * step ? step : wall_now - wall;
+        waited += took;
+        idle = !first && cpu_now - cpu < idle_share * took ? idle + took : 0;
+        wall = wall_now;
+        cpu = cpu_now;
+        if (waited >= waiter->busy_limit)
+            return waiter->busy_limit;
+        if (idle >= waiter->idle_limit)
+            return waiter->idle_limit;
+    }
+}
+
+cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second,
+                     bool *timed_out, double *seconds)
+{
     pthread_mutex_lock(&waiter->lock);
     waiter->queues[0] = first;
     waiter->queues[1] = second;
     waiter->state = ASKED;
     pthread_cond_signal(&waiter->asked);
-    int error = 0;
-    while (waiter->state == ASKED && error != ETIMEDOUT)
-        error = pthread_cond_timedwait(&waiter->answered, &waiter->lock, &end);
+    *seconds = await_answer(waiter);
     *timed_out = waiter->state == ASKED;
     waiter->state = *timed_out ? GIVEN_UP : IDLE;
     cl_int result = waiter->result;

@@ -12,8 +12,8 @@
 device_waiter *waiter_new(void);
 void waiter_free(device_waiter *waiter); /* NULL is allowed */
 
-/* Waits until both queues (the second may be NULL) are empty. *timed_out says that the limit
- * passed; *seconds is the limit. Returns what clFinish said. */
+/* Waits until both queues (the second may be NULL) are empty. *timed_out says that there is no hope
+ * any more, after *seconds. Returns what clFinish said. */
 cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second,
                      bool *timed_out, double *seconds);
 

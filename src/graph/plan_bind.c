@@ -1,4 +1,5 @@
 /* Binding: a plan's list of calls, one for each group (and time step), with its arguments set. */
+#include "device/inject.h"
 #include "graph/plan_inside.h"
 
 void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory, cl_ulong *offset)
@@ -47,12 +48,12 @@ kiln_status plan_set_argument(plan *p, bound *c, int k)
         }
         return KILN_OK;
     }
-    KILN_TRY(device_check(p->device,
-                          clSetKernelArg(c->kernel, (cl_uint)(2 * k), sizeof memory, &memory),
-                          "clSetKernelArg", "kernel %s", c->from->name));
-    return device_check(p->device,
-                        clSetKernelArg(c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset),
-                        "clSetKernelArg", "kernel %s", c->from->name);
+    KILN_TRY(device_check(
+        p->device, CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * k), sizeof memory, &memory),
+        "clSetKernelArg", "kernel %s", c->from->name));
+    return device_check(
+        p->device, CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset),
+        "clSetKernelArg", "kernel %s", c->from->name);
 }
 
 static size_t argument_bytes(const plan *p, const argument *a)

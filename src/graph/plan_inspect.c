@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Is what lies at an argument finite? It is where the argument is no result to look at. */
-static kiln_status look_at(plan *p, const argument *x, int64_t time, bool *finite)
+/* Does what an argument was written to hold a value that is not finite? */
+static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool *bad)
 {
-    *finite = true;
+    *bad = false;
     if (!x->written || strcmp(x->type, "float") != 0 ||
         (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
          p->places.arena[x->where.owner] < 0))
@@ -20,32 +20,39 @@ static kiln_status look_at(plan *p, const argument *x, int64_t time, bool *finit
         return KILN_OK;
     cl_mem memory;
     cl_ulong offset;
-    plan_resolve(p, x, time, &memory, &offset);
+    plan_resolve(p, x, c->time, &memory, &offset);
     float *values = mem_new((size_t)n, 4);
     if (values == NULL)
         return KILN_ERROR_MEMORY;
     kiln_status status = device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
-    for (int64_t i = 0; i < n && status == KILN_OK && *finite; i++)
-        *finite = isfinite(values[i]);
+    for (int64_t i = 0; i < n && status == KILN_OK && !*bad; i++)
+        *bad = !isfinite(values[i]);
     free(values);
     return status;
 }
 
-/* The first launch of a group (they are in the order they need each other) with a result that is
- * not finite; NULL: there is none. */
-static kiln_status first_bad_launch(plan *p, const bound *c, const launch **bad)
+/* A kernel may hold the launches of several layers: the first of its bad results in the order of
+ * the graph says whose it is, but for a copy of the data, which has no layer. */
+static kiln_status first_bad_result(const plan *p, const bound *c, bool *found, bool *data_bad,
+                                    const char **layer)
 {
-    const group *g = c->from;
-    *bad = NULL;
-    for (size_t i = g->first; i < g->first + g->count && *bad == NULL; i++) {
-        const launch *l = &p->b.launches.items[i];
-        for (int a = 0; a < l->argument_count && *bad == NULL; a++) {
-            bool finite;
-            KILN_TRY(look_at(p, &l->arguments[a], c->time, &finite));
-            if (!finite)
-                *bad = l;
-        }
+    ir_id first = IR_NONE;
+    *layer = c->first->layer;
+    for (int a = 0; a < c->from->argument_count; a++) {
+        const argument *x = &c->from->arguments[a];
+        bool bad;
+        KILN_TRY(is_bad(p, c, x, &bad));
+        *found |= bad;
+        if (!bad || x->kind != ARGUMENT_NODE)
+            continue;
+        const char *of = p->graph.items[x->where.owner].place;
+        if (of && strcmp(of, "data") == 0)
+            *data_bad = true;
+        else if (first == IR_NONE || x->where.owner < first)
+            first = x->where.owner;
     }
+    if (first != IR_NONE && p->graph.items[first].place)
+        *layer = p->graph.items[first].place;
     return KILN_OK;
 }
 
@@ -55,13 +62,15 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
     where[0] = '\0';
     p->enqueued++;
     for (size_t i = 0; i < p->call_count; i++) {
-        const launch *bad = NULL;
+        bool found = false, data_bad = false;
+        const char *layer = NULL;
         KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
         if (where[0] == '\0')
-            KILN_TRY(first_bad_launch(p, &p->calls[i], &bad));
-        if (bad)
-            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, bad->name,
-                     bad->layer ? " of layer " : "", bad->layer ? bad->layer : "");
+            KILN_TRY(first_bad_result(p, &p->calls[i], &found, &data_bad, &layer));
+        if (found)
+            snprintf(where, room, "launch %zu (%s)%s%s%s", i + 1, p->calls[i].from->name,
+                     layer ? " of layer " : "", layer ? layer : "",
+                     data_bad ? ", which takes data that are not finite" : "");
     }
     return device_finish(p->device);
 }

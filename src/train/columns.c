@@ -28,8 +28,9 @@ static kiln_status pick(const kiln_dataset *data, const kiln_model *model, bool 
         named = named && columns[j].name;
     if (!named || wanted == 1) {
         if (count != wanted)
-            return kiln_fail(KILN_ERROR_SHAPE, "model %s has %zu %s, but %s has %zu", model->name,
-                             wanted, input ? "inputs" : "outputs", origin_of(data), count);
+            return kiln_fail(
+                KILN_ERROR_SHAPE, "model %s has %zu %s, but %s has %zu; give an array for each",
+                model->name, wanted, input ? "inputs" : "outputs", origin_of(data), count);
         *column = &columns[i];
         return KILN_OK;
     }
@@ -79,9 +80,10 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         kiln_shape wanted = model->calls[model->inputs[i]].shape;
         if (!same_but_ones(column->shape, wanted))
             return kiln_fail(KILN_ERROR_SHAPE,
-                             "layer %s takes samples of shape %s, but those of %s have shape %s",
-                             end_layer(model, true, i)->name, ir_shape_text(wanted),
-                             origin_of(data), ir_shape_text(column->shape));
+                             "%s does not fit model %s: layer %s takes samples of shape %s, but "
+                             "these have shape %s; change the layer's shape or the data",
+                             origin_of(data), model->name, end_layer(model, true, i)->name,
+                             ir_shape_text(wanted), ir_shape_text(column->shape));
         types->dtypes[i] = column->dtype;
         types->shapes[i] = column->shape;
     }
@@ -89,7 +91,8 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
     if (!targets)
         return KILN_OK;
     if (data->target_count == 0)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s has no targets to train or evaluate with",
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s has no targets to train or evaluate with; give data with labels",
                          origin_of(data));
     for (size_t i = 0; i < model->output_count; i++) {
         const data_column *column = NULL;
@@ -137,7 +140,7 @@ kiln_status columns_check_labels(const model_training *t, const char *origin, si
             continue;
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: label %g of sample %lld is not one of the %lld classes of layer %s "
-                         "(0 to %lld)",
+                         "(0 to %lld); correct the label, or give the layer more units",
                          origin, label, (long long)i, (long long)classes,
                          end_layer(t->model, false, output)->name, (long long)classes - 1);
     }

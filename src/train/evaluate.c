@@ -47,7 +47,8 @@ static kiln_status check_batch(pass *p, int64_t rows)
     if (isfinite(p->totals[0]))
         return KILN_OK;
     return kiln_fail(KILN_ERROR_NUMERIC,
-                     "the loss of model %s is not finite at step %lld of the evaluation; the first "
+                     "evaluating model %s failed: its loss is not finite at step %lld of the "
+                     "evaluation, and the first "
                      "result that is not finite is that of %s; check the data there, and the "
                      "weights",
                      t->model->name, (long long)p->done, p->where[0] ? p->where : "the loss");

@@ -57,12 +57,13 @@ kiln_status loss_find(const char *name, kiln_loss_kind *kind)
             return KILN_OK;
         }
     }
-    return kiln_fail(KILN_ERROR_ARGUMENT,
-                     "there is no loss \"%s\"; the losses are sparse_categorical_crossentropy, "
-                     "categorical_crossentropy, binary_crossentropy, mean_squared_error (mse), "
-                     "mean_absolute_error (mae), mean_squared_logarithmic_error (msle), huber and "
-                     "hinge",
-                     name);
+    return kiln_fail(
+        KILN_ERROR_ARGUMENT,
+        "loss \"%s\": there is none of that name; the losses are sparse_categorical_crossentropy, "
+        "categorical_crossentropy, binary_crossentropy, mean_squared_error (mse), "
+        "mean_absolute_error (mae), mean_squared_logarithmic_error (msle), huber and "
+        "hinge",
+        name);
 }
 
 kiln_loss kiln_loss_of(kiln_loss_kind kind)

@@ -406,7 +406,7 @@ kiln_status metric_parse(const char *given, metric *m)
         return loss_check(&m->loss);
     }
     return kiln_fail(KILN_ERROR_ARGUMENT,
-                     "there is no metric \"%s\"; the metrics are accuracy, "
+                     "metric \"%s\": there is none of that name; the metrics are accuracy, "
                      "sparse_categorical_accuracy, categorical_accuracy, binary_accuracy, "
                      "top_k_categorical_accuracy, sparse_top_k_categorical_accuracy, precision, "
                      "recall, auc, mae, mse, rmse, r2_score and the losses",

@@ -63,7 +63,8 @@ static kiln_status check_output(pass *p, int64_t rows)
     if (all_finite(c->batch, (size_t)rows * c->row))
         return KILN_OK;
     return kiln_fail(KILN_ERROR_NUMERIC,
-                     "what model %s predicts is not finite at step %lld; the first result that is "
+                     "predicting with model %s failed: its output is not finite at step %lld, and "
+                     "the first result that is "
                      "not finite is that of %s; check the data there, and the weights",
                      p->training->model->name, (long long)p->done, p->where[0] ? p->where : "none");
 }

@@ -107,13 +107,13 @@ static kiln_status check_loss(pass *p, const table *s)
         KILN_TRY(find_where(p, s, bad, where, sizeof where));
     if (where[0])
         return kiln_fail(KILN_ERROR_NUMERIC,
-                         "the loss of model %s is not finite at step %lld of epoch %lld; the first "
-                         "result that is not finite is that of %s; check the data there, lower "
-                         "the learning rate or clip the gradients",
+                         "training model %s failed: its loss is not finite at step %lld of epoch "
+                         "%lld, and the first result that is not finite is that of %s; check the "
+                         "data there, lower the learning rate or clip the gradients",
                          t->model->name, number, epoch, where);
     return kiln_fail(KILN_ERROR_NUMERIC,
-                     "the loss of model %s is not finite at step %lld of epoch %lld; check the "
-                     "data, lower the learning rate or clip the gradients%s",
+                     "training model %s failed: its loss is not finite at step %lld of epoch %lld; "
+                     "check the data, lower the learning rate or clip the gradients%s",
                      t->model->name, number, epoch,
                      p->fit->check_numerics ? "" : " (check_numerics finds where it begins)");
 }

@@ -107,8 +107,12 @@ kiln_model *kiln_load(const char *path)
         kiln_fail_null("the path of the model to load");
         return NULL;
     }
-    if (archive_read(path, &model, &json, &extra) != KILN_OK)
+    if (archive_read(path, &model, &json, &extra) != KILN_OK) {
+        kiln_advise(kiln_last_status() == KILN_ERROR_UNSUPPORTED
+                        ? "save the model without it"
+                        : "correct the file, or save the model again");
         return NULL;
+    }
     if (json && json[0] && take_config(model, json, &extra) != KILN_OK) {
         kiln_fail_in("%s", path);
         kiln_model_free(model);

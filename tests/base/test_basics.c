@@ -32,9 +32,32 @@ START_TEST(status_is_kept)
     ck_assert_int_eq(kiln_report_errors(stream), 1);
     ck_assert_int_eq(kiln_report_errors(stream), 0);
     fclose(stream);
-    ck_assert_str_eq(printed, "kiln: again: model 7: layer dense: 3\n");
+    ck_assert_str_eq(printed, "kiln: again: model 7: layer dense: 3; check the path and its "
+                              "permissions\n");
     ck_assert_int_eq(kiln_fail_null("layer"), KILN_ERROR_ARGUMENT);
     ck_assert_str_eq(kiln_last_error(), "layer is NULL");
+}
+END_TEST
+
+/* Whatever fails, the line says what to do; once. */
+START_TEST(lines_say_what_to_do)
+{
+    ck_assert_int_eq(kiln_advise("not needed"), KILN_OK);
+    ck_assert_str_eq(kiln_last_error(), "");
+    kiln_fail(KILN_ERROR_FORMAT, "a.csv: line 3: is short");
+    ck_assert_int_eq(kiln_advise("fill it"), KILN_ERROR_FORMAT);
+    ck_assert_int_eq(kiln_advise("and again"), KILN_ERROR_FORMAT);
+    ck_assert_str_eq(kiln_last_error(), "a.csv: line 3: is short; fill it");
+    for (int code = KILN_ERROR_ARGUMENT; code <= KILN_INTERRUPTED; code++) {
+        char printed[256] = "";
+        FILE *stream = fmemopen(printed, sizeof printed, "w");
+        kiln_fail((kiln_status)code, "x: y");
+        ck_assert_int_eq(kiln_report_errors(stream), 1);
+        fclose(stream);
+        ck_assert_int_eq(strncmp(printed, "kiln: x: y", 10), 0);
+        ck_assert_int_eq(strstr(printed, "; ") != NULL, code != KILN_INTERRUPTED);
+        ck_assert_ptr_eq(strchr(printed, '\n'), printed + strlen(printed) - 1);
+    }
 }
 END_TEST
 
@@ -187,6 +210,7 @@ int main(void)
     Suite *suite = suite_create("basics");
     TCase *tests = tcase_create("basics");
     tcase_add_test(tests, status_is_kept);
+    tcase_add_test(tests, lines_say_what_to_do);
     tcase_add_test(tests, status_is_per_thread);
     tcase_add_test(tests, arrays_grow);
     tcase_add_test(tests, texts_grow);

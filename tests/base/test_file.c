@@ -1,5 +1,6 @@
 /* Files: whole reads, writes that happen or do not, cache paths. */
 #include "base/file.h"
+#include "base/prune.h"
 
 #include "harness/harness.h"
 
@@ -8,6 +9,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char path[512];
@@ -207,6 +210,92 @@ START_TEST(folders_and_cache)
 }
 END_TEST
 
+/* A file of `bytes` bytes that was last used `age` seconds ago. */
+static void put(const char *name, size_t bytes, long age)
+{
+    static char zeros[20000];
+    harness_ok(file_write_atomic(in_folder(name), zeros, bytes));
+    const struct timespec then = {.tv_sec = time(NULL) - age};
+    ck_assert_int_eq(utimensat(AT_FDCWD, path, (struct timespec[2]){then, then}, 0), 0);
+}
+
+START_TEST(the_oldest_are_pruned)
+{
+    for (int i = 0; i < 10; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.bin", i);
+        put(name, 10000, 1000 - 10 * i); /* three blocks each: 120 KiB in all */
+    }
+    put("other.txt", 10000, 100000);
+    prune_folder(harness_folder(), ".bin", 120 << 10);
+    ck_assert_int_eq(entries(harness_folder()), 11);
+    prune_used(in_folder("0.bin"));
+    prune_folder(harness_folder(), ".bin", (120 << 10) - 1); /* down to 90 KiB: seven files */
+    ck_assert_int_eq(entries(harness_folder()), 8);
+    ck_assert(file_exists(in_folder("0.bin")));
+    ck_assert(file_exists(in_folder("other.txt")));
+    for (int i = 1; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.bin", i);
+        ck_assert(!file_exists(in_folder(name)));
+    }
+    prune_folder(harness_folder(), ".bin", 0);
+    ck_assert_int_eq(entries(harness_folder()), 1);
+    prune_folder(in_folder("nowhere"), ".bin", 0);
+    ck_assert_str_eq(kiln_last_error(), "");
+    harness_remove_folder();
+}
+END_TEST
+
+START_TEST(leftovers_are_pruned)
+{
+    put("a.bin.123-4.part", 5, 4000);
+    put("a.bin.123-5.part", 5, 100); /* may be in the making */
+    put("images.gz.part", 5, 4000);  /* a download that goes on */
+    put("images.gz.12.part", 5, 4000);
+    put("1-2.part", 5, 4000);
+    prune_folder(harness_folder(), NULL, 0);
+    ck_assert_int_eq(entries(harness_folder()), 4);
+    ck_assert(!file_exists(in_folder("a.bin.123-4.part")));
+    harness_remove_folder();
+}
+END_TEST
+
+/* Processes that fill, use and prune one folder at once see whole files or none. */
+START_TEST(processes_prune_together)
+{
+    enum { PROCESSES = 4, ROUNDS = 60, BYTES = 5000 };
+    harness_folder();
+    for (int p = 0; p < PROCESSES; p++) {
+        if (fork() != 0)
+            continue;
+        static char content[BYTES];
+        int bad = 0;
+        for (int i = 0; i < ROUNDS; i++) {
+            char name[16];
+            void *data;
+            size_t bytes;
+            snprintf(name, sizeof name, "%d.bin", (i * 7 + p) % 13);
+            if (file_exists(in_folder(name)) && file_read(path, BYTES, &data, &bytes) == KILN_OK) {
+                bad += bytes != BYTES;
+                prune_used(path);
+                free(data);
+            }
+            bad += file_write_atomic(path, content, BYTES) != KILN_OK;
+            prune_folder(harness_folder(), ".bin", 40000);
+        }
+        _exit(bad != 0);
+    }
+    for (int p = 0; p < PROCESSES; p++) {
+        int status;
+        ck_assert_int_gt(wait(&status), 0);
+        ck_assert_int_eq(status, 0);
+    }
+    ck_assert_int_le(entries(harness_folder()), 5);
+    harness_remove_folder();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("file");
@@ -219,6 +308,9 @@ int main(void)
     tcase_add_test(tests, writable);
     tcase_add_test(tests, reads_that_fail);
     tcase_add_test(tests, folders_and_cache);
+    tcase_add_test(tests, the_oldest_are_pruned);
+    tcase_add_test(tests, leftovers_are_pruned);
+    tcase_add_test(tests, processes_prune_together);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }

@@ -76,6 +76,8 @@ class Case(unittest.TestCase):
         for part in [says] if isinstance(says, str) else says:
             self.assertIn(part, lines[0])
         self.assertNotRegex(lines[0], r'  |\(null\)|: :|: $')
+        if code == 1:
+            self.assertRegex(lines[0], r'^kiln: [^;]+: .+; .{8}', 'not "what failed: why; what to do"')
         return lines[0]
 
     def needs_data(self, name):

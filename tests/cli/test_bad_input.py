@@ -34,6 +34,17 @@ class IdxFiles(Case):
     def test_labels_outside_the_classes(self):
         self.bad(idx((3, 28, 28), [0] * 3 * 784), idx((3,), [0, 1, 10]), '10')
 
+    def test_every_cut_and_count(self):
+        images, labels = idx((3, 28, 28), [0] * 3 * 784), idx((3,), [0, 1, 2])
+        for length in (1, 3, 4, 7, 15, 16, 17, len(images) - 1):
+            self.bad(images[:length], labels, 'images')
+        self.bad(images + b'\0' * 784, labels, 'images')
+        self.bad(idx((2, 28, 28), [0] * 2 * 784) + b'\0', labels, 'images')
+        self.bad(struct.pack('>IIII', 0x803, 0x7fffffff, 0x7fffffff, 0x7fffffff), labels, 'images')
+        self.bad(images, labels + b'\0', 'labels')
+        self.bad(images, b'\0\0\x0d\1' + labels[4:], 'labels')
+        self.bad(b'<html>404</html>', labels, 'images')
+
     def test_size_of_the_images(self):
         self.bad(idx((3, 20, 20), [0] * 1200), idx((3,), [0, 1, 2]), '(28, 28)', '(20, 20)')
 
@@ -93,6 +104,16 @@ class Tables(Case):
         self.bad('a,b,c\n1,"2,x\n', 'd.csv')
         self.bad('a,b,c\n1,1e999,x\n', 'line 2')
 
+    def test_labels_outside_the_classes(self):
+        data = self.write('d.csv', '1,2,3,4,0\n2,3,4,5,7\n3,4,5,6,1\n')
+        model = self.path('m.json')
+        with open(model, 'w', encoding='utf-8') as file:
+            json.dump({'class_name': 'Sequential', 'config': {'name': 's', 'layers': [
+                {'class_name': 'InputLayer', 'config': {'name': 'in', 'batch_shape': [None, 4]}},
+                {'class_name': 'Dense', 'config': {'name': 'out', 'units': 3}}]}}, file)
+        self.fails('fit', model, data, '--loss', 'sparse_categorical_crossentropy', '--verbose', 0,
+                   says=['d.csv', 'label', 'out'])
+
     def test_classes_the_model_does_not_know(self):
         model = self.path('m.keras')
         self.ok('fit', 'tabular', self.write('t.csv', csv_text(60)), '-o', model, '--verbose', 0)
@@ -149,7 +170,7 @@ class Models(Case):
         self.fails('summary', self.path('gone.keras'), says='gone.keras')
 
     def test_shapes_do_not_fit(self):
-        self.fails('fit', 'mlp', self.data, says=['(28, 28)', '(4,)', 'layer'])
+        self.fails('fit', 'mlp', self.data, says=['layer input_layer', '(28, 28)', '(4,)'])
 
     def test_damaged_model(self):
         model = self.path('m.keras')
@@ -222,6 +243,35 @@ class Outputs(Case):
         self.assertEqual(sorted(os.listdir(self.folder)), ['d.csv', 'm.keras'])
 
 
+    def on_a_full_disk(self, *words):
+        """Runs where no file may grow beyond half a kilobyte: stands in for a full disk."""
+        script = 'trap "" XFSZ; ulimit -f 1; exec "$@"'
+        return subprocess.run(['bash', '-c', script, 'sh', KILN] + [str(word) for word in words], env=environment(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_full_disk(self):
+        model, big = self.path('m.keras'), self.write('big.csv', csv_text(900))
+        self.ok('fit', 'tabular', self.data, '-o', model, '--verbose', 0)
+
+        for name, words in (('scores.npy', ['predict', model, big, '-o']),
+                            ('scores.npz', ['predict', model, big, '-o']),
+                            ('scores.csv', ['predict', model, big, '-o']),
+                            ('history.json', ['fit', 'tabular', self.data, '--epochs', 60, '--verbose', 0,
+                                              '--history'])):
+            path = self.write(name, 'old')
+            done = self.on_a_full_disk(*words, path)
+            with self.subTest(name=name):
+                self.assertEqual(done.returncode, 1, done)
+                self.assertRegex(done.stderr.splitlines()[-1], r'^kiln: .*%s.*: .*; ' % name)
+                with open(path, 'rb') as file:
+                    self.assertEqual(file.read(), b'old')
+        log = self.path('log.csv')
+        done = self.on_a_full_disk('fit', 'tabular', self.data, '--epochs', 200, '--verbose', 0, '--csv-log', log)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertRegex(done.stderr.splitlines()[-1], r'^kiln: .*log\.csv.*: .*; ')
+        self.assertEqual([name for name in os.listdir(self.folder) if name.endswith('.part')], [])
+
+
 class Devices(Case):
     def setUp(self):
         super().setUp()
@@ -232,6 +282,24 @@ class Devices(Case):
 
     def test_none(self):
         self.fails(*self.fit, env={'OCL_ICD_VENDORS': self.path('none')}, says='no OpenCL device')
+
+    def test_a_platform_that_fails_is_skipped(self):
+        vendors = '/etc/OpenCL/vendors'
+        environment = {'OCL_ICD_VENDORS': vendors, 'RUSTICL_ENABLE': 'llvmpipe'}
+        whole = kiln('devices', '--json', env=environment)
+        platforms = {device['platform'] for device in whole.json()}
+        if len(platforms) < 2:
+            self.skipTest('there is only one platform with devices')
+        lost = kiln('devices', '--json', env=dict(environment, KILN_DEBUG='fail:clGetDeviceIDs:1'))
+        self.assertEqual(lost.code, 0, lost)
+        left = {device['platform'] for device in lost.json()}
+        first = whole.json()[0]['platform']
+        self.assertIn(first + ': its devices cannot be listed (CL_OUT_OF_RESOURCES)', lost.err)
+        self.assertEqual(left, platforms - {first})
+
+    def test_rules_without_sense(self):
+        self.fails(*self.fit, env={'KILN_DEBUG': 'fail:clFinsh:1'}, says=['clFinsh', 'the calls are clGetPlatformIDs'])
+        self.fails(*self.fit, env={'KILN_DEBUG': 'hang:clCreateBuffer:1'}, says='clEnqueueNDRangeKernel')
 
     def test_too_small(self):
         self.fails(*self.fit, env={'KILN_DEBUG': 'limits:memory:4000'}, says=['3.9 KiB', 'batch'])
@@ -252,12 +320,27 @@ class Devices(Case):
                     self.assertFalse(os.path.exists(self.path('m.keras')))
         self.assertGreater(ran, 6)
 
+    def test_failing_products_of_clblast(self):
+        x, y = blobs(64, 128)
+        data = npz(self.path('d.npz'), x=npy((64, 128), x), y=npy((64,), y, '<i4'))
+        model = self.path('wide.json')
+        with open(model, 'w', encoding='utf-8') as file:
+            json.dump({'class_name': 'Sequential', 'config': {'name': 's', 'layers': [
+                {'class_name': 'InputLayer', 'config': {'name': 'in', 'batch_shape': [None, 128]}},
+                {'class_name': 'Dense', 'config': {'name': 'out', 'units': 3}}]}}, file)
+        self.fails('fit', model, data, '--gemm', 'clblast', '--verbose', 0,
+                   env={'KILN_DEBUG': 'fail:CLBlastSgemm:2'}, says=['CLBlast', 'CL_OUT_OF_RESOURCES'])
+        self.fails('fit', model, data, '--gemm', 'clblast', '--verbose', 0,
+                   env={'KILN_DEBUG': 'hang:CLBlastSgemm:2,timeout:1'}, says='lost')
+
     def test_vanishing(self):
         self.fails(*self.fit, env={'KILN_DEBUG': 'vanish:clFinish:2'}, says='lost')
 
     def test_hanging(self):
         begun = time.monotonic()
-        self.fails(*self.fit, env={'KILN_DEBUG': 'hang:clFinish:2,timeout:1'}, says=['lost', '1 second'])
+        for call in ('clFinish', 'clEnqueueNDRangeKernel', 'clEnqueueReadBuffer', 'clEnqueueWriteBuffer', 'clFlush'):
+            self.fails(*self.fit, env={'KILN_DEBUG': 'hang:%s:2,timeout:1' % call}, says=['lost', '1 second'])
+            self.assertFalse(os.path.exists(self.path('m.keras')))
         self.assertLess(time.monotonic() - begun, 60)
 
 
@@ -276,7 +359,20 @@ class Numbers(Case):
     def test_check_numerics_names_the_launch(self):
         line = self.fails('fit', 'tabular', self.data, '--verbose', 0, '--epochs', 50, '--loss', 'mse',
                           '--optimizer', 'sgd', '--learning-rate', 1e10, '--check-numerics')
-        self.assertIn('the first result that is not finite', line)
+        self.assertRegex(line, r'the first result that is not finite is that of launch \d+ \(\w+.*\) of layer \w+')
+
+    def test_bad_data_are_found_in_the_first_layer(self):
+        x, y = blobs(60)
+        x[4 * 37 + 1] = float('nan')
+        data = npz(self.path('nan.npz'), x=npy((60, 4), x), y=npy((60,), y, '<i4'))
+        model = self.path('m.json')
+        with open(model, 'w', encoding='utf-8') as file:
+            json.dump({'class_name': 'Sequential', 'config': {'name': 's', 'layers': [
+                {'class_name': 'InputLayer', 'config': {'name': 'in', 'batch_shape': [None, 4]}},
+                {'class_name': 'Dense', 'config': {'name': 'front', 'units': 8, 'activation': 'relu'}},
+                {'class_name': 'Dense', 'config': {'name': 'back', 'units': 3}}]}}, file)
+        line = self.fails('fit', model, data, '--batch-size', 60, '--verbose', 0, '--check-numerics')
+        self.assertRegex(line, r'not finite at step 1 of epoch 1, .* launch 1 \(.*\) of layer front, .* data')
 
 
 if __name__ == '__main__':

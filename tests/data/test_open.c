@@ -184,26 +184,35 @@ static const struct {
 } wrong[] = {
     {"", KILN_ERROR_ARGUMENT, "no data was named; " WHAT_DATA_IS},
     {"nowhere.csv", KILN_ERROR_FILE, "nowhere.csv: there is no such file; " WHAT_DATA_IS},
-    {"images,nowhere", KILN_ERROR_FILE, "images,nowhere: there is no file nowhere"},
-    {"nowhere,images", KILN_ERROR_FILE, "nowhere,images: there is no file nowhere"},
-    {"images,", KILN_ERROR_FILE, "images,: there is no file behind the comma"},
+    {"images,nowhere", KILN_ERROR_FILE, "images,nowhere: there is no file nowhere; check the path"},
+    {"nowhere,images", KILN_ERROR_FILE, "nowhere,images: there is no file nowhere; check the path"},
+    {"images,", KILN_ERROR_FILE, "images,: there is no file behind the comma; check the path"},
     {"folder", KILN_ERROR_FILE, "folder is a directory; a regular file is needed"},
-    {"images,labels3", KILN_ERROR_SHAPE, "labels3: has 3 samples, but the array before it has 4"},
+    {"images,labels3", KILN_ERROR_SHAPE,
+     "labels3: has 3 samples, but the array before it has 4; give arrays with as many samples "
+     "each, the samples along the first axis"},
     {"images,text", KILN_ERROR_FORMAT, "text: is text; the files of a pair are IDX or .npy files"},
     {"images,half.npz", KILN_ERROR_FORMAT,
      "half.npz: is a zip archive; the files of a pair are IDX or .npy files"},
     {"scalar.npy", KILN_ERROR_SHAPE,
-     "scalar.npy: is a single number, not one value or more for each sample"},
-    {"none.npy", KILN_ERROR_SHAPE, "none.npy: holds nothing: its shape is (0, 5)"},
+     "scalar.npy: is a single number, not one value or more for each sample; give arrays with as "
+     "many samples each, the samples along the first axis"},
+    {"none.npy", KILN_ERROR_SHAPE,
+     "none.npy: holds nothing: its shape is (0, 5); give arrays with as many samples each, the "
+     "samples along the first axis"},
     {"picture.png", KILN_ERROR_FORMAT, "picture.png: is a PNG picture; " WHAT_DATA_IS},
     {"binary", KILN_ERROR_FORMAT,
      "binary: is neither IDX, .npy, .npz nor text (it starts with 01 02 03 00); " WHAT_DATA_IS},
     {"text.gz", KILN_ERROR_FORMAT,
      "text.gz: is a gzip file with neither an IDX nor a .npy file in it; unpack it"},
-    {"empty", KILN_ERROR_FORMAT, "empty: is empty"},
-    {"uneven.npz", KILN_ERROR_SHAPE, "uneven.npz(y): has 3 samples, but the array before it has 4"},
-    {"half.npz", KILN_ERROR_FORMAT, "half.npz: has no array x_train"},
-    {"nothing.npz", KILN_ERROR_FORMAT, "nothing.npz: holds no array"},
+    {"empty", KILN_ERROR_FORMAT, "empty: is empty; correct the file, or get it again"},
+    {"uneven.npz", KILN_ERROR_SHAPE,
+     "uneven.npz(y): has 3 samples, but the array before it has 4; give arrays with as many "
+     "samples each, the samples along the first axis"},
+    {"half.npz", KILN_ERROR_FORMAT,
+     "half.npz: has no array x_train; correct the file, or get it again"},
+    {"nothing.npz", KILN_ERROR_FORMAT,
+     "nothing.npz: holds no array; correct the file, or get it again"},
 };
 
 START_TEST(names_what_is_wrong)

@@ -6,6 +6,9 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char source[] =
     "__kernel void kiln_test_add(__global float *x, float by, int rounds)\n"
@@ -177,6 +180,152 @@ START_TEST(hanging_calls)
 }
 END_TEST
 
+/* Seconds of a launch with so many rounds a work-item. */
+static double time_rounds(kiln_device *device, int rounds, kiln_status *status)
+{
+    cl_program program;
+    cl_kernel kernel;
+    cl_mem memory;
+    size_t one = 1;
+    harness_ok(device_program(device, "a test", source, NULL, &program));
+    harness_ok(device_kernel(device, program, "kiln_test_add", &kernel));
+    harness_ok(device_alloc(device, 4, "numbers", &memory));
+    harness_ok(device_fill_zero(device, memory, 0, 4));
+    clSetKernelArg(kernel, 0, sizeof memory, &memory);
+    clSetKernelArg(kernel, 1, sizeof(float), &(float){1});
+    clSetKernelArg(kernel, 2, sizeof(int), &rounds);
+    double begin = clock_seconds();
+    *status = device_launch(device, kernel, 1, &one, NULL, NULL);
+    if (*status == KILN_OK)
+        *status = device_finish(device);
+    double took = clock_seconds() - begin;
+    clReleaseKernel(kernel);
+    device_free(device, memory);
+    return took;
+}
+
+/* Rounds that keep one work-item busy for about this long. */
+static int rounds_for(kiln_device *device, double seconds)
+{
+    kiln_status status;
+    double took = 0, rounds = 1e4;
+    for (took = time_rounds(device, 1, &status); rounds < 1e9; rounds *= 4) {
+        took = time_rounds(device, (int)rounds, &status);
+        harness_ok(status);
+        if (took > 0.05)
+            break;
+    }
+    rounds *= seconds / took;
+    return rounds < 2e9 ? (int)rounds : 2000000000;
+}
+
+/* Where the process does nothing meanwhile a hang shows soon; a device that computes has time. */
+START_TEST(idle_waits_are_short)
+{
+    if (is_interpreter(0))
+        return;
+    setenv("KILN_DEBUG", "hang:clFinish:1,timeout:60:0.4", 1);
+    kiln_device *device = harness_open(0);
+    double begin = clock_seconds();
+    harness_fails(work(device, 3, NULL), KILN_ERROR_DEVICE,
+                  "did not finish its work within 0.4 seconds");
+    ck_assert_double_lt(clock_seconds() - begin, 20);
+    kiln_device_close(device);
+
+    setenv("KILN_DEBUG", "timeout:60:0.4", 1);
+    device = harness_open(0);
+    if (device->info.type == KILN_DEVICE_CPU) {
+        kiln_status status;
+        int rounds = rounds_for(device, 1.5);
+        double took = time_rounds(device, rounds, &status);
+        harness_ok(status);
+        /* Longer than an idle wait may be, where the compiler does not see through the loop. */
+        ck_assert(took > 0.5 || strstr(device->info.platform, "Portable") == NULL);
+    }
+    harness_close(device);
+}
+END_TEST
+
+/* A process that is stopped in a wait and goes on later has lost no device. */
+START_TEST(stopped_processes_go_on)
+{
+    int ready[2], status;
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ready[0]);
+        if (is_interpreter(0))
+            _exit(0);
+        setenv("KILN_DEBUG", "timeout:2", 1);
+        kiln_device *device = harness_open(0);
+        kiln_status done;
+        int rounds = rounds_for(device, 1);
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        time_rounds(device, rounds, &done);
+        fprintf(stderr, "%s", kiln_last_error());
+        _exit(done != KILN_OK);
+    }
+    char x;
+    close(ready[1]);
+    if (read(ready[0], &x, 1) == 1) {
+        clock_sleep(0.3);
+        kill(child, SIGSTOP);
+        clock_sleep(4);
+        kill(child, SIGCONT);
+    }
+    close(ready[0]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(rules_that_never_act_are_refused)
+{
+    static const char *const rules[] = {
+        "fail:clFinsh:1",    "fail:clFinish:0",   "fail:clFinish:x",      "fail",
+        "fail:clFinish:1:2", "vanish:clFinish 3", "hang:clCreateBuffer:1"};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        setenv("KILN_DEBUG", rules[i], 1);
+        for (int again = 0; again < 2; again++) {
+            ck_assert_msg(kiln_device_open("0") == NULL, "%s was taken", rules[i]);
+            ck_assert_msg(strstr(kiln_last_error(), "KILN_DEBUG: '") == kiln_last_error() &&
+                              strstr(kiln_last_error(), "; the calls are ") != NULL,
+                          "%s", kiln_last_error());
+            kiln_clear_error();
+        }
+    }
+}
+END_TEST
+
+/* Memory that is promised and then not given is missed when it is asked for. */
+START_TEST(big_buffers_are_touched)
+{
+    cl_mem memory;
+    for (int nth = 1; nth < 3; nth++) {
+        char debug[64];
+        snprintf(debug, sizeof debug, "fail:clEnqueueFillBuffer:%d", nth);
+        setenv("KILN_DEBUG", debug, 1);
+        kiln_device *device = harness_open(0);
+        if (device->info.largest_allocation < (20 << 20)) {
+            harness_close(device);
+            return;
+        }
+        harness_ok(device_alloc(device, 1 << 20, "a small thing", &memory));
+        device_free(device, memory);
+        harness_fails(device_alloc(device, 20 << 20, "the activations", &memory), KILN_ERROR_MEMORY,
+                      "no memory for the activations: it takes 20.0 MiB, which ");
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "use a smaller batch"));
+        ck_assert_ptr_null(memory);
+        ck_assert_uint_eq(kiln_device_memory_used(device), 0);
+        ck_assert(!device->lost);
+        harness_ok(device_alloc(device, 20 << 20, "the activations", &memory));
+        device_free(device, memory);
+        harness_close(device);
+    }
+}
+END_TEST
+
 START_TEST(profiles_add_up)
 {
     HARNESS_EACH_DEVICE(device)
@@ -323,6 +472,10 @@ int main(void)
     tcase_add_test(tests, failing_calls);
     tcase_add_test(tests, later_calls_are_counted);
     tcase_add_test(tests, a_vanished_device);
+    tcase_add_test(tests, idle_waits_are_short);
+    tcase_add_test(tests, stopped_processes_go_on);
+    tcase_add_test(tests, rules_that_never_act_are_refused);
+    tcase_add_test(tests, big_buffers_are_touched);
     tcase_add_test(tests, hanging_calls);
     tcase_add_test(tests, profiles_add_up);
     tcase_add_test(tests, profiles_have_many_rows);

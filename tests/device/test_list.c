@@ -88,7 +88,7 @@ START_TEST(no_device_is_no_crash)
     free(devices);
     free(skipped);
     ck_assert_ptr_null(kiln_device_open(NULL));
-    ck_assert_ptr_nonnull(strstr(kiln_last_error(), "no OpenCL device was found ("));
+    ck_assert_ptr_nonnull(strstr(kiln_last_error(), "no OpenCL device was found: "));
     ck_assert_ptr_nonnull(strstr(kiln_last_error(), "install a driver"));
     setenv("KILN_DEBUG", "fail:clGetPlatformIDs:1", 1);
     ck_assert_ptr_null(kiln_device_open("gpu"));
@@ -158,7 +158,7 @@ START_TEST(selectors)
     ck_assert_int_eq(choose("0A:00.0"), 2);
     ck_assert_int_eq(choose("01:00.0"), 1);
 
-    check_refused("4", "\"4\" does not exist; there are: 0 \"pthread-EPYC\" (CPU), 1 \"GeForce RTX "
+    check_refused("4", "\"4\" does not exist: there are 0 \"pthread-EPYC\" (CPU), 1 \"GeForce RTX "
                        "4090\" (GPU, 0000:01:00.0)");
     check_refused("99999999999999999999", "does not exist");
     check_refused("1:2", "does not exist");
@@ -174,9 +174,9 @@ START_TEST(selectors)
 
     size_t chosen;
     harness_fails(list_select(machine, 0, NULL, "Clover: no device\nrusticl: no device", &chosen),
-                  KILN_ERROR_DEVICE, "(Clover: no device, rusticl: no device); install");
+                  KILN_ERROR_DEVICE, "was found: Clover: no device, rusticl: no device; install");
     harness_fails(list_select(machine, 0, "gpu", "", &chosen), KILN_ERROR_DEVICE,
-                  "no OpenCL device was found; install");
+                  "no OpenCL device was found: no driver announces one; install");
 }
 END_TEST
 
@@ -227,7 +227,7 @@ START_TEST(limits_make_a_device_smaller)
         ck_assert_uint_eq(device->info.largest_allocation, 5000000);
         ck_assert_uint_le(device->info.largest_work_group, 3);
         harness_fails(device_alloc(device, 5000001, "the activations", &a), KILN_ERROR_MEMORY,
-                      "the activations takes 4.8 MiB, more than the largest single allocation");
+                      "no memory for the activations: it takes 4.8 MiB, more than the largest single allocation");
         ck_assert_ptr_null(a);
         harness_ok(device_alloc(device, 5000000, "weights", &a));
         harness_fails(device_alloc(device, 4500000, "the activations", &b), KILN_ERROR_MEMORY,
@@ -242,7 +242,7 @@ START_TEST(limits_make_a_device_smaller)
     {
         cl_mem a;
         harness_fails(device_alloc(device, SIZE_MAX, "too much", &a), KILN_ERROR_MEMORY,
-                      "too much takes");
+                      "no memory for too much: it takes");
         harness_fails(device_alloc(device, SIZE_MAX / 2, "too much", &a), KILN_ERROR_MEMORY, "PiB");
     }
 }

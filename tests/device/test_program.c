@@ -1,6 +1,7 @@
 /* Programs: building, the cache on disk, failures. */
 #include "base/file.h"
 #include "device/build_log.h"
+#include "device/program_cache.h"
 #include "device/source.h"
 
 #include "harness/harness.h"
@@ -178,6 +179,81 @@ START_TEST(no_cache_is_no_failure)
 }
 END_TEST
 
+static int count_entries(const char *end)
+{
+    char folder[600];
+    int n = 0;
+    snprintf(folder, sizeof folder, "%s/programs", cache_folder);
+    DIR *directory = opendir(folder);
+    ck_assert_ptr_nonnull(directory);
+    for (struct dirent *e; (e = readdir(directory));)
+        n += strstr(e->d_name, end) != NULL;
+    closedir(directory);
+    return n;
+}
+
+/* The folder does not grow for ever: what was not used for longest is compiled again. */
+START_TEST(the_cache_is_kept_small)
+{
+    struct stat about;
+    char options[32];
+    use_cache("program-cache");
+    ck_assert_int_eq(build_and_run(0, "-DVALUE=0", 0), 1);
+    ck_assert_int_eq(stat(entry(".bin"), &about), 0);
+    const long each = (about.st_size / 4096 + 1) * 4096;
+    char debug[64];
+    snprintf(debug, sizeof debug, "program-cache,limits:cache:%ld", each * 9 / 2);
+    for (int i = 1; i < 6; i++) {
+        use_cache(debug);
+        snprintf(options, sizeof options, "-DVALUE=%d", i);
+        ck_assert_int_eq(build_and_run(0, options, (float)i), 1);
+        ck_assert_int_le(count_entries(".bin"), 4);
+        ck_assert_int_ge(count_entries(".bin"), i < 3 ? i + 1 : 2);
+        if (i < 3) /* used again and again */
+            ck_assert_int_eq(build_and_run(0, "-DVALUE=0", 0), 0);
+    }
+    ck_assert_int_eq(build_and_run(0, "-DVALUE=5", 5), 0);
+    ck_assert_int_eq(build_and_run(0, "-DVALUE=1", 1), 1);
+    harness_remove_folder();
+}
+END_TEST
+
+/* Another driver, platform or device finds nothing under this one's names. */
+START_TEST(entries_belong_to_a_driver)
+{
+    use_cache("program-cache");
+    kiln_device *device = harness_open(0);
+    cl_program program;
+    harness_ok(device_program(device, "test", good, "-DVALUE=1", &program));
+    const uint64_t hash[2] = {1, 2};
+    program_cache cache;
+    const kiln_device_info info = device->info;
+    program_cache_open(&cache, device, "one platform");
+    program_cache_store(&cache, hash, program);
+    cl_program found = program_cache_load(&cache, hash, "");
+    ck_assert_ptr_nonnull(found);
+    clReleaseProgram(found);
+    ck_assert_ptr_null(program_cache_load(&cache, (uint64_t[2]){2, 2}, ""));
+    ck_assert_ptr_null(program_cache_load(&cache, (uint64_t[2]){1, 3}, ""));
+    ck_assert_ptr_nonnull(strstr(cache.identity, KILN_VERSION));
+    program_cache_close(&cache);
+    for (int i = 0; i < 4; i++) {
+        if (i == 1)
+            strcpy(device->info.driver, "another");
+        else if (i == 2)
+            strcpy(device->info.name, "another");
+        else if (i == 3)
+            strcpy(device->info.version, "OpenCL 9.9");
+        program_cache_open(&cache, device, i ? "one platform" : "another platform");
+        ck_assert_ptr_null(program_cache_load(&cache, hash, ""));
+        program_cache_close(&cache);
+        device->info = info;
+    }
+    harness_close(device);
+    harness_remove_folder();
+}
+END_TEST
+
 /* Where the driver has a cache of its own there is only a mark, and the first run is told from
  * later ones. */
 START_TEST(driver_caches_are_not_doubled)
@@ -212,7 +288,7 @@ START_TEST(a_build_failure_names_the_place)
             &source,
             "#line 1 \"other.cl\"\n\n__kernel void kiln_b(__global int *x) { x[0] = nor_this; }\n");
         harness_fails(device_program(device, "dense layer", source.data, NULL, &program),
-                      KILN_ERROR_BUILD, "the kernels of dense layer do not compile on \"");
+                      KILN_ERROR_BUILD, "compiling dense layer failed on \"");
         ck_assert_ptr_null(program);
         ck_assert_msg(strstr(kiln_last_error(), "nice.cl:3:") != NULL, "%s", kiln_last_error());
         ck_assert_msg(strstr(kiln_last_error(), "other.cl:2:") != NULL, "%s", kiln_last_error());
@@ -244,7 +320,7 @@ START_TEST(logs_are_summarized)
         {"error: x.cl:2:1: the other way round", "error: x.cl:2:1: the other way round"},
         {"a: error: 1\nb: error: 2\nc: error: 3\nd: error: 4\n",
          "a: error: 1; b: error: 2; c: error: 3"},
-        {"\n  unresolved symbol\nfoo", "unresolved symbol foo"},
+        {"\n  unresolved symbol\nfoo\n", "unresolved symbol foo"},
         {"", "the driver gave no reason"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -296,6 +372,8 @@ int main(void)
     tcase_add_test(tests, dropped_programs_are_forgotten);
     tcase_add_test(tests, refused_entries_are_rebuilt);
     tcase_add_test(tests, no_cache_is_no_failure);
+    tcase_add_test(tests, the_cache_is_kept_small);
+    tcase_add_test(tests, entries_belong_to_a_driver);
     tcase_add_test(tests, driver_caches_are_not_doubled);
     tcase_add_test(tests, a_build_failure_names_the_place);
     tcase_add_test(tests, logs_are_summarized);

@@ -138,7 +138,7 @@ static void check_refused(kiln_status status, const char *message)
 
 START_TEST(other_files)
 {
-    check_refused(KILN_ERROR_FILE, " cannot be opened: No such file or directory");
+    check_refused(KILN_ERROR_FILE, " cannot be opened: No such file or directory; check the path");
     harness_ok(file_write_atomic(path, "", 0));
     check_refused(KILN_ERROR_FORMAT,
                   ": is empty; a model is a zip archive that kiln_save wrote or a "
@@ -154,7 +154,7 @@ START_TEST(other_files)
                   " is not valid JSON: line 1, column 4: ':' expected near end of file");
     unlink(path);
     snprintf(path, sizeof path, "%s", harness_folder());
-    check_refused(KILN_ERROR_FILE, " cannot be read: Is a directory");
+    check_refused(KILN_ERROR_FILE, " cannot be read: Is a directory; check the path");
 }
 END_TEST
 
@@ -317,7 +317,8 @@ START_TEST(full_disk)
     limit.rlim_cur = most;
     setrlimit(RLIMIT_FSIZE, &limit);
     ck_assert_int_eq(status, KILN_ERROR_FILE);
-    char *message = str_format("%s could not be written: File too large", path);
+    char *message = str_format(
+        "%s could not be written: File too large; make room or take another place", path);
     ck_assert_str_eq(kiln_last_error(), message);
     free(message);
     harness_ok(file_read(path, 1 << 20, &after, &now));

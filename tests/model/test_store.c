@@ -107,7 +107,7 @@ START_TEST(many_slabs)
         drop(&w);
         make(&w);
         device->info.largest_allocation = 100 * sizeof(float);
-        harness_fails(store_place(device, w.list, N), KILN_ERROR_MEMORY, "weight_0 takes");
+        harness_fails(store_place(device, w.list, N), KILN_ERROR_MEMORY, "no memory for weight_0: it takes");
         check_values(&w); /* still on the host */
         device->info.largest_allocation = largest;
         drop(&w);
