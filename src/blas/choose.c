@@ -35,7 +35,9 @@ kiln_status blas_engine_parse(const char *name, blas_engine *engine)
             return KILN_OK;
         }
     return kiln_fail(KILN_ERROR_ARGUMENT,
-                     "\"%s\" is no engine for matrix products; use auto, clblast or tile", name);
+                     "engine \"%s\" for matrix products: there is none of that name; use auto, "
+                     "clblast or tile",
+                     name);
 }
 
 const char *blas_engine_name(blas_engine engine)
@@ -63,10 +65,11 @@ static kiln_status check_product(const blas_product *p)
 
 /* Below this the launch takes longer than the product, and above it 3 % pay for a trial. */
 static const double least_flops = 4e6;
-/* On a CPU, CLBlast is worth its compilation only to products that tile does badly and that are
- * large enough to tell. */
-static const double clblast_on_cpu_flops = 2e8;
-/* Seconds that all trials of a process may take together. */
+/* On a CPU, CLBlast is worth seconds of compilation only to products that take tile longer than
+ * this. */
+static const double clblast_on_cpu_seconds = 1e-3;
+/* Seconds that all trials of a process may take together. After them the first candidate is still
+ * checked, and where CLBlast takes part from the beginning, so is that. */
 static const double budget = 2.0;
 
 static struct {
@@ -123,16 +126,26 @@ static bool read_record(kiln_device *device, const char *key, bool clblast, cand
     return out->engine == BLAS_CLBLAST ? clblast : tile_is_valid(device, &out->tile);
 }
 
-static void keep(kiln_device *device, const char *key, const blas_product *p, const candidate *c)
+/* `compared`: all candidates took part. `other`: the engine that lost, or NULL. */
+static void keep(kiln_device *device, const char *key, const blas_product *p, const candidate *c,
+                 bool compared, const candidate *other)
 {
     char value[RECORD_TEXT];
     candidate_write(c, value, sizeof value);
-    const size_t length = strlen(value);
-    if (c->seconds > 0)
+    size_t length = strlen(value);
+    if (c->seconds > 0 && compared)
         snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s",
                  product_flops(p) / c->seconds * 1e-9);
     else
-        snprintf(value + length, sizeof value - length, ", not timed");
+        snprintf(value + length, sizeof value - length, "%s, not timed",
+                 c->right ? ", checked" : "");
+    length = strlen(value);
+    if (other && other->right)
+        snprintf(value + length, sizeof value - length, " (%s %.1f)",
+                 blas_engine_name(other->engine), product_flops(p) / other->seconds * 1e-9);
+    else if (other)
+        snprintf(value + length, sizeof value - length, " (%s %s)", blas_engine_name(other->engine),
+                 other->ran ? "wrong" : "failed");
     record_keep(device, key, value);
 }
 
@@ -156,48 +169,56 @@ static double peak_gflops(kiln_device *device)
     return peaks.fma_gflops;
 }
 
-/* The first that is right, unless another is clearly faster. */
-static const candidate *fastest(const candidate *candidates, int count)
+/* The fastest of the other engine than that of `best`, or one that failed, or NULL. */
+static const candidate *other_engine(const candidate *list, int count, const candidate *best)
 {
-    const candidate *best = NULL;
+    const candidate *other = NULL;
     for (int i = 0; i < count; i++)
-        if (candidates[i].right && (best == NULL || candidates[i].seconds < 0.97 * best->seconds))
-            best = &candidates[i];
-    return best;
+        if (list[i].engine != best->engine &&
+            (other == NULL ||
+             (list[i].right && (!other->right || list[i].seconds < other->seconds))))
+            other = &list[i];
+    return other;
 }
 
-/* Measures and keeps the best. Without one the choice stays the built-in one, and unkept. */
+/* Measures and keeps the best. Where nothing could be tried, for want of memory say, the choice
+ * stays the built-in one, and unkept. */
 static kiln_status measured(kiln_device *device, const blas_product *p, const char *key,
                             bool clblast, bool fused, candidate *chosen)
 {
     candidate list[TILE_CANDIDATES + 1] = {0};
     tile tiles[TILE_CANDIDATES];
-    int count = tile_candidates(device, p, fused, tiles);
+    int count = tile_candidates(device, p, fused, tiles), certain = 1;
     for (int i = 0; i < count; i++)
         list[i] = (candidate){.engine = BLAS_TILE, .tile = tiles[i]};
     const bool is_cpu = device->info.type == KILN_DEVICE_CPU;
-    /* On a GPU CLBlast comes right after the rule's tile: before the time is up. */
+    /* On a GPU CLBlast comes right after the rule's tile, and whatever the time. */
     if (clblast && !is_cpu) {
         memmove(&list[2], &list[1], (size_t)(count - 1) * sizeof *list);
         list[1] = (candidate){.engine = BLAS_CLBLAST};
         count++;
+        certain = 2;
     }
     const double start = clock_seconds(), left = budget - trials.spent;
-    kiln_status status = measure(device, p, key, list, count, left);
-    const candidate *best = fastest(list, count);
-    if (status == KILN_OK && clblast && is_cpu && best &&
-        product_flops(p) >= clblast_on_cpu_flops &&
+    const candidate *best = NULL;
+    kiln_status status = measure(device, p, key, list, count, certain, left);
+    trials.spent += clock_seconds() - start;
+    bool compared = left > 0;
+    if (status == KILN_OK)
+        status = candidates_best(device, p, list, count, &best);
+    if (clblast && is_cpu && best && compared && best->least > clblast_on_cpu_seconds &&
         product_flops(p) / best->least * 1e-9 < 0.5 * peak_gflops(device)) {
         list[0] = *best;
         list[1] = (candidate){.engine = BLAS_CLBLAST};
-        status = measure(device, p, key, list, 2, 30.0);
-        best = fastest(list, 2);
+        count = 2;
+        status = measure(device, p, key, list, count, count, 0);
+        if (status == KILN_OK)
+            status = candidates_best(device, p, list, count, &best);
     }
-    trials.spent += clock_seconds() - start;
     KILN_TRY(status);
     if (best) {
         *chosen = *best;
-        keep(device, key, p, best);
+        keep(device, key, p, best, compared, other_engine(list, count, best));
     }
     return KILN_OK;
 }
@@ -233,10 +254,10 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
         built_in(device, product, clblast, fused, &chosen);
     kiln_status status = KILN_OK;
     pthread_mutex_lock(&trials.lock);
-    if (trials.spent < budget && !measure_is_too_large(device, product))
+    if (!measure_is_too_large(device, product) && !(known && trials.spent >= budget))
         status = measured(device, product, key, clblast, fused, &chosen);
     else if (!known && clblast)
-        keep(device, key, product, &chosen);
+        keep(device, key, product, &chosen, false, NULL);
     pthread_mutex_unlock(&trials.lock);
     KILN_TRY(status);
     return describe(product, &chosen, choice);

@@ -2,6 +2,8 @@
  * their own, so one lock is around every call. */
 #include "blas/clblast.h"
 
+#include "device/inject.h"
+
 #include <clblast_c.h>
 #include <pthread.h>
 
@@ -78,6 +80,8 @@ kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *p, cl_
     const size_t lda = (size_t)p->lda, ldb = (size_t)p->ldb, ldc = (size_t)p->ldc;
     const CLBlastTranspose ta = transpose(p->transpose_a), tb = transpose(p->transpose_b);
     cl_command_queue queue = device->queue;
+    if (inject("CLBlastSgemm", device, queue))
+        return check(device, (CLBlastStatusCode)inject_code(), p);
     CLBlastStatusCode status = CLBlastSuccess;
     pthread_mutex_lock(&clblast_lock);
     clblast_used = true;

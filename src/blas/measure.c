@@ -206,6 +206,7 @@ static kiln_status try_once(bench *b, runner *r)
     KILN_TRY(device_finish(device));
     r->once = clock_seconds() - start;
     KILN_TRY(device_read(device, b->memory[2], 0, b->host[2], bytes));
+    r->candidate->ran = true;
     r->candidate->right = product_is_right(b->product, b->host[0], b->host[1], b->host[2]);
     return KILN_OK;
 }
@@ -247,8 +248,23 @@ static kiln_status time_all(bench *b, runner *runners, int count, double until)
     return KILN_OK;
 }
 
+/* Plans compile the tile anew, with their own hooks: no reason to keep a trial's program on disk.
+ */
+static void drop_kernel(kiln_device *device, cl_kernel kernel)
+{
+    cl_program program = NULL;
+    if (kernel == NULL)
+        return;
+    if (clGetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof program, (void *)&program, NULL) !=
+        CL_SUCCESS)
+        program = NULL;
+    clReleaseKernel(kernel);
+    if (program)
+        device_program_drop(device, program);
+}
+
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, double budget)
+                    candidate *candidates, int count, int certain, double budget)
 {
     kiln_error_record before;
     kiln_error_save(&before);
@@ -264,8 +280,8 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
     kiln_status status = bench_begin(&b);
     for (int i = 0; i < count && i < MOST && status == KILN_OK; i++) {
         char name[RECORD_TEXT];
-        candidates[i].right = false;
-        if (i && clock_seconds() - start > 0.7 * budget)
+        candidates[i].right = candidates[i].ran = false;
+        if (i >= certain && clock_seconds() - start > 0.7 * budget)
             continue;
         candidate_write(&candidates[i], name, sizeof name);
         if (record_is_fatal(device, key, name))
@@ -280,8 +296,7 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
     if (status == KILN_OK)
         status = time_all(&b, runners, ready, start + budget);
     for (int i = 0; i < ready; i++)
-        if (runners[i].kernel)
-            clReleaseKernel(runners[i].kernel);
+        drop_kernel(device, runners[i].kernel);
     bench_end(&b);
     device->profile = profile;
     device->peak = peak;
@@ -292,4 +307,24 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
             candidates[i].right = false;
     kiln_error_restore(&before);
     return KILN_OK;
+}
+
+kiln_status candidates_best(const kiln_device *device, const blas_product *p,
+                            const candidate *candidates, int count, const candidate **best)
+{
+    int wrong = 0;
+    *best = NULL;
+    for (int i = 0; i < count; i++) {
+        const candidate *c = &candidates[i];
+        if (c->right && (*best == NULL || c->seconds < 0.97 * (*best)->seconds))
+            *best = c;
+        wrong += c->ran && !c->right;
+    }
+    if (*best || wrong == 0)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_DEVICE,
+                     "\"%s\" computes a product of %lld x %lld x %lld wrongly, in each of %d ways "
+                     "that were tried; update its driver (%s) or use another device",
+                     device->info.name, (long long)p->m, (long long)p->n, (long long)p->k, wrong,
+                     device->info.driver);
 }

@@ -12,16 +12,23 @@ typedef struct candidate {
     bool right;
     double seconds; /* a product takes, the median of windows */
     double least;   /* and the best window */
+    bool ran;       /* to its end, rightly or not */
 } candidate;
 
 /* "serial tm=8 ...", "clblast": one word and its numbers; parsing fails for anything else. */
 void candidate_write(const candidate *c, char *out, size_t size);
 bool candidate_read(const char *from, candidate *c);
 
-/* Measures candidates in order until the time is up; those not reached, failed or wrong are not
- * `right`. Fails only when the device is lost. key names the product in the record. */
+/* Measures candidates in order until the time is up, but the first `certain` of them in any case;
+ * those not reached, failed or wrong are not `right`. Fails only when the device is lost. key names
+ * the product in the record. */
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, double budget);
+                    candidate *candidates, int count, int certain, double budget);
+
+/* The first that is right, unless a later one is clearly faster; NULL when none is. A failure when
+ * candidates ran and none of them was right: such a device cannot be trusted with a product. */
+kiln_status candidates_best(const kiln_device *device, const blas_product *product,
+                            const candidate *candidates, int count, const candidate **best);
 
 /* Not measured: the operands take more memory than measuring is worth. */
 bool measure_is_too_large(const kiln_device *device, const blas_product *product);

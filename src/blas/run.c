@@ -1,5 +1,7 @@
 #include "blas/blas.h"
 
+#include "device/inject.h"
+
 #include <stdio.h>
 
 kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_kernel *kernel)
@@ -26,11 +28,12 @@ kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *p, const 
     const cl_mem memory[3] = {a, b, c};
     const cl_ulong offset[3] = {a_offset, b_offset, c_offset};
     for (cl_uint i = 0; i < 3; i++) {
-        KILN_TRY(device_check(device, clSetKernelArg(kernel, 2 * i, sizeof(cl_mem), &memory[i]),
-                              "clSetKernelArg", "operand %u of a product", i));
         KILN_TRY(device_check(device,
-                              clSetKernelArg(kernel, 2 * i + 1, sizeof(cl_ulong), &offset[i]),
+                              CL_RUN(clSetKernelArg, kernel, 2 * i, sizeof(cl_mem), &memory[i]),
                               "clSetKernelArg", "operand %u of a product", i));
+        KILN_TRY(device_check(
+            device, CL_RUN(clSetKernelArg, kernel, 2 * i + 1, sizeof(cl_ulong), &offset[i]),
+            "clSetKernelArg", "operand %u of a product", i));
     }
     char what[64];
     snprintf(what, sizeof what, "%lld x %lld x %lld", (long long)p->m, (long long)p->n,

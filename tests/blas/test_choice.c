@@ -288,7 +288,7 @@ START_TEST(wrong_candidates_are_found_out)
             {.engine = BLAS_TILE,
              .tile = {.serial = true, .tm = 8, .tn = 32, .rm = 8, .rn = 32, .kb = 64}},
         };
-        harness_ok(measure(device, &p, "a test", list, 3, 60.0));
+        harness_ok(measure(device, &p, "a test", list, 3, 1, 60.0));
         ck_assert(!list[0].right); /* vectors of 16 leave a third of its columns unwritten */
         ck_assert(!list[1].right);
         ck_assert(list[2].right);
@@ -298,6 +298,125 @@ START_TEST(wrong_candidates_are_found_out)
         blas_forget_device(device);
     }
     harness_remove_folder();
+}
+END_TEST
+
+/* Large enough to take longer than CLBlast's threshold when the peak is out of reach. */
+static blas_product large_product(void)
+{
+    return blas_plain(512, 512, 1024, false, false);
+}
+static const char large_key[] = "512x512x1024 NN ld=1024,512,512";
+
+/* On a CPU CLBlast takes part only where tile stays under half of the measured peak. */
+START_TEST(clblast_is_timed_where_tile_is_slow)
+{
+    fresh_cache();
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device) || device->info.type != KILN_DEVICE_CPU)
+            continue;
+        blas_product p = large_product();
+        blas_choice choice;
+        char value[RECORD_TEXT];
+        record_keep(device, "fma peak", "0.5 GFLOP/s");
+        harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &choice));
+        ck_assert(record_find(device, large_key, value));
+        ck_assert_msg(strstr(value, "clblast") == NULL && strstr(value, "GFLOP/s") != NULL, "%s",
+                      value);
+        record_keep(device, large_key, NULL);
+        record_keep(device, "fma peak", "100000000 GFLOP/s");
+        harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &choice));
+        ck_assert(record_find(device, large_key, value));
+        /* Both figures are there, whoever won. */
+        ck_assert_msg(strstr(value, choice.engine == BLAS_CLBLAST ? "(tile " : "(clblast ") != NULL,
+                      "%s", value);
+        ck_assert_msg(strstr(value, "GFLOP/s") != NULL, "%s", value);
+        blas_forget_device(device);
+        blas_choice again;
+        harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &again));
+        ck_assert_int_eq(again.engine, choice.engine);
+        blas_forget_device(device);
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+/* Where the device is no CPU, CLBlast takes part at once; one that fails or is wrong loses. */
+START_TEST(clblast_is_timed_where_there_is_a_gpu)
+{
+    fresh_cache();
+    for (int fails = 0; fails < 2; fails++) {
+        setenv("KILN_DEBUG", fails ? "fail:CLBlastSgemm:1" : "", 1);
+        HARNESS_EACH_DEVICE(device)
+        {
+            if (harness_is_slow(device))
+                continue;
+            blas_product p = product();
+            blas_choice choice;
+            char value[RECORD_TEXT];
+            device->info.type = KILN_DEVICE_GPU; /* says so; it computes as before */
+            harness_ok(blas_choose(device, BLAS_AUTO, &p, false, &choice));
+            ck_assert(record_find(device, "96x160x144 NN ld=144,160,160", value));
+            if (fails) {
+                ck_assert_int_eq(choice.engine, BLAS_TILE);
+                ck_assert_msg(strstr(value, "(clblast failed)") != NULL, "%s", value);
+            } else {
+                ck_assert_msg(strstr(value, choice.engine == BLAS_CLBLAST ? "(tile " : "(clblast "),
+                              "%s", value);
+            }
+            record_keep(device, "96x160x144 NN ld=144,160,160", NULL);
+            blas_forget_device(device);
+        }
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+/* The time for trials is over: what is taken is checked all the same. */
+START_TEST(choices_are_checked_without_time)
+{
+    fresh_cache();
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        candidate list[2] = {
+            {.engine = BLAS_TILE,
+             .tile = {.serial = true, .tm = 8, .tn = 32, .rm = 8, .rn = 32, .kb = 64}},
+            {.engine = BLAS_TILE,
+             .tile = {.serial = true, .tm = 4, .tn = 32, .rm = 4, .rn = 32, .kb = 64}},
+        };
+        blas_product p = product();
+        harness_ok(measure(device, &p, "a test", list, 2, 1, 0));
+        ck_assert(list[0].ran && list[0].right && list[0].seconds > 0);
+        ck_assert(!list[1].ran && !list[1].right);
+        harness_ok(measure(device, &p, "a test", list, 2, 2, -5));
+        ck_assert(list[1].ran && list[1].right && list[1].seconds > 0);
+        blas_forget_device(device);
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+START_TEST(a_device_that_is_always_wrong_is_named)
+{
+    kiln_device device = {.info = {.name = "Liar", .driver = "0.1"}};
+    const blas_product p = product();
+    candidate list[3] = {{.engine = BLAS_TILE}, {.engine = BLAS_CLBLAST}, {.engine = BLAS_TILE}};
+    const candidate *best;
+    harness_ok(candidates_best(&device, &p, list, 3, &best)); /* none could run */
+    ck_assert_ptr_null(best);
+    list[0].ran = list[1].ran = true;
+    list[1].seconds = 1e-9;
+    harness_fails(candidates_best(&device, &p, list, 3, &best), KILN_ERROR_DEVICE,
+                  "\"Liar\" computes a product of 96 x 160 x 144 wrongly, in each of 2 ways");
+    list[2] = (candidate){.ran = true, .right = true, .seconds = 1};
+    harness_ok(candidates_best(&device, &p, list, 3, &best));
+    ck_assert_ptr_eq(best, &list[2]);
+    list[0] = (candidate){.ran = true, .right = true, .seconds = 1.02};
+    harness_ok(candidates_best(&device, &p, list, 3, &best)); /* not by a hair */
+    ck_assert_ptr_eq(best, &list[0]);
 }
 END_TEST
 
@@ -313,6 +432,10 @@ int main(void)
     tcase_add_test(tests, a_candidate_that_ends_the_process_is_left_out);
     tcase_add_test(tests, wrong_results_are_seen);
     tcase_add_test(tests, wrong_candidates_are_found_out);
+    tcase_add_test(tests, clblast_is_timed_where_tile_is_slow);
+    tcase_add_test(tests, clblast_is_timed_where_there_is_a_gpu);
+    tcase_add_test(tests, choices_are_checked_without_time);
+    tcase_add_test(tests, a_device_that_is_always_wrong_is_named);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
