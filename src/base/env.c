@@ -26,6 +26,8 @@ static const struct {
     {"sync", "wait after each launch, so that an error names the launch that caused it"},
     {"plan", "print the plan of each compiled model"},
     {"dot", "print the graph of each compiled model for Graphviz"},
+    {"no-chains", "give each step of a chain of rows a launch of its own"},
+    {"no-groups", "do not put independent launches into one kernel"},
     {"source", "print the source of each program before it is compiled, and the log of one that "
                "does not compile"},
     {"program-cache", "keep compiled programs on disk also where the driver does so itself"},

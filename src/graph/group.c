@@ -144,6 +144,7 @@ static void name_group(const builder *b, group *g)
         snprintf(g->name, sizeof g->name, "%s", main->name);
     else
         snprintf(g->name, sizeof g->name, "%s and %zu more", main->name, g->count - 1);
+    g->layer = main->layer;
 }
 
 /* Sorts the launches first..end-1 by level and opens groups over them. */

@@ -84,7 +84,8 @@ typedef struct group {
     size_t items;
     int scope;
     double flops;
-    char name[80];
+    char name[80];     /* of the launch with the most work in it, and how many more there are */
+    const char *layer; /* of that launch; NULL: none */
 } group;
 
 /* A set of nodes computed by one launch. */

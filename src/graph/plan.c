@@ -118,6 +118,14 @@ static kiln_status make(plan *p, const plan_request *r)
     return status;
 }
 
+static void show(const plan *p, kiln_status (*writer)(const plan *p, text *out))
+{
+    text t = {0};
+    writer(p, &t);
+    fprintf(stderr, "%s", t.data ? t.data : "");
+    text_free(&t);
+}
+
 kiln_status plan_create(kiln_device *device, const plan_request *request, plan **result)
 {
     *result = NULL;
@@ -133,12 +141,10 @@ kiln_status plan_create(kiln_device *device, const plan_request *request, plan *
         plan_free(p);
         return status;
     }
-    if (env_debug("plan")) {
-        text t = {0};
-        plan_dump(p, &t);
-        fprintf(stderr, "%s", t.data ? t.data : "");
-        text_free(&t);
-    }
+    if (env_debug("plan"))
+        show(p, plan_dump);
+    if (env_debug("dot"))
+        show(p, plan_dot);
     *result = p;
     return KILN_OK;
 }

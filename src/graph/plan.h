@@ -104,5 +104,7 @@ typedef struct plan_facts {
 void plan_describe(const plan *p, plan_facts *facts);
 /* One line a launch, for KILN_DEBUG=plan. */
 kiln_status plan_dump(const plan *p, text *out);
+/* The graph in Graphviz's language, a frame around the nodes of each launch, for KILN_DEBUG=dot. */
+kiln_status plan_dot(const plan *p, text *out);
 
 #endif

@@ -17,6 +17,7 @@ static ir_id own_value(ir_graph *g, ir_id id, int64_t number)
     while (g->items[base].op->kind == OP_VIEW && g->items[base].op != &op_desc_scan_final)
         base = g->items[base].inputs[0];
     const ir_node *n = &g->items[base];
+    g->place = g->items[id].place;
     return n->op->kind == OP_LEAF || n->op->kind == OP_SOURCE || n->op == &op_desc_scan_slice
                ? op_node(g, op_pointwise(F_IDENTITY), 1, &id, KILN_FLOAT32, g->items[id].shape,
                          &(ir_attributes){.integer = {0, number}})

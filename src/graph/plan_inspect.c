@@ -1,5 +1,7 @@
-/* Looking inside a plan: the first launch whose result is not finite, figures, a line a launch. */
+/* Looking inside a plan: the first launch whose result is not finite, figures, a line a launch, a
+ * drawing. */
 #include "graph/plan_inside.h"
+#include "op/leaf.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -114,5 +116,67 @@ kiln_status plan_dump(const plan *p, text *out)
             text_add(out, "\n");
         }
     }
+    return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
+/* Text between quotation marks. */
+static void add_quoted(text *out, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            text_add(out, "\\");
+        text_bytes(out, s, 1);
+    }
+}
+
+static void add_node(const plan *p, size_t i, text *out)
+{
+    const ir_node *n = &p->graph.items[i];
+    const ir_weight *w = n->op == &op_desc_weight ? n->attr.object : NULL;
+    text_add(out, "    n%zu [label=\"%s", i, n->op->name);
+    if (w) {
+        text_add(out, " ");
+        add_quoted(out, w->path);
+    }
+    text_add(out, "\\n%s\"", ir_shape_text(n->shape));
+    if (p->b.stored[i]) /* its value passes between launches */
+        text_add(out, ", penwidth=2");
+    else if (p->b.inlined[i]) /* computed wherever it is read */
+        text_add(out, ", style=dashed");
+    text_add(out, "];\n");
+}
+
+kiln_status plan_dot(const plan *p, text *out)
+{
+    const builder *b = &p->b;
+    text_add(out, "digraph \"");
+    add_quoted(out, p->name);
+    text_add(out, "\" {\nnode [shape=box];\n");
+    for (size_t c = 0; c < b->cluster_count; c++) {
+        const cluster *k = &b->clusters[c];
+        if (k->dead)
+            continue;
+        const char *layer = b->g->items[k->anchor != IR_NONE ? k->anchor : k->first].place;
+        text_add(out, "subgraph cluster_%zu {\n    label=\"", c);
+        add_quoted(out, layer ? layer : "");
+        if (k->chain >= 0)
+            text_add(out, " (chain %d)", k->chain + 1);
+        text_add(out, "\";\n");
+        for (size_t i = 0; i < b->count; i++)
+            if (b->cluster_of[i] == (int)c)
+                add_node(p, i, out);
+        text_add(out, "}\n");
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        if (!b->live[i])
+            continue;
+        if (b->cluster_of[i] < 0)
+            add_node(p, i, out);
+        for (int k = 0; k < b->g->items[i].input_count; k++)
+            text_add(out, "    n%d -> n%zu;\n", b->g->items[i].inputs[k], i);
+        if (b->state_of[i] != IR_NONE) /* what a loop carries to its next time step */
+            text_add(out, "    n%zu -> n%d [style=dotted];\n", i, b->state_of[i]);
+    }
+    text_add(out, "}\n");
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
 }

@@ -1,5 +1,4 @@
 /* The OpenCL program of a plan: all functions and kernels in one text. */
-#include "base/env.h"
 #include "graph/plan_inside.h"
 
 #include <string.h>
@@ -104,8 +103,6 @@ kiln_status plan_build(plan *p, cl_program *program)
             add_kernel(p, &source, &b->groups.items[i], i);
     if (source.failed)
         return KILN_ERROR_MEMORY;
-    if (env_debug("source"))
-        fprintf(stderr, "/* kernels of plan \"%s\" */\n%s", p->name, source.data);
     snprintf(label, sizeof label, "kernels of %s", p->name);
     kiln_status status = device_program(p->device, label, source.data, NULL, program);
     text_free(&source);

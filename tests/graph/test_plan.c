@@ -328,6 +328,42 @@ START_TEST(clipping)
 }
 END_TEST
 
+/* The drawing: each node once, and each arrow between nodes that are there. */
+START_TEST(drawing)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        network n;
+        network_open(&n, device);
+        n.a.path = "a \"quoted\" \\ name";
+        plan *p = network_plan(&n, true, true, &sgd, 1);
+        text t = {0};
+        harness_ok(plan_dot(p, &t));
+        ck_assert_ptr_nonnull(strstr(t.data, "a \\\"quoted\\\" \\\\ name"));
+        int arrows = 0, open = 0;
+        for (const char *s = t.data; *s; s++)
+            open += (*s == '{') - (*s == '}');
+        ck_assert_int_eq(open, 0);
+        for (const char *s = t.data; (s = strstr(s, " -> n")) != NULL; s++, arrows++) {
+            char ends[2][24];
+            const char *start = s;
+            while (start[-1] != ' ')
+                start--;
+            snprintf(ends[0], sizeof ends[0], " %.*s [label", (int)(s - start), start);
+            snprintf(ends[1], sizeof ends[1], " n%d [label", atoi(s + 5));
+            for (int i = 0; i < 2; i++) {
+                const char *found = strstr(t.data, ends[i]);
+                ck_assert_msg(found && !strstr(found + 1, ends[i]), "node%s", ends[i]);
+            }
+        }
+        ck_assert_int_gt(arrows, 20);
+        text_free(&t);
+        plan_free(p);
+        network_close(&n);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan");
@@ -339,6 +375,7 @@ int main(void)
     tcase_add_test(all, two_in_turn);
     tcase_add_test(all, sums_and_steps);
     tcase_add_test(all, clipping);
+    tcase_add_test(all, drawing);
     suite_add_tcase(suite, all);
     return harness_run(suite);
 }
