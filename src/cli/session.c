@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- Ctrl-C ---- */
@@ -118,7 +119,8 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
 
 bool session_is_builtin(const char *name)
 {
-    return network_find(name) != NULL && !file_exists(name);
+    struct stat info; /* a folder of that name is no model */
+    return network_find(name) != NULL && (stat(name, &info) != 0 || !S_ISREG(info.st_mode));
 }
 
 kiln_model *session_model(const char *name, const kiln_dataset *data)

@@ -4,6 +4,7 @@
 #include "base/env.h"
 #include "graph/inside.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static cl_mem buffer_of(const builder *b, const argument *a)
@@ -145,6 +146,19 @@ static void name_group(const builder *b, group *g)
     else
         snprintf(g->name, sizeof g->name, "%s and %zu more", main->name, g->count - 1);
     g->layer = main->layer;
+    const char *layer = g->layer ? g->layer : "", *space = g->layer ? " " : "";
+    const blas_product *product = &main->product;
+    int64_t batches = product->batch[0] * product->batch[1];
+    if (product->k && batches > 1)
+        snprintf(g->what, sizeof g->what,
+                 "%.32s%s%" PRId64 " of %" PRId64 " x %" PRId64 " x %" PRId64, layer, space,
+                 batches, product->m, product->n, product->k);
+    else if (product->k)
+        snprintf(g->what, sizeof g->what, "%.32s%s%" PRId64 " x %" PRId64 " x %" PRId64, layer,
+                 space, product->m, product->n, product->k);
+    else
+        snprintf(g->what, sizeof g->what, "%.32s%s%zu items", layer, space,
+                 main->items ? main->items : main->global[0]);
 }
 
 /* Sorts the launches first..end-1 by level and opens groups over them. */

@@ -86,6 +86,7 @@ typedef struct group {
     double flops;
     char name[80];     /* of the launch with the most work in it, and how many more there are */
     const char *layer; /* of that launch; NULL: none */
+    char what[96];     /* its layer, and how large it is */
 } group;
 
 /* A set of nodes computed by one launch. */

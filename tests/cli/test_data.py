@@ -153,6 +153,13 @@ class Scales(Case):
         self.ok('profile', path, self.idx, '--steps', 5)
         self.ok('evaluate', path, 'digits:test', '--verbose', 0)
 
+    def test_validation_data_are_the_test_part(self):
+        history = self.path('h.json')
+        self.ok('fit', 'mlp', 'digits', '--steps-per-epoch', 20, '--validation-data', 'digits', '--history', history,
+                '-o', self.model, '--verbose', 0)
+        with open(history, encoding='utf-8') as file:
+            self.assertAlmostEqual(json.load(file)['val_loss'][-1], self.loss('digits:test'), 5)
+
     def test_labels_are_needed(self):
         self.fails('fit', 'mlp', self.idx.split(',')[0], says=['images', 'no targets'])
 

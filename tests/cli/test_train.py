@@ -374,7 +374,10 @@ class Looking(Case):
             self.assertGreaterEqual(row['calls'], 1)
             self.assertGreaterEqual(row['seconds'], 0)
         text = self.ok('profile', 'tabular', data, '--steps', 20).out
-        self.assertIn('GFLOP/s', text.splitlines()[0])
+        self.assertEqual(text.splitlines()[0].split(),
+                         ['kernel', 'shape', 'calls', 'ms', 'us', 'a', 'call', 'GFLOP/s', 'GB/s', 'share'])
+        self.assertRegex(text, r'matmul.*  dense(_\d+)? \d+ x \d+ x \d+ +20 ')
+        self.assertTrue(all(re.search(r' (x \d+|items)$', row['shape']) for row in rows if row['kernel'] != 'tail'), rows)
         shares = [float(share) for share in re.findall(r'(\d+\.\d)%$', text, re.MULTILINE)]
         self.assertAlmostEqual(sum(shares), 100, delta=1)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Help, options and mistakes in them: exit 2 and one line; devices; new."""
 import json
+import os
 import unittest
 
 from support import Case, environment, kiln, main
@@ -136,6 +137,10 @@ class New(Case):
         layers = self.ok('new', 'tabular', '--data', data).json()['config']['layers']
         self.assertEqual(layers[0]['config']['batch_shape'], [None, 2])
         self.assertEqual(layers[-1]['config']['units'], 4)
+
+    def test_a_folder_is_no_network(self):
+        os.mkdir(self.path('mlp'))
+        self.assertIn('101,770', self.ok('summary', 'mlp', cwd=self.folder).out)
 
     def test_unwritable(self):
         self.fails('new', 'mlp', '-o', self.path('missing/m.json'), says='m.json')
