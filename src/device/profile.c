@@ -104,23 +104,39 @@ static void collect(device_profile *profile)
                 profile->pending.count * sizeof *profile->pending.items);
 }
 
+/* The row of a launch, which counts as one more call. */
+static kiln_status count_call(device_profile *profile, const device_launch_info *info,
+                              size_t *index)
+{
+    const char *name = info && info->name ? info->name : "kernel";
+    const char *what = info && info->what ? info->what : "";
+    KILN_TRY(find_row(profile, name, what, index));
+    profile_row *row = &profile->rows.items[*index];
+    row->calls++;
+    row->flops += info ? info->flops : 0;
+    row->bytes += info ? info->bytes : 0;
+    return KILN_OK;
+}
+
+kiln_status profile_add(kiln_device *device, const device_launch_info *info, double seconds)
+{
+    size_t index = 0;
+    KILN_TRY(count_call(device->profile, info, &index));
+    device->profile->rows.items[index].seconds += seconds;
+    return KILN_OK;
+}
+
 kiln_status profile_record(kiln_device *device, cl_event event, const device_launch_info *info)
 {
     device_profile *profile = device->profile;
-    const char *name = info && info->name ? info->name : "kernel";
-    const char *what = info && info->what ? info->what : "";
     size_t index = 0;
-    kiln_status status = find_row(profile, name, what, &index);
+    kiln_status status = count_call(profile, info, &index);
     if (status == KILN_OK)
         status = MEM_PUSH_ROOM(&profile->pending);
     if (status != KILN_OK) {
         clReleaseEvent(event);
         return status;
     }
-    profile_row *row = &profile->rows.items[index];
-    row->calls++;
-    row->flops += info ? info->flops : 0;
-    row->bytes += info ? info->bytes : 0;
     profile->pending.items[profile->pending.count++] = (pending_event){event, index};
     if (profile->pending.count % BATCH == 0) {
         KILN_TRY(device_flush(device));

@@ -15,6 +15,8 @@ typedef struct profile_row {
  * hands out rows in order of first call, the caller's to free with profile_free_rows. */
 kiln_status profile_start(kiln_device *device);
 kiln_status profile_stop(kiln_device *device, profile_row **rows, size_t *count);
+/* While profiling: a call of a library that keeps its launches to itself, timed by the caller. */
+kiln_status profile_add(kiln_device *device, const device_launch_info *info, double seconds);
 void profile_free_rows(profile_row *rows, size_t count);
 
 #endif

@@ -381,6 +381,16 @@ class Looking(Case):
         shares = [float(share) for share in re.findall(r'(\d+\.\d)%$', text, re.MULTILINE)]
         self.assertAlmostEqual(sum(shares), 100, delta=1)
 
+    def test_profile_counts_clblast(self):
+        data = self.write('d.csv', csv_text(120))
+        rows = self.ok('profile', 'tabular', data, '--steps', 10, '--json', '--gemm', 'clblast').json()
+        products = [row for row in rows if re.search(r'dense.* x ', row['shape'])]
+        self.assertGreater(len(products), 4)
+        for row in products:
+            self.assertEqual(row['calls'] % 10, 0)
+            self.assertGreater(row['seconds'], 0)
+            self.assertGreater(row['flops'], 0)
+
 
 if __name__ == '__main__':
     main()
