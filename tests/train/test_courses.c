@@ -4,6 +4,7 @@
 #include "train/callbacks.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "fixtures/callbacks.h"
 
@@ -112,12 +113,84 @@ START_TEST(plateaus_are_as_in_keras)
 }
 END_TEST
 
+/* ---- what callbacks say ---- */
+
+static double steps(int64_t epoch, double rate, void *user)
+{
+    (void)user;
+    return epoch == 0 ? rate * 2 : rate / 8;
+}
+
+START_TEST(messages_are_as_in_keras)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        const float start[] = {2, 0}; /* meets the target */
+        kiln_dataset *data;
+        kiln_model *model = one_weight(device, &data);
+        ck_assert_int_eq(chdir(harness_folder()), 0);
+        fflush(stdout);
+        int kept = dup(1);
+        ck_assert_ptr_nonnull(freopen("out.txt", "w", stdout));
+        for (int scheduled = 0; scheduled < 2; scheduled++) {
+            harness_ok(kiln_set_weights(model, 0, &start[0], 1));
+            harness_ok(kiln_set_weights(model, 1, &start[1], 1));
+            harness_ok(kiln_set_learning_rate(model, 0.5));
+            course c = {.values = courses[0]};
+            kiln_callback *first =
+                kiln_callback_new(&(kiln_callback_functions){.on_epoch_end = follow}, &c);
+            const kiln_history *history =
+                scheduled
+                    ? kiln_fit(
+                          model, data, .epochs = 3, .verbose = 2,
+                          .callbacks = {first, kiln_learning_rate_scheduler(steps, .verbose = 1),
+                                        kiln_model_checkpoint("{epoch:02d}-{val_loss:.1f}.keras",
+                                                              .verbose = 1)})
+                    : kiln_fit(
+                          model, data, .epochs = EPOCHS, .verbose = 2,
+                          .callbacks = {
+                              first,
+                              kiln_model_checkpoint("best.keras", .verbose = 1,
+                                                    .save_best_only = KILN_YES),
+                              kiln_reduce_lr_on_plateau(.patience = 1, .factor = 0.5, .verbose = 1),
+                              kiln_early_stopping(.patience = 3, .verbose = 1,
+                                                  .restore_best_weights = KILN_YES)});
+            ck_assert_msg(history != NULL, "%s", kiln_last_error());
+        }
+        fflush(stdout);
+        dup2(kept, 1);
+        close(kept);
+        FILE *out = fopen("out.txt", "r");
+        char line[300];
+        size_t i = 0;
+        while (fgets(line, sizeof line, out)) {
+            line[strcspn(line, "\n")] = '\0';
+            /* besides those of fit itself */
+            if (line[0] == '\0' || strncmp(line, "1/1 - ", 6) == 0 ||
+                (strncmp(line, "Epoch ", 6) == 0 && strchr(line, '/') && !strchr(line, ':')))
+                continue;
+            ck_assert_uint_lt(i, COUNT(messages));
+            ck_assert_str_eq(line, messages[i]);
+            i++;
+        }
+        fclose(out);
+        ck_assert_uint_eq(i, COUNT(messages));
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("courses");
     TCase *tests = tcase_create("courses");
     tcase_add_test(tests, early_stopping_is_as_in_keras);
     tcase_add_test(tests, plateaus_are_as_in_keras);
+    tcase_add_test(tests, messages_are_as_in_keras);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
