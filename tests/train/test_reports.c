@@ -3,9 +3,10 @@
 #include "train/optimizer.h"
 #include "train/progress.h"
 
-#include "harness/harness.h"
+#include "problem.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "fixtures/progress.h"
 #include "fixtures/schedules.h"
@@ -211,6 +212,87 @@ START_TEST(verbosity)
 }
 END_TEST
 
+/* ---- what kiln_fit and kiln_evaluate print ---- */
+
+static char *read_all(const char *path)
+{
+    static char words[4096];
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s", path);
+    words[fread(words, 1, sizeof words - 1, file)] = '\0';
+    fclose(file);
+    return words;
+}
+
+/* Runs fit and evaluate with standard output going to a file; the text of it. */
+static char *printed(kiln_model *model, kiln_dataset *data, int verbose, int64_t epochs,
+                     const char *path)
+{
+    fflush(stdout);
+    int kept = dup(1);
+    ck_assert_ptr_nonnull(freopen(path, "w", stdout));
+    const kiln_history *history =
+        kiln_fit(model, data, .epochs = epochs, .verbose = verbose, .batch_size = 20);
+    const kiln_logs *logs = kiln_evaluate(model, data, .verbose = verbose, .batch_size = 20);
+    fflush(stdout);
+    dup2(kept, 1);
+    close(kept);
+    ck_assert_msg(history && logs, "%s", kiln_last_error());
+    return read_all(path);
+}
+
+/* Replaces runs of digits and points by #. */
+static const char *masked(const char *words)
+{
+    static char out[4096];
+    char *to = out;
+    for (; *words && to < out + sizeof out - 2; words++) {
+        bool digit = (*words >= '0' && *words <= '9') || *words == '.';
+        if (digit && to > out && to[-1] == '#')
+            continue;
+        *to++ = digit ? '#' : *words;
+    }
+    *to = '\0';
+    return out;
+}
+
+/* "#us/step" and "#ms/step" alike. */
+static const char *plain_times(const char *words)
+{
+    static char out[4096];
+    snprintf(out, sizeof out, "%s", words);
+    for (char *at; (at = strstr(out, "us/step")) || (at = strstr(out, "ms/step"));)
+        memmove(at, at + 1, strlen(at));
+    return out;
+}
+
+START_TEST(lines_are_as_in_keras)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        char path[300];
+        snprintf(path, sizeof path, "%s/out.txt", harness_folder());
+        kiln_dataset *data = problem_images(40, 6);
+        kiln_model *model = problem_model(6, 8, 0, 1);
+        problem_compile(model, device, kiln_sgd());
+        ck_assert_str_eq(printed(model, data, KILN_NO, 2, path), "");
+        ck_assert_str_eq(plain_times(masked(printed(model, data, 2, 2, path))),
+                         "Epoch #/#\n#/# - #s - #s/step - accuracy: # - loss: #\n"
+                         "Epoch #/#\n#/# - #s - #s/step - accuracy: # - loss: #\n"
+                         "#/# - #s - #s/step - accuracy: # - loss: #\n");
+        char *words = printed(model, data, 0, 1, path);
+        ck_assert_ptr_null(strchr(words, '\r'));
+        ck_assert_ptr_null(strchr(words, '\033'));
+        ck_assert_str_eq(plain_times(masked(words)),
+                         "#/# ━━━━━━━━━━━━━━━━━━━━ #s #s/step - accuracy: # - loss: #\n"
+                         "#/# ━━━━━━━━━━━━━━━━━━━━ #s #s/step - accuracy: # - loss: #\n");
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reports");
@@ -224,6 +306,7 @@ int main(void)
     tcase_add_test(tests, bars_are_as_in_keras);
     tcase_add_test(tests, bars_are_redrawn);
     tcase_add_test(tests, verbosity);
+    tcase_add_test(tests, lines_are_as_in_keras);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
