@@ -8,6 +8,7 @@
 #include "graph/plan.h"
 
 #include <math.h>
+#include <pthread.h>
 
 #define BATCH 32
 #define STEPS 100
@@ -58,6 +59,66 @@ START_TEST(losses_agree)
 }
 END_TEST
 
+enum { THREADS = 3, THREAD_STEPS = 12 };
+
+typedef struct one_thread {
+    const char *selector;
+    kiln_dataset *data; /* shared by all */
+    double losses[THREAD_STEPS];
+    char error[512];
+} one_thread;
+
+static void *train_in_thread(void *argument)
+{
+    one_thread *t = argument;
+    kiln_device *device = kiln_device_open(t->selector);
+    kiln_model *model = problem_model(28, 128, 0.2, SEED);
+    kiln_callback *callback =
+        kiln_callback_new(&(kiln_callback_functions){.on_epoch_end = keep_loss}, t->losses);
+    bool good = device &&
+                kiln_compile(model, .device = device, .optimizer = kiln_adam(),
+                             .loss = kiln_sparse_categorical_crossentropy(.from_logits =
+                                                                              KILN_YES)) == KILN_OK;
+    if (!good)
+        kiln_callback_free(callback);
+    if (!good ||
+        kiln_fit(model, t->data, .batch_size = BATCH, .steps_per_epoch = 1, .epochs = THREAD_STEPS,
+                 .verbose = KILN_NO, .callbacks = {callback}) == NULL)
+        snprintf(t->error, sizeof t->error, "%s.", kiln_last_error());
+    kiln_model_free(model);
+    kiln_device_close(device);
+    return NULL;
+}
+
+/* Several devices of one process, each in a thread of its own; where there is only one it is opened
+ * several times. */
+START_TEST(devices_train_in_threads)
+{
+    pthread_t threads[THREADS];
+    static one_thread all[THREADS];
+    size_t count;
+    const char *const *selectors = harness_devices(&count);
+    kiln_dataset *data = problem_images(20 * BATCH, 28);
+    for (size_t i = 0; i < THREADS; i++) {
+        all[i].selector = selectors[i % count];
+        all[i].data = data;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, train_in_thread, &all[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < THREADS; i++) {
+        ck_assert_msg(all[i].error[0] == '\0', "%s", all[i].error);
+        for (int s = 0; s < THREAD_STEPS; s++) {
+            ck_assert_double_le(fabs(all[i].losses[s] - drivers_losses[s]),
+                                1e-4 * drivers_losses[s]);
+            if (i >= count) /* the same device: the same bits */
+                ck_assert_double_eq(all[i].losses[s], all[i % count].losses[s]);
+        }
+    }
+    kiln_dataset_free(data);
+}
+END_TEST
+
 /* The masks themselves: draws on the device against the host's Philox. */
 START_TEST(masks_agree)
 {
@@ -100,6 +161,7 @@ int main(void)
     Suite *suite = suite_create("drivers");
     TCase *all = tcase_create("all");
     tcase_add_test(all, losses_agree);
+    tcase_add_test(all, devices_train_in_threads);
     tcase_add_test(all, masks_agree);
     suite_add_tcase(suite, all);
     return harness_run(suite);
