@@ -335,14 +335,13 @@ KILN_API void kiln_stop_training(kiln_model *model);
 
 /* ---- a loop of one's own ---- */
 /* One batch: arrays in the order of the model's inputs and outputs, samples rows each (data typed as declared by
- * dtype). The logs are those of the epoch so far until kiln_reset_metrics. sample_weights may be NULL. */
+ * dtype). The logs are those of this batch alone. sample_weights may be NULL. */
 KILN_API const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
                                               const float *sample_weights);
 KILN_API const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
                                              const float *sample_weights);
 /* y[i] gets samples x output shape floats. */
 KILN_API kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, float *const *y);
-KILN_API kiln_status kiln_reset_metrics(kiln_model *model);
 
 /* ---- saved models ---- */
 /* Writes the model (architecture, compile configuration, weights, optimizer state) to one file, through a temporary

@@ -142,15 +142,15 @@ static kiln_status on_batch(model_training *t, training_mode mode, batch *b, int
     KILN_TRY(training_ready(t));
     KILN_TRY(gather(b, t, samples, x, y, weights));
     KILN_TRY(program_for(t, mode, samples, &b->types, &p));
-    double **sums = &t->batch_sums[mode];
-    if (*sums == NULL && (*sums = mem_new(t->sums, sizeof **sums)) == NULL)
+    if (t->batch_sums == NULL && (t->batch_sums = mem_new(t->sums, sizeof(double))) == NULL)
         return KILN_ERROR_MEMORY;
+    memset(t->batch_sums, 0, t->sums * sizeof(double));
     KILN_TRY(plan_reset_accumulators(p->plan));
     KILN_TRY(run_step(t, p, samples, b, weights));
     if (mode == TRAINING_FIT)
         t->optimizer.iterations++;
-    KILN_TRY(training_collect(t, p, *sums));
-    return training_logs(t, *sums, &t->batch_logs);
+    KILN_TRY(training_collect(t, p, t->batch_sums));
+    return training_logs(t, t->batch_sums, &t->batch_logs);
 }
 
 static const kiln_logs *one_batch(kiln_model *model, training_mode mode, int64_t samples,
@@ -218,15 +218,4 @@ kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln
     kiln_status status = settle(t, predict(t, &b, samples, x, y));
     release(&b);
     return status;
-}
-
-kiln_status kiln_reset_metrics(kiln_model *model)
-{
-    if (model == NULL)
-        return kiln_fail_null("the model");
-    model_training *t = training_of(model);
-    for (int i = 0; t && i < 2; i++)
-        if (t->batch_sums[i])
-            memset(t->batch_sums[i], 0, t->sums * sizeof *t->batch_sums[i]);
-    return KILN_OK;
 }

@@ -25,10 +25,8 @@ static void free_programs_and_buffers(model_training *t)
     free(t->metrics);
     t->metrics = NULL;
     t->metric_count = t->sums = 0;
-    for (int i = 0; i < 2; i++) {
-        free(t->batch_sums[i]);
-        t->batch_sums[i] = NULL;
-    }
+    free(t->batch_sums);
+    t->batch_sums = NULL;
 }
 
 static void training_free(model_training *t)

@@ -17,6 +17,7 @@ kiln_status config_check_rest(const char *what, const json_t *config, const char
         const char *key, *value; /* NULL: any */
     } meant[] = {{"dtype", NULL},
                  {"reduction", "\"sum_over_batch_size\""},
+                 {"reduction", "\"auto\""}, /* the same, in Keras 2 */
                  {"axis", "-1"},
                  {"ignore_class", "null"},
                  {"from_logits", "false"},

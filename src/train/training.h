@@ -80,7 +80,7 @@ typedef struct model_training {
 
     kiln_history history;
     kiln_logs evaluate_logs, batch_logs;
-    double *batch_sums[2]; /* of kiln_train_on_batch and kiln_test_on_batch */
+    double *batch_sums; /* of kiln_train_on_batch and kiln_test_on_batch */
     staging_buffer staging[TRAINING_MAX_COLUMNS + 2]; /* by slot */
     int64_t staging_rows; /* of the order in staging[0], which is 0, 1, 2, ... */
 

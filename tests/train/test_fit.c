@@ -186,20 +186,20 @@ START_TEST(a_loop_of_ones_own)
         for (int i = 0; i < COUNT; i++)
             wide[i] = labels[i];
         for (int epoch = 0; epoch < 2; epoch++) {
-            const kiln_logs *logs = NULL;
-            harness_ok(kiln_reset_metrics(loop));
+            double loss = 0, accuracy = 0; /* the logs are of a batch alone */
             for (int64_t i = 0; i < COUNT; i += 32) {
                 int64_t rows = COUNT - i < 32 ? COUNT - i : 32;
                 x.data = pixels + i * SIDE * SIDE;
                 y = epoch ? (kiln_array){.dtype = KILN_INT64, .data = wide + i}
                           : (kiln_array){.dtype = KILN_INT32, .data = labels + i};
-                logs = kiln_train_on_batch(loop, rows, &x, &y, NULL);
+                const kiln_logs *logs = kiln_train_on_batch(loop, rows, &x, &y, NULL);
                 ck_assert_msg(logs != NULL, "%s", kiln_last_error());
+                loss += kiln_logs_get(logs, "loss") * (double)rows / COUNT;
+                accuracy += kiln_logs_get(logs, "accuracy") * (double)rows / COUNT;
             }
-            ck_assert_double_eq_tol(kiln_logs_get(logs, "loss"),
-                                    kiln_history_get(history, "loss", (size_t)epoch), 1e-6);
-            ck_assert_double_eq_tol(kiln_logs_get(logs, "accuracy"),
-                                    kiln_history_get(history, "accuracy", (size_t)epoch), 1e-9);
+            ck_assert_double_eq_tol(loss, kiln_history_get(history, "loss", (size_t)epoch), 1e-6);
+            ck_assert_double_eq_tol(accuracy, kiln_history_get(history, "accuracy", (size_t)epoch),
+                                    1e-9);
         }
         ck_assert(problem_same(fit, loop));
 

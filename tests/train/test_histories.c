@@ -2,6 +2,7 @@
  * batches, validation, weights of samples and classes, penalties, frozen layers, optimizers. */
 #include "problem.h"
 
+#include "data/dataset.h"
 #include "model/model.h"
 
 #include <math.h>
@@ -46,6 +47,8 @@ static bool is(const char *name, const char *other)
 
 static kiln_optimizer rule_of(const char *name)
 {
+    if (is(name, "single batches"))
+        return kiln_sgd(.learning_rate = 0.1, .momentum = 0.9);
     if (is(name, "momentum"))
         return kiln_sgd(.learning_rate = 0.05, .momentum = 0.9, .nesterov = KILN_YES,
                         .global_clipnorm = 0.5);
@@ -218,6 +221,34 @@ static void check_two_outputs(kiln_device *device, const struct fit_case *c)
     kiln_model_free(model);
 }
 
+/* A loop of one's own: the figures of each batch alone. */
+static void check_single_batches(kiln_device *device, const struct fit_case *c, const world *w)
+{
+    static const struct {
+        int first, end;
+        bool weighted;
+    } calls[] = {{0, 32, true}, {32, 64, false}, {0, 50, true}, {50, 90, false}, {90, 110, false}};
+    kiln_model *model = model_of(c->name, device);
+    const float *weights = w->weighted->sample_weights->data;
+    for (int i = 0; i < 5; i++) {
+        float pixels[50 * SIDE * SIDE];
+        int first = calls[i].first, rows = calls[i].end - first;
+        for (int k = 0; k < rows * SIDE * SIDE; k++)
+            pixels[k] =
+                (float)((const uint8_t *)w->data->inputs[0].data)[first * SIDE * SIDE + k] / 255;
+        kiln_array x = {.shape = KILN_SHAPE(SIDE, SIDE), .data = pixels};
+        kiln_array y = {.dtype = KILN_INT32,
+                        .data = (const int32_t *)w->data->targets[0].data + first};
+        const kiln_logs *logs = (i == 2 || i == 3 ? kiln_test_on_batch : kiln_train_on_batch)(
+            model, rows, &x, &y, calls[i].weighted ? weights + first : NULL);
+        ck_assert_msg(logs != NULL, "%s", kiln_last_error());
+        for (const struct fit_figure *f = c->figures; f->name; f++)
+            if (f->epoch == i)
+                check(c->name, f, kiln_logs_get(logs, f->name));
+    }
+    kiln_model_free(model);
+}
+
 START_TEST(histories_are_as_in_keras)
 {
     HARNESS_EACH_DEVICE(device)
@@ -227,6 +258,8 @@ START_TEST(histories_are_as_in_keras)
         for (size_t i = 0; i < sizeof fit_cases / sizeof *fit_cases; i += step) {
             if (is(fit_cases[i].name, "two outputs"))
                 check_two_outputs(device, &fit_cases[i]);
+            else if (is(fit_cases[i].name, "single batches"))
+                check_single_batches(device, &fit_cases[i], &w);
             else
                 check_case(device, &fit_cases[i], &w);
         }

@@ -241,6 +241,11 @@ END_TEST
 START_TEST(configurations_that_mean_nothing)
 {
     compile_config config;
+    harness_ok(config_read("{\"loss\": {\"class_name\": \"Huber\", \"config\": {\"reduction\": "
+                           "\"auto\", \"delta\": 0.5}}}", /* of Keras 2 */
+                           &config));
+    ck_assert_double_eq(config.loss.delta, 0.5);
+    config_free(&config);
     const struct {
         const char *words, *part;
     } cases[] = {
