@@ -36,7 +36,7 @@ static kiln_status touch(kiln_device *device, cl_mem memory, size_t bytes, const
         return kiln_fail(KILN_ERROR_MEMORY,
                          "no memory for %s: it takes %s, which \"%s\" could not provide (%s), with "
                          "%s of its %s in "
-                         "use; use a smaller batch or another device",
+                         "use; use a smaller network or batch, or another device",
                          what, wanted, device->info.name, device_error_name(error),
                          size_words(used, sizeof used, (double)device->used),
                          size_words(total, sizeof total, (double)device->info.memory));
@@ -58,14 +58,14 @@ kiln_status device_alloc(kiln_device *device, size_t bytes, const char *what, cl
         return kiln_fail(KILN_ERROR_MEMORY,
                          "no memory for %s: it takes %s, more than the largest single allocation "
                          "of \"%s\" (%s of %s); "
-                         "use a smaller batch or another device",
+                         "use a smaller network or batch, or another device",
                          what, size_words(wanted, sizeof wanted, (double)bytes), info->name,
                          size_words(largest, sizeof largest, (double)info->largest_allocation),
                          size_words(total, sizeof total, (double)info->memory));
     if (bytes > info->memory || device->used > info->memory - bytes)
         return kiln_fail(KILN_ERROR_MEMORY,
                          "no memory for %s: it takes %s, and %s of the %s of \"%s\" are in use; "
-                         "use a smaller batch or "
+                         "use a smaller network or batch, or "
                          "another device",
                          what, size_words(wanted, sizeof wanted, (double)bytes),
                          size_words(used, sizeof used, (double)device->used),

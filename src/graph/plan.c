@@ -65,11 +65,13 @@ static kiln_status place_everything(plan *p)
         total += p->places.sizes[i];
     uint64_t used = kiln_device_memory_used(p->device), memory = p->device->info.memory;
     if (memory && total > memory - (used < memory ? used : memory))
-        return kiln_fail(KILN_ERROR_MEMORY,
-                         "plan \"%s\" needs %.1f MB for activations, and %s has %.1f MB left of "
-                         "%.1f; use a smaller batch or another device",
-                         p->name, (double)total / 1e6, p->device->info.name,
-                         (double)(used < memory ? memory - used : 0) / 1e6, (double)memory / 1e6);
+        return kiln_fail(
+            KILN_ERROR_MEMORY,
+            "no memory for plan \"%s\": it needs %.1f MB for activations, and \"%s\" has "
+            "%.1f MB left of "
+            "%.1f; use a smaller batch or another device",
+            p->name, (double)total / 1e6, p->device->info.name,
+            (double)(used < memory ? memory - used : 0) / 1e6, (double)memory / 1e6);
     for (int i = 0; i < p->places.arena_count; i++)
         KILN_TRY(device_alloc(p->device, p->places.sizes[i], "activations", &p->arenas[i]));
     return KILN_OK;

@@ -304,6 +304,9 @@ class Devices(Case):
 
     def test_too_small(self):
         self.fails(*self.fit, env={'KILN_DEBUG': 'limits:memory:4000'}, says=['3.9 KiB', 'batch'])
+        self.fails('fit', 'mlp1024', 'digits', '--batch-size', 10000, '--verbose', 0,
+                   env={'KILN_DEBUG': 'limits:memory:90000000'},
+                   says=['plan "train"', 'MB for activations', 'left of 90.0', 'smaller batch'])
         self.fails(*self.fit, env={'KILN_DEBUG': 'limits:allocation:1000'}, says='largest single allocation')
 
     def test_failing(self):
