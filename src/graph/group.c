@@ -200,7 +200,8 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     for (size_t u = 0; u < units && status == KILN_OK; u++) {
         bool alone = !b->launches.items[at].serial;
         bool fresh = u == 0 || alone || list[u].level != list[u - 1].level ||
-                     !b->launches.items[at - 1].serial;
+                     !b->launches.items[at - 1].serial ||
+                     b->groups.items[b->groups.count - 1].units == GROUP_MAX_UNITS;
         group before = {0};
         if (!fresh)
             before = b->groups.items[b->groups.count - 1];
@@ -220,8 +221,10 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
                 }
             }
         }
-        if (status == KILN_OK)
+        if (status == KILN_OK) {
             b->groups.items[b->groups.count - 1].items += b->launches.items[at].items;
+            b->groups.items[b->groups.count - 1].units++;
+        }
         at += list[u].count;
     }
     free(list);

@@ -77,10 +77,11 @@ typedef struct edge {
 /* Launches that run as one kernel: they do not depend on each other, except within a chain, whose
  * launches follow each other in the same work-item. */
 #define GROUP_MAX_ARGUMENTS 60
+#define GROUP_MAX_UNITS 8 /* more make a kernel that some drivers compile for minutes */
 typedef struct group {
     size_t first, count; /* launches */
     argument arguments[GROUP_MAX_ARGUMENTS];
-    int argument_count;
+    int argument_count, units;
     size_t items;
     int scope;
     double flops;
