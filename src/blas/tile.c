@@ -18,7 +18,7 @@ static int vector_lanes(const kiln_device *device)
 {
     cl_uint lanes = 0;
     clGetDeviceInfo(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof lanes, &lanes, NULL);
-    return lanes >= 16 ? 16 : lanes >= 8 ? 8 : 4;
+    return lanes >= 16 ? 16 : lanes >= 8 ? 8 : lanes > 1 ? 4 : 1;
 }
 
 static double filled(int64_t size, int64_t block)
@@ -33,7 +33,7 @@ static double filled(int64_t size, int64_t block)
 static void register_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
     const int lanes = vector_lanes(device);
-    const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : 24, each = 16 / lanes;
+    const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : lanes == 4 ? 24 : 33, each = 16 / lanes;
     double best = 0;
     for (int v = 1; v <= 4; v++)
         for (int m = 1; m <= 16 && m <= p->m; m++) {
