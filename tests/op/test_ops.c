@@ -25,13 +25,13 @@ static void add_rows(trial *t, const op_table *table, int first, int last)
     trial_differentiate(t);
 }
 
-/* Oclgrind counts the local memory of all kernels of a program for each of them, which is too much
- * for more than two products with their gradients. */
+/* Products take slow drivers one row at a time: Oclgrind counts the local memory of all kernels of a
+ * program for each of them, and llvmpipe compiles many products in one kernel for minutes. */
 static int most_rows(const op_table *table)
 {
-    const char *devices = getenv("KILN_TEST_DEVICES");
-    return devices && strstr(devices, "Oclgrind") && table->rows == rows_products ? 2
-                                                                                  : table->group;
+    bool slow = false;
+    HARNESS_EACH_DEVICE(device) slow |= harness_is_slow(device);
+    return slow && table->rows == rows_products ? 1 : table->group;
 }
 
 /* KILN_TEST_ROW=N runs row N alone. */
