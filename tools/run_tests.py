@@ -87,9 +87,11 @@ def run(test, driver, folder, sanitized):
     environment['CK_TIMEOUT_MULTIPLIER'] = str(factor)
     environment.setdefault('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1')
     if sanitized:
-        # Drivers keep memory until the process ends; what Kiln itself loses is still found.
+        # Drivers keep memory until the process ends; what Kiln itself loses is still found. GCC 12's runtime
+        # takes a driver's thread-local block at the start of a page for one with a header of glibc 2.19, and
+        # the leak check then dies reading a wild address: it need not look at those blocks.
         suppressions = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests', 'leaks.supp')
-        environment.setdefault('ASAN_OPTIONS', 'allocator_may_return_null=1')
+        environment.setdefault('ASAN_OPTIONS', 'allocator_may_return_null=1:intercept_tls_get_addr=0')
         environment.setdefault('LSAN_OPTIONS',
                                'suppressions=' + os.path.abspath(suppressions) + ':print_suppressions=0')
     begin = time.monotonic()

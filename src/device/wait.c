@@ -26,6 +26,8 @@ struct device_waiter {
     cl_int result;
     double busy_limit, idle_limit;
     enum { IDLE, ASKED, ANSWERED, GIVEN_UP, ENDING } state;
+    pthread_t thread;
+    bool ended, abandoned;
 };
 
 static void destroy(device_waiter *waiter)
@@ -57,8 +59,11 @@ static void *serve(void *argument)
             pthread_cond_signal(&waiter->answered);
         }
     }
+    waiter->ended = true;
+    const bool abandoned = waiter->abandoned;
     pthread_mutex_unlock(&waiter->lock);
-    destroy(waiter);
+    if (abandoned)
+        destroy(waiter);
     return NULL;
 }
 
@@ -92,12 +97,7 @@ device_waiter *waiter_new(void)
     pthread_cond_init(&waiter->answered, &monotonic);
     pthread_condattr_destroy(&monotonic);
 
-    pthread_attr_t detached;
-    pthread_t thread;
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &detached, serve, waiter);
-    pthread_attr_destroy(&detached);
+    int error = pthread_create(&waiter->thread, NULL, serve, waiter);
     if (error) {
         destroy(waiter);
         kiln_fail(KILN_ERROR_MEMORY,
@@ -109,15 +109,24 @@ device_waiter *waiter_new(void)
     return waiter;
 }
 
+/* A thread that hangs in the driver cannot be joined: it frees the waiter should it ever come back. */
 void waiter_free(device_waiter *waiter)
 {
     if (waiter == NULL)
         return;
     pthread_mutex_lock(&waiter->lock);
-    if (waiter->state != GIVEN_UP)
+    waiter->abandoned = waiter->state == GIVEN_UP && !waiter->ended;
+    const bool abandoned = waiter->abandoned;
+    if (abandoned)
+        pthread_detach(waiter->thread);
+    else
         waiter->state = ENDING;
     pthread_cond_signal(&waiter->asked);
     pthread_mutex_unlock(&waiter->lock);
+    if (abandoned)
+        return;
+    pthread_join(waiter->thread, NULL);
+    destroy(waiter);
 }
 
 static double seconds_of(clockid_t clock)
