@@ -4,7 +4,7 @@
 list_ops.py            prints every operation and layer with the files that test it
 list_ops.py --check    prints those without a test, and exits 1 if there are any
 
-An operation is a builder of src/op/op.h (op_matmul) or a pointwise function (F_RELU); its tests are in tests/op or, for
+An operation is a builder of a header of src/op (op_matmul) or a pointwise function (F_RELU); its tests are in tests/op or, for
 time, tests/graph. A layer is a class of src/layer/kinds; its tests are in tests/layer.
 """
 import pathlib
@@ -21,7 +21,8 @@ def tests(*folders):
 
 def operations():
     header = (ROOT / 'src' / 'op' / 'op.h').read_text(encoding='utf-8')
-    builders = re.findall(r'^(?:ir_id|kiln_status) (op_\w+)\(ir_graph', header, re.MULTILINE)
+    headers = ''.join(file.read_text(encoding='utf-8') for file in sorted((ROOT / 'src' / 'op').glob('*.h')))
+    builders = sorted(set(re.findall(r'^(?:ir_id|kiln_status) (op_(?!node|add_gradient)\w+)\(ir_graph', headers, re.MULTILINE)))
     body = re.search(r'typedef enum op_function \{(.*?)\} op_function;', header, re.DOTALL).group(1)
     functions = re.findall(r'\bF_[A-Z0-9_]+\b', re.sub(r'/\*.*?\*/', '', body, flags=re.DOTALL))
     body = re.search(r'typedef enum op_reduction \{(.*?)\} op_reduction;', header, re.DOTALL).group(1)

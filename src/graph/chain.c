@@ -36,6 +36,14 @@ static bool fits(const builder *b, const cluster *c, int64_t rows)
     return own > 0 && own % rows == 0 && c->elements % rows == 0 && c->before % rows == 0;
 }
 
+/* Whether a read by index stays in the rows of the batch. */
+static bool within_rows(const op_descriptor *op)
+{
+    return op == &op_desc_pick || op == &op_desc_one_hot || op == &op_desc_pool ||
+           op == &op_desc_unpool || op == &op_desc_max_pool_gradient || op == &op_desc_resize ||
+           op == &op_desc_resize_gradient || op == &op_desc_warp;
+}
+
 /* Whether node n reads, of node `from`, only the rows it computes itself. */
 static bool same_rows(const builder *b, ir_id from, ir_id to, int64_t rows)
 {
@@ -68,8 +76,9 @@ static bool same_rows(const builder *b, ir_id from, ir_id to, int64_t rows)
                 return false;
             if (n->op == &op_desc_slice       ? n->attr.integer[1] == 0
                 : n->op == &op_desc_pad       ? n->attr.integer[0] == 0
+                : n->op == &op_desc_box       ? n->attr.extra.dims[0] != 0
                 : n->op == &op_desc_transpose ? n->attr.extra.dims[0] != 0
-                                              : n->op != &op_desc_pick && n->op != &op_desc_one_hot)
+                                              : !within_rows(n->op))
                 return false;
             break;
         default:

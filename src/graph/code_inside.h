@@ -47,9 +47,19 @@ const char *code_value_type(int lanes);
 const char *code_index_type(const code *c);
 const char *code_storage_type(kiln_dtype dtype);
 
-/* code_leaf.c, code_indexed.c */
+/* code_leaf.c, code_indexed.c and what it leaves to code_window.c and code_picture.c */
 kiln_status code_leaf(code *c, const ir_node *n, int d, int lanes, char *out);
 kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out);
+kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out);
+kiln_status code_picture(code *c, ir_id id, int d, int lanes, char *out);
+/* A place of the result as coordinates. Emits, for each axis a below `axes`, "const int <out>c<a>",
+ * and gives the text of the position within the axes behind them, `inner` elements. *done is false
+ * when sixteen lanes do not stay within these. */
+kiln_status code_coordinates(code *c, int d, kiln_shape shape, int axes, int lanes, const char *out,
+                             char inner[SHORT], bool *done);
+/* Emits the value of argument k at o<k> + index, 0 where `inside` (may be NULL) is false. */
+void code_read(code *c, const argument *a, int k, const char *inside, const char *index, int lanes,
+               const char *name);
 
 /* code_index.c */
 /* The number of a domain, which is added when it is new. -1: out of memory. */

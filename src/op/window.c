@@ -72,3 +72,67 @@ bool op_window_inside(const op_window *w, int axis, int64_t length, int64_t coun
                                            (w->size[axis] - 1) * w->dilation[axis] <
                                        length;
 }
+
+/* ---- pooling: integer[0] the kind; inputs of the gradient of max: x, y, dy ---- */
+const op_descriptor op_desc_max_pool_gradient = {
+    .name = "max_pool_gradient", .kind = OP_INDEXED, .inputs = 3};
+
+static kiln_status pool_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
+{
+    ir_node n = g->items[node];
+    kiln_shape shape = g->items[n.inputs[0]].shape;
+    const op_descriptor *op =
+        n.attr.integer[0] == POOL_MAX ? &op_desc_max_pool_gradient : &op_desc_unpool;
+    ir_id inputs[3] = {n.inputs[0], node, dy};
+    return op_add_gradient(g, &dx[0],
+                           op->inputs == 3 ? op_node(g, op, 3, inputs, KILN_FLOAT32, shape, &n.attr)
+                                           : op_node(g, op, 1, &dy, KILN_FLOAT32, shape, &n.attr));
+}
+
+static kiln_status unpool_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
+{
+    ir_node n = g->items[node];
+    return op_add_gradient(
+        g, &dx[0],
+        op_node(g, &op_desc_pool, 1, &dy, KILN_FLOAT32, g->items[n.inputs[0]].shape, &n.attr));
+}
+
+const op_descriptor op_desc_pool = {
+    .name = "pool", .kind = OP_INDEXED, .inputs = 1, .gradient = pool_gradient};
+const op_descriptor op_desc_unpool = {
+    .name = "unpool", .kind = OP_INDEXED, .inputs = 1, .gradient = unpool_gradient};
+
+/* Whether `windows` (batch, axes..., channels) are of w over `input`. */
+static bool fits(const char *what, const op_window *w, kiln_shape input, kiln_shape windows)
+{
+    bool ok = w->axes >= 1 && w->axes <= WINDOW_MAX_AXES && input.rank == w->axes + 2 &&
+              windows.rank == input.rank && windows.dims[0] == input.dims[0] &&
+              windows.dims[input.rank - 1] == input.dims[input.rank - 1];
+    for (int a = 0; ok && a < w->axes; a++)
+        ok = w->size[a] >= 1 && w->stride[a] >= 1 && w->dilation[a] == 1 && w->before[a] >= 0 &&
+             w->before[a] < w->size[a] && windows.dims[a + 1] >= 1 &&
+             (windows.dims[a + 1] - 1) * w->stride[a] - w->before[a] < input.dims[a + 1] &&
+             input.dims[a + 1] + w->size[a] + w->stride[a] < INT32_MAX;
+    if (!ok)
+        kiln_fail(KILN_ERROR_SHAPE, "%s: windows %s do not fit the input %s", what,
+                  ir_shape_text(windows), ir_shape_text(input));
+    return ok;
+}
+
+ir_id op_pool(ir_graph *g, op_pooling pooling, ir_id x, const op_window *w, kiln_shape output)
+{
+    ir_attributes attr = {.integer = {pooling}};
+    if (x == IR_NONE || !fits("pool", w, g->items[x].shape, output))
+        return IR_NONE;
+    op_window_store(w, &attr);
+    return op_node(g, &op_desc_pool, 1, &x, KILN_FLOAT32, output, &attr);
+}
+
+ir_id op_unpool(ir_graph *g, ir_id x, const op_window *w, kiln_shape output)
+{
+    ir_attributes attr = {.integer = {POOL_SUM}};
+    if (x == IR_NONE || !fits("unpool", w, output, g->items[x].shape))
+        return IR_NONE;
+    op_window_store(w, &attr);
+    return op_node(g, &op_desc_unpool, 1, &x, KILN_FLOAT32, output, &attr);
+}

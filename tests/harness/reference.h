@@ -35,5 +35,8 @@ void reference_end(reference *r);
 
 /* A pointwise function of one to three values. */
 double reference_function(op_function f, const double *x, const double *numbers);
+/* The value of a node of src/op/window.h or picture.h; false for any other. */
+bool reference_window(const ir_graph *graph, const ir_node *n, const double *const *in,
+                      double *out);
 
 #endif

@@ -6,6 +6,7 @@ const op_table op_tables[] = {
     {"views and reads by index", rows_views, &rows_views_count, 8},
     {"reductions", rows_reductions, &rows_reductions_count, 8},
     {"products", rows_products, &rows_products_count, 8},
+    {"windows and pictures", rows_windows, &rows_windows_count, 8},
     {"leaves", rows_leaves, &rows_leaves_count, 24},
     {NULL, NULL, NULL, 0},
 };

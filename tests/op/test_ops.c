@@ -34,7 +34,7 @@ static int most_rows(const op_table *table)
     return slow && table->rows == rows_products ? 1 : table->group;
 }
 
-/* KILN_TEST_ROW=N runs row N alone. */
+/* KILN_TEST_TABLE=N runs table N alone, KILN_TEST_ROW=N row N of each. */
 static void run_table(const op_table *table)
 {
     const char *only = getenv("KILN_TEST_ROW");
@@ -54,7 +54,9 @@ static void run_table(const op_table *table)
 
 START_TEST(table)
 {
-    run_table(&op_tables[_i]);
+    const char *only = getenv("KILN_TEST_TABLE");
+    if (!only || atoi(only) == _i)
+        run_table(&op_tables[_i]);
 }
 END_TEST
 

@@ -1,0 +1,255 @@
+/* Windows: pooling and its gradients, each a loop over what a result's element needs. */
+#include "graph/code_inside.h"
+#include "op/leaf.h"
+#include "op/window.h"
+
+#include <inttypes.h>
+
+kiln_status code_coordinates(code *c, int d, kiln_shape shape, int axes, int lanes, const char *out,
+                             char inner[SHORT], bool *done)
+{
+    const char *row, *column, *type = code_index_type(c);
+    char space[2 * SHORT];
+    int64_t width = 1, stride = 1;
+    for (int a = axes; a < shape.rank; a++)
+        width *= shape.dims[a];
+    code_row_and_column(c, d, width, &row, &column, done, space);
+    *done = lanes == 1 || (*done && width >= 16);
+    snprintf(inner, SHORT, "%s", column);
+    for (int a = axes; a-- > 0; stride *= shape.dims[a])
+        if (shape.dims[a] == 1)
+            text_add(&c->out, "const int %sc%d = 0;\n", out, a);
+        else if (a == 0)
+            text_add(&c->out, "const int %sc0 = (int)((%s)(%s) / %" PRId64 "u);\n", out, type, row,
+                     stride);
+        else
+            text_add(&c->out, "const int %sc%d = (int)((%s)(%s) / %" PRId64 "u %% %" PRId64 "u);\n",
+                     out, a, type, row, stride, shape.dims[a]);
+    return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
+void code_read(code *c, const argument *a, int k, const char *inside, const char *index, int lanes,
+               const char *name)
+{
+    bool is_float = a->type[0] == 'f';
+    const char *zero = !inside ? "" : lanes == 16 ? " : (float16)(0.0f)" : " : 0.0f";
+    text_add(&c->out, "const %s %s = %s%s", code_value_type(lanes), name, inside ? inside : "",
+             inside ? " ? " : "");
+    if (lanes == 16)
+        text_add(&c->out,
+                 is_float ? "vload16(0, p%d + (o%d + %s))"
+                          : "convert_float16(vload16(0, p%d + (o%d + %s)))",
+                 k, k, index);
+    else
+        text_add(&c->out, "%sp%d[o%d + %s]", is_float ? "" : "(float)", k, k, index);
+    text_add(&c->out, "%s;\n", zero);
+}
+
+typedef struct window_code {
+    code *c;
+    op_window w;
+    kiln_shape input, windows; /* (batch, axes..., channels) */
+    const char *out;           /* begins all names */
+    const char *type;          /* of indices */
+    char channel[SHORT];
+    int lanes;
+} window_code;
+
+/* "((b * L0 + a0) * L1 + a1) * C + channel", the coordinates being <out><letter><axis>. */
+static void write_index(const window_code *x, kiln_shape shape, const char *letter, char *to,
+                        size_t room)
+{
+    size_t at = (size_t)snprintf(to, room, "(%s)%sc0", x->type, x->out);
+    char before[160];
+    for (int a = 0; a < x->w.axes && at < room; a++) {
+        snprintf(before, sizeof before, "%s", to);
+        at = (size_t)snprintf(to, room, "(%s) * %" PRId64 "u + (uint)%s%s%d", before,
+                              shape.dims[a + 1], x->out, letter, a);
+    }
+    snprintf(before, sizeof before, "%s", to);
+    snprintf(to, room, "(%s) * %" PRId64 "u + %s", before, shape.dims[shape.rank - 1], x->channel);
+}
+
+/* Opens a loop for each axis over the elements <out>i<axis> of the window at <out>w<axis>. */
+static void open_elements(const window_code *x)
+{
+    text *t = &x->c->out;
+    for (int a = 0; a < x->w.axes; a++) {
+        int64_t length = x->input.dims[a + 1], count = x->windows.dims[a + 1];
+        text_add(t, "const int %ss%d = %sw%d * %" PRId64 " - %" PRId64 ";\n", x->out, a, x->out, a,
+                 x->w.stride[a], x->w.before[a]);
+        if (op_window_inside(&x->w, a, length, count)) /* as many each time: can be unrolled */
+            text_add(t,
+                     "for (int %sk%d = 0; %sk%d < %" PRId64
+                     "; %sk%d++) {\nconst int %si%d = %ss%d + %sk%d;\n",
+                     x->out, a, x->out, a, x->w.size[a], x->out, a, x->out, a, x->out, a, x->out,
+                     a);
+        else
+            text_add(t,
+                     "for (int %si%d = max(%ss%d, 0); %si%d < min(%ss%d + %" PRId64 ", %" PRId64
+                     "); %si%d++) {\n",
+                     x->out, a, x->out, a, x->out, a, x->out, a, x->w.size[a], length, x->out, a);
+    }
+}
+
+static void close_loops(const window_code *x)
+{
+    for (int a = 0; a < x->w.axes; a++)
+        text_add(&x->c->out, "}\n");
+}
+
+/* Opens a loop for each axis over the windows <out>w<axis> that cover the element <out>c<axis + 1>.
+ */
+static void open_windows(const window_code *x)
+{
+    for (int a = 0; a < x->w.axes; a++) {
+        int64_t size = x->w.size[a], stride = x->w.stride[a], before = x->w.before[a],
+                count = x->windows.dims[a + 1];
+        text_add(&x->c->out,
+                 "for (int %sw%d = max((%sc%d + %" PRId64 ") / %" PRId64
+                 ", 0); %sw%d <= min((%sc%d + %" PRId64 ") / %" PRId64 ", %" PRId64
+                 "); %sw%d++) {\n",
+                 x->out, a, x->out, a + 1, before - size + stride, stride, x->out, a, x->out, a + 1,
+                 before, stride, count - 1, x->out, a);
+    }
+}
+
+/* " / (float)(elements of the window at <out>w<axis> that lie in the input)" */
+static void write_share(const window_code *x)
+{
+    text *t = &x->c->out;
+    text_add(t, " / (%s)((float)(1", code_value_type(x->lanes));
+    for (int a = 0; a < x->w.axes; a++) {
+        int64_t stride = x->w.stride[a], before = x->w.before[a], size = x->w.size[a];
+        if (op_window_inside(&x->w, a, x->input.dims[a + 1], x->windows.dims[a + 1]))
+            text_add(t, " * %" PRId64, size);
+        else
+            text_add(t,
+                     " * (min(%sw%d * %" PRId64 " + %" PRId64 ", %" PRId64
+                     ") - max(%sw%d * %" PRId64 " - %" PRId64 ", 0))",
+                     x->out, a, stride, size - before, x->input.dims[a + 1], x->out, a, stride,
+                     before);
+    }
+    text_add(t, "))");
+}
+
+static kiln_status pool(window_code *x, const ir_node *n)
+{
+    code *c = x->c;
+    const char *v = x->out;
+    argument a;
+    int k;
+    char index[200], name[SHORT];
+    KILN_TRY(code_source(c, n->inputs[0], &a));
+    KILN_TRY(code_buffer(c, &a, &k));
+    bool max = n->attr.integer[0] == POOL_MAX;
+    text_add(&c->out, "%s %s = (%s)(%s);\n", code_value_type(x->lanes), v,
+             code_value_type(x->lanes), max ? "-INFINITY" : "0.0f");
+    for (int i = 0; i < x->w.axes; i++)
+        text_add(&c->out, "const int %sw%d = %sc%d;\n", v, i, v, i + 1);
+    open_elements(x);
+    write_index(x, x->input, "i", index, sizeof index);
+    snprintf(name, sizeof name, "%st", v);
+    code_read(c, &a, k, NULL, index, x->lanes, name);
+    if (max)
+        text_add(&c->out, "%s = ((%s > %s) || (%s != %s)) ? %s : %s;\n", v, v, name, v, v, v, name);
+    else
+        text_add(&c->out, "%s += %s;\n", v, name);
+    close_loops(x);
+    if (n->attr.integer[0] == POOL_AVERAGE) {
+        text_add(&c->out, "%s = %s", v, v);
+        write_share(x);
+        text_add(&c->out, ";\n");
+    }
+    return KILN_OK;
+}
+
+static kiln_status unpool(window_code *x, const ir_node *n)
+{
+    code *c = x->c;
+    const char *v = x->out;
+    argument a;
+    int k;
+    char index[200], name[SHORT];
+    KILN_TRY(code_source(c, n->inputs[0], &a));
+    KILN_TRY(code_buffer(c, &a, &k));
+    text_add(&c->out, "%s %s = (%s)(0.0f);\n", code_value_type(x->lanes), v,
+             code_value_type(x->lanes));
+    open_windows(x);
+    write_index(x, x->windows, "w", index, sizeof index);
+    snprintf(name, sizeof name, "%st", v);
+    code_read(c, &a, k, NULL, index, x->lanes, name);
+    text_add(&c->out, "%s += %s", v, name);
+    if (n->attr.integer[0] == POOL_AVERAGE)
+        write_share(x);
+    text_add(&c->out, ";\n");
+    close_loops(x);
+    return KILN_OK;
+}
+
+/* An element takes the gradient of the windows whose value it is, unless an element before it in
+ * the window has the same value. */
+static kiln_status max_gradient(window_code *x, const ir_node *n)
+{
+    code *c = x->c;
+    const char *v = x->out, *type = code_value_type(x->lanes);
+    argument a[3];
+    int k[3];
+    char index[200], name[SHORT];
+    for (int i = 0; i < 3; i++) {
+        KILN_TRY(code_source(c, n->inputs[i], &a[i]));
+        KILN_TRY(code_buffer(c, &a[i], &k[i]));
+    }
+    text_add(&c->out, "%s %s = (%s)(0.0f);\n", type, v, type);
+    for (int i = 0; i < x->w.axes; i++)
+        text_add(&c->out, "const int %si%d = %sc%d;\n", v, i, v, i + 1);
+    write_index(x, x->input, "i", index, sizeof index);
+    text_add(&c->out, "const %s %sj = %s;\n", x->type, v, index);
+    snprintf(name, sizeof name, "%sx", v);
+    snprintf(index, sizeof index, "%sj", v);
+    code_read(c, &a[0], k[0], NULL, index, x->lanes, name);
+    open_windows(x);
+    write_index(x, x->windows, "w", index, sizeof index);
+    text_add(&c->out, "const %s %so = %s;\n", x->type, v, index);
+    snprintf(index, sizeof index, "%so", v);
+    snprintf(name, sizeof name, "%sy", v);
+    code_read(c, &a[1], k[1], NULL, index, x->lanes, name);
+    snprintf(name, sizeof name, "%sg", v);
+    code_read(c, &a[2], k[2], NULL, index, x->lanes, name);
+    text_add(&c->out, "%s %sh = (%sx == %sy) ? %sg : (%s)(0.0f);\n", type, v, v, v, v, type);
+    open_elements(x);
+    write_index(x, x->input, "i", index, sizeof index);
+    text_add(&c->out, "const %s %sq = %s;\nif (%sq < %sj) {\n", x->type, v, index, v, v);
+    snprintf(index, sizeof index, "%sq", v);
+    snprintf(name, sizeof name, "%st", v);
+    code_read(c, &a[0], k[0], NULL, index, x->lanes, name);
+    text_add(&c->out, "%sh = (%st == %sy) ? (%s)(0.0f) : %sh;\n}\n", v, v, v, type, v);
+    close_loops(x);
+    text_add(&c->out, "%s += %sh;\n", v, v);
+    close_loops(x);
+    return KILN_OK;
+}
+
+kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
+{
+    const ir_node *n = &c->b->g->items[id];
+    kiln_shape of = c->b->g->items[n->inputs[0]].shape;
+    window_code x = {.c = c, .w = op_window_of(&n->attr), .out = out, .lanes = lanes};
+    bool done;
+    snprintf(out, SHORT, "v%d", c->next++);
+    x.input = n->op == &op_desc_pool ? of : n->shape;
+    x.windows = n->op == &op_desc_pool                ? n->shape
+                : n->op == &op_desc_max_pool_gradient ? c->b->g->items[n->inputs[1]].shape
+                                                      : of;
+    x.type = c->wide_index || kiln_shape_size(x.input) >= INT32_MAX ||
+                     kiln_shape_size(x.windows) >= INT32_MAX
+                 ? "ulong"
+                 : "uint";
+    KILN_TRY(code_coordinates(c, d, n->shape, x.w.axes + 1, lanes, out, x.channel, &done));
+    if (!done)
+        return code_give_up(c, out);
+    KILN_TRY(n->op == &op_desc_pool     ? pool(&x, n)
+             : n->op == &op_desc_unpool ? unpool(&x, n)
+                                        : max_gradient(&x, n));
+    return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
