@@ -13,6 +13,8 @@ static const struct {
     [ENV_DATA_URL] = {"KILN_DATA_URL", "the address data sets are downloaded from"},
     [ENV_CACHE_DIR] = {"KILN_CACHE_DIR", "where programs, measurements and downloads are kept; by "
                                          "default $XDG_CACHE_HOME/kiln or ~/.cache/kiln"},
+    [ENV_HELPER_DIR] = {"KILN_HELPER_DIR", "the folder of kiln-hdf5, which reads HDF5 files, in "
+                                           "place of the one it was installed in"},
     [ENV_GEMM] = {"KILN_GEMM", "the engine of matrix products: auto (default), clblast or tile"},
     [ENV_TUNE] = {"KILN_TUNE", "off: built-in choices, nothing is measured before training"},
     [ENV_DEBUG] = {"KILN_DEBUG", "a comma-separated list of debugging aids (words below)"},

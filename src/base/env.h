@@ -9,6 +9,7 @@ typedef enum env_variable {
     ENV_DATA_DIR,
     ENV_DATA_URL,
     ENV_CACHE_DIR,
+    ENV_HELPER_DIR,
     ENV_GEMM,
     ENV_TUNE,
     ENV_DEBUG,

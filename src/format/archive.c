@@ -38,3 +38,12 @@ kiln_status archive_add(archive_arrays *arrays, const char *name, kiln_shape sha
     arrays->items[arrays->count++] = made;
     return KILN_OK;
 }
+
+kiln_status archive_add_whole(archive_arrays *arrays, const char *name, int64_t value)
+{
+    float near = (float)value;
+    KILN_TRY(archive_add(arrays, name, (kiln_shape){0}, &near));
+    arrays->items[arrays->count - 1].whole = true;
+    arrays->items[arrays->count - 1].integer = value;
+    return KILN_OK;
+}

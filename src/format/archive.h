@@ -1,9 +1,10 @@
 /* Saved models: one file with architecture, compile configuration, weights and optimizer state.
  *
- * What Kiln writes is a zip archive with three members: metadata.json (version, date, and what is
- * Kiln's own in a "kiln" object), config.json (Keras's architecture and compile configuration) and
- * model.weights.npz (an array for each weight, "dense/kernel", and for each array of the optimizer,
- * "optimizer/...").
+ * What Kiln writes is the .keras archive of Keras 3: a zip archive of three members, stored as they
+ * are: metadata.json (version, date, and what is Kiln's own in a "kiln" object), config.json
+ * (architecture and compile configuration) and model.weights.h5 (weights and the optimizer's
+ * variables in HDF5). Read are also the archive that earlier versions of Kiln wrote, with its
+ * weights in model.weights.npz, and whole models of Keras 2 in HDF5.
  *
  * Reading finds the kind of a file by its content, never by its name. */
 #ifndef FORMAT_ARCHIVE_H
@@ -16,6 +17,8 @@ typedef struct archive_array {
     char *name;       /* "optimizer/dense/kernel/momentum" */
     kiln_shape shape; /* without a batch axis; rank 0: one number */
     float *values;
+    bool whole;      /* it holds one whole number, */
+    int64_t integer; /* this one, which a float may not hold exactly */
 } archive_array;
 
 typedef struct archive_arrays {
@@ -23,8 +26,11 @@ typedef struct archive_arrays {
     size_t count, capacity;
 } archive_arrays;
 
-/* What an extra array's name must begin with, so that it is told from a weight. */
+/* What the optimizer's arrays are called by archive_read: "optimizer/vars/0", "1", ... in the order
+ * of Keras's optimizer variables. In the earlier archive they had names of their own,
+ * "optimizer/dense/kernel/momentum". */
 #define ARCHIVE_EXTRA "optimizer/"
+#define ARCHIVE_VARIABLE ARCHIVE_EXTRA "vars/"
 
 /* Frees names, values and the list. */
 void archive_arrays_free(archive_arrays *arrays);
@@ -35,11 +41,12 @@ const archive_array *archive_find(const archive_arrays *arrays, const char *name
 /* Adds a copy of an array. */
 kiln_status archive_add(archive_arrays *arrays, const char *name, kiln_shape shape,
                         const float *values);
+kiln_status archive_add_whole(archive_arrays *arrays, const char *name, int64_t value);
 
 /* Writes a model: its architecture, its weights (fetched from the device), its facts, the compile
- * configuration (the JSON text of Keras's compile_config; NULL: none) and extra arrays (NULL: none;
- * names begin with ARCHIVE_EXTRA). Through a temporary file: on failure, what was at path before is
- * untouched. */
+ * configuration (the JSON text of Keras's compile_config; NULL: none) and the optimizer's variables
+ * in Keras's order (NULL: none; their names are not kept). Through a temporary file: on failure,
+ * what was at path before is untouched. */
 kiln_status archive_write(kiln_model *model, const char *compile_config,
                           const archive_arrays *extra, const char *path);
 

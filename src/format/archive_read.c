@@ -4,6 +4,7 @@
 #include "data/npy.h"
 #include "format/json.h"
 #include "format/keras_json.h"
+#include "format/tensors.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,7 +29,10 @@ static kiln_status read_member(zip_t *archive, const char *name, size_t limit, t
     kiln_status status = KILN_OK;
     for (size_t piece = 1 << 16; status == KILN_OK; piece = out->length + 1) {
         if (out->length > limit) {
-            status = kiln_fail(KILN_ERROR_FORMAT, "%s is larger than %zu bytes", name, limit);
+            status =
+                kiln_fail(KILN_ERROR_FORMAT,
+                          "%s unpacks to more than %zu bytes, far more than a model of its size",
+                          name, limit);
             break;
         }
         status = mem_grow(&out->data, &out->capacity, out->length + piece + 1, 1);
@@ -106,112 +110,45 @@ static kiln_status read_metadata(zip_t *archive, kiln_model *model)
     return status;
 }
 
-/* ---- model.weights.npz ---- */
+/* ---- the weights ---- */
 
-static bool same_shape(const npy_array *array, kiln_shape shape)
-{
-    if (array->rank != shape.rank)
-        return false;
-    for (int i = 0; i < shape.rank; i++)
-        if (array->dims[i] != shape.dims[i])
-            return false;
-    return true;
-}
-
-/* The array's elements as floats, in *values (the caller's). */
-static kiln_status to_floats(const npy_array *array, float **values)
-{
-    size_t count = (size_t)data_array_size(array);
-    *values = mem_new(count, sizeof **values);
-    if (*values == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        switch (array->dtype) {
-        case KILN_FLOAT32:
-            (*values)[i] = ((const float *)array->data)[i];
-            break;
-        case KILN_INT32:
-            (*values)[i] = (float)((const int32_t *)array->data)[i];
-            break;
-        case KILN_UINT8:
-            (*values)[i] = (float)((const uint8_t *)array->data)[i];
-            break;
-        case KILN_INT64:
-            (*values)[i] = (float)((const int64_t *)array->data)[i];
-            break;
-        case KILN_FLOAT64:
-            (*values)[i] = (float)((const double *)array->data)[i];
-            break;
-        }
-    return KILN_OK;
-}
-
-static kiln_status set_weight(kiln_model *model, size_t index, const npy_list *list)
-{
-    kiln_layer *layer = NULL;
-    const ir_weight *w = &model_saved_weight(model, index, &layer)->weight;
-    const npy_array *array = data_array_find(list, w->path);
-    char shape[DATA_SHAPE_TEXT];
-    float *values;
-    if (array == NULL)
-        return kiln_fail(KILN_ERROR_FORMAT, "there is no array \"%s\", which %s needs", w->path,
-                         layer_label(layer));
-    if (!same_shape(array, w->shape))
-        return kiln_fail(KILN_ERROR_SHAPE, "%s has the shape %s in the file and %s in the model",
-                         w->path, data_shape_text(array->rank, array->dims, shape),
-                         ir_shape_text(w->shape));
-    KILN_TRY(to_floats(array, &values));
-    kiln_status status = model_set_weight(model, index, values);
-    free(values);
-    return status;
-}
-
-/* Arrays that are no weights belong to the optimizer. */
-static kiln_status take_extra(const kiln_model *model, const npy_array *array,
-                              archive_arrays *extra)
-{
-    if (array->name && model_find_weight(model, array->name))
-        return KILN_OK;
-    if (array->name == NULL || strncmp(array->name, ARCHIVE_EXTRA, strlen(ARCHIVE_EXTRA)) != 0)
-        return kiln_fail(KILN_ERROR_FORMAT, "no layer of the model has a weight \"%s\"",
-                         array->name ? array->name : "");
-    if (array->rank > KILN_MAX_RANK)
-        return kiln_fail(KILN_ERROR_FORMAT, "\"%s\" has %d axes", array->name, array->rank);
-    float *values;
-    KILN_TRY(to_floats(array, &values));
-    kiln_status status =
-        archive_add(extra, array->name, kiln_shape_of(array->rank, array->dims), values);
-    free(values);
-    return status;
-}
+/* What a member may unpack to: more is no model, but an archive made to fill the memory. */
+#define EXPANDED_LEAST ((uint64_t)256 << 20)
+#define EXPANDED_RATIO 100
 
 static kiln_status read_weights(zip_t *archive, kiln_model *model, archive_arrays *extra)
 {
-    static const char name[] = "model.weights.npz";
+    static const char h5[] = "model.weights.h5", npz[] = "model.weights.npz";
+    bool is_h5 = zip_name_locate(archive, h5, 0) >= 0;
+    const char *name = is_h5 ? h5 : npz;
     text content = {0};
-    npy_list list = {0};
-    if (zip_name_locate(archive, name, 0) < 0)
-        return kiln_fail(
-            zip_name_locate(archive, "model.weights.h5", 0) < 0 ? KILN_ERROR_FORMAT
-                                                                : KILN_ERROR_UNSUPPORTED,
-            zip_name_locate(archive, "model.weights.h5", 0) < 0
-                ? "it has no model.weights.npz"
-                : "its weights are in HDF5 (model.weights.h5), which is not supported yet");
-    KILN_TRY(read_member(archive, name, SIZE_MAX / 4, &content));
-    kiln_status status = npz_decode(content.data, content.length, name, &list);
-    text_free(&content);
-    if (status != KILN_OK)
-        return status;
-    size_t count = kiln_model_weight_count(model);
-    for (size_t i = 0; i < count && status == KILN_OK; i++)
-        status = set_weight(model, i, &list);
-    for (size_t i = 0; i < list.count && status == KILN_OK; i++)
-        status = take_extra(model, &list.items[i], extra);
-    data_array_list_free(&list);
-    if (status != KILN_OK)
-        return kiln_fail_in("%s", name);
-    model->seeded = true;
-    return KILN_OK;
+    zip_stat_t about;
+    if (zip_stat(archive, name, 0, &about) != 0 || !(about.valid & ZIP_STAT_COMP_SIZE))
+        return kiln_fail(KILN_ERROR_FORMAT,
+                         "it has no weights: neither model.weights.h5 nor model.weights.npz");
+    uint64_t limit = about.comp_size > SIZE_MAX / 4 / EXPANDED_RATIO
+                         ? SIZE_MAX / 4
+                         : about.comp_size * EXPANDED_RATIO;
+    if (limit < EXPANDED_LEAST)
+        limit = EXPANDED_LEAST;
+    KILN_TRY(read_member(archive, name, (size_t)limit, &content));
+    kiln_status status;
+    if (is_h5) {
+        hdf5_contents contents;
+        status = hdf5_read(name, content.data, content.length, &contents);
+        text_free(&content);
+        KILN_TRY(status);
+        status = hdf5_to_model(&contents, model, extra);
+        hdf5_free(&contents);
+    } else {
+        npy_list list = {0};
+        status = npz_decode(content.data, content.length, name, &list);
+        text_free(&content);
+        KILN_TRY(status);
+        status = tensors_to_model(&list, model, extra);
+        data_array_list_free(&list);
+    }
+    return status == KILN_OK ? KILN_OK : kiln_fail_in("%s", name);
 }
 
 /* ---- the archive ---- */

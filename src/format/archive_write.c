@@ -2,9 +2,9 @@
 #include "format/archive.h"
 
 #include "base/file.h"
-#include "data/npy.h"
 #include "format/json.h"
 #include "format/keras_json.h"
+#include "format/tensors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,54 +52,30 @@ static kiln_status write_metadata(const kiln_model *model, text *out)
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
-/* ---- model.weights.npz ---- */
+/* ---- model.weights.h5 ---- */
 
-static kiln_status set_array(npy_array *array, const char *name, kiln_shape shape)
+/* What the compile configuration calls its optimizer; *name is the caller's. */
+static kiln_status optimizer_name(const char *compile_config, char **name)
 {
-    array->dtype = KILN_FLOAT32;
-    array->rank = shape.rank;
-    for (int i = 0; i < shape.rank; i++)
-        array->dims[i] = shape.dims[i];
-    array->bytes = (size_t)kiln_shape_size(shape) * sizeof(float);
-    array->name = str_copy(name);
-    array->data = mem_new(array->bytes, 1);
-    return array->name && array->data ? KILN_OK : KILN_ERROR_MEMORY;
+    json_t *root = compile_config ? json_loads(compile_config, 0, NULL) : NULL;
+    const json_t *config = json_object_get(json_object_get(root, "optimizer"), "config");
+    const char *given = json_string_value(json_object_get(config, "name"));
+    *name = str_copy(given ? given : "optimizer");
+    json_decref(root);
+    return *name ? KILN_OK : KILN_ERROR_MEMORY;
 }
 
-/* All weights and all extra arrays, as one archive in memory. */
-static kiln_status write_weights(kiln_model *model, const archive_arrays *extra, void **bytes,
-                                 size_t *size)
+static kiln_status write_weights(kiln_model *model, const char *compile_config,
+                                 const archive_arrays *extra, void **bytes, size_t *size)
 {
-    size_t weights = kiln_model_weight_count(model), extras = extra ? extra->count : 0;
-    npy_list list = {.items = mem_new(weights + extras, sizeof *list.items)};
-    if (list.items == NULL)
-        return KILN_ERROR_MEMORY;
-    kiln_status status = KILN_OK;
-    for (size_t i = 0; i < weights && status == KILN_OK; i++) {
-        ir_weight *w = &model_saved_weight(model, i, NULL)->weight;
-        npy_array *array = &list.items[list.count++];
-        status = set_array(array, w->path, w->shape);
-        if (status == KILN_OK)
-            status = store_download(w, array->data);
-    }
-    for (size_t i = 0; i < extras && status == KILN_OK; i++) {
-        const archive_array *from = &extra->items[i];
-        npy_array *array = &list.items[list.count++];
-        if (strncmp(from->name, ARCHIVE_EXTRA, strlen(ARCHIVE_EXTRA)) != 0)
-            status = kiln_fail(KILN_ERROR_ARGUMENT, "the array %s must be named \"%s...\"",
-                               from->name, ARCHIVE_EXTRA);
-        else if (model_find_weight(model, from->name))
-            status = kiln_fail(KILN_ERROR_ARGUMENT,
-                               "the optimizer and a layer both have an array %s; rename the layer",
-                               from->name);
-        else
-            status = set_array(array, from->name, from->shape);
-        if (status == KILN_OK)
-            memcpy(array->data, from->values, array->bytes);
-    }
-    if (status == KILN_OK)
-        status = npz_encode(list.items, list.count, false, bytes, size);
-    data_array_list_free(&list);
+    hdf5_contents contents;
+    char *name;
+    KILN_TRY(optimizer_name(compile_config, &name));
+    kiln_status status = hdf5_of_model(model, name, extra, &contents);
+    free(name);
+    KILN_TRY(status);
+    status = hdf5_write(&contents, bytes, size);
+    hdf5_free(&contents);
     return status;
 }
 
@@ -109,7 +85,6 @@ typedef struct member {
     const char *name;
     const void *bytes;
     size_t size;
-    bool deflate;
 } member;
 
 static kiln_status add_member(zip_t *archive, const member *m)
@@ -121,8 +96,7 @@ static kiln_status add_member(zip_t *archive, const member *m)
         return kiln_fail(KILN_ERROR_MEMORY, "%s cannot be put into the archive: %s", m->name,
                          zip_strerror(archive));
     }
-    zip_set_file_compression(archive, (zip_uint64_t)at, m->deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE,
-                             0);
+    zip_set_file_compression(archive, (zip_uint64_t)at, ZIP_CM_STORE, 0);
     zip_file_set_dostime(archive, (zip_uint64_t)at, 0, 1 << 5 | 1, 0); /* 1980-01-01, as Keras */
     return KILN_OK;
 }
@@ -202,12 +176,12 @@ kiln_status archive_write(kiln_model *model, const char *compile_config,
     if (status == KILN_OK)
         status = keras_json_write(model, compile_config, -1, &config);
     if (status == KILN_OK)
-        status = write_weights(model, extra, &weights, &size);
+        status = write_weights(model, compile_config, extra, &weights, &size);
     if (status == KILN_OK) {
         const member members[] = {
-            {"metadata.json", metadata.data, metadata.length, true},
-            {"config.json", config.data, config.length, true},
-            {"model.weights.npz", weights, size, false},
+            {"metadata.json", metadata.data, metadata.length},
+            {"config.json", config.data, config.length},
+            {"model.weights.h5", weights, size},
         };
         status = write_archive(members, sizeof members / sizeof *members, path);
     }

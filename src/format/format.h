@@ -8,7 +8,7 @@ typedef struct format {
     const char *name; /* "zip archive" */
     /* Does a file that begins with these bytes look like it? */
     bool (*looks_like)(const unsigned char *head, size_t count);
-    /* Builds the model from the file's bytes; NULL: a known kind that cannot be read yet. extra
+    /* Builds the model from the file's bytes. extra
      * gets the optimizer's arrays. On failure nothing is left to free; messages need not name the
      * file. */
     kiln_status (*read)(const char *path, const void *bytes, size_t count, kiln_model **model,
@@ -18,7 +18,7 @@ typedef struct format {
 /* Ends with NULL. */
 extern const format *const format_registry[];
 
-/* The zip archive that Kiln writes (archive_read.c). */
-extern const format format_archive;
+/* The .keras archive (archive_read.c), and Keras 2's whole models in HDF5 (hdf5_model.c). */
+extern const format format_archive, format_hdf5;
 
 #endif

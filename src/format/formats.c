@@ -30,15 +30,6 @@ static kiln_status read_json(const char *path, const void *bytes, size_t count, 
 
 static const format format_json = {"JSON", looks_like_json, read_json};
 
-/* ---- kinds that are known by their first bytes ---- */
-
-static bool looks_like_hdf5(const unsigned char *head, size_t count)
-{
-    return count >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0;
-}
-
-static const format format_hdf5 = {"HDF5", looks_like_hdf5, NULL};
-
 const format *const format_registry[] = {&format_archive, &format_json, &format_hdf5, NULL};
 
 /* ---- reading ---- */
@@ -49,14 +40,11 @@ static kiln_status read_bytes(const char *path, const void *bytes, size_t count,
     for (const format *const *f = format_registry; *f; f++) {
         if (!(*f)->looks_like(bytes, count))
             continue;
-        if ((*f)->read == NULL)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %s files are not supported yet", path,
-                             (*f)->name);
         return (*f)->read(path, bytes, count, model, extra);
     }
     return kiln_fail(KILN_ERROR_FORMAT,
-                     "%s: %s; a model is a zip archive that kiln_save wrote or a Keras "
-                     "architecture in JSON",
+                     "%s: %s; a model is a .keras archive, a Keras architecture in JSON or a whole "
+                     "model in HDF5",
                      path, count ? "is no model file" : "is empty");
 }
 

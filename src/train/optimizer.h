@@ -46,6 +46,9 @@ kiln_status optimizer_place(optimizer *o, kiln_device *device, int count,
 double optimizer_rate(const optimizer *o, int64_t iteration);
 void optimizer_step(const optimizer *o, int64_t iteration, plan_step *step);
 
+/* What Keras calls a slot, by position: "momentum". */
+const char *optimizer_slot_name(const optimizer *o, int slot);
+
 /* The slots as named arrays, "dense/kernel/momentum". */
 typedef struct optimizer_array {
     char *name;

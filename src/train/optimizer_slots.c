@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* What Keras calls the slots, by position. */
-static const char *slot_name(const optimizer *o, int slot)
+const char *optimizer_slot_name(const optimizer *o, int slot)
 {
     static const char *const adam[] = {"momentum", "velocity", "velocity_hat"};
     bool momentum = o->args.momentum > 0;
@@ -131,7 +130,7 @@ static kiln_status export_slot(optimizer *o, int slot, float *all, optimizer_arr
         const ir_weight *weight = o->weights[i];
         size_t size = (size_t)kiln_shape_size(weight->shape);
         optimizer_array *array = &arrays[(size_t)slot * (size_t)o->weight_count + (size_t)i];
-        array->name = array_name(weight->path, slot_name(o, slot));
+        array->name = array_name(weight->path, optimizer_slot_name(o, slot));
         array->shape = weight->shape;
         array->values = mem_new(size, sizeof(float));
         if (array->name == NULL || array->values == NULL)
@@ -203,7 +202,7 @@ static kiln_status import_slot(optimizer *o, int slot, float *all, const optimiz
     KILN_TRY(optimizer_read_slot(o, slot, all));
     for (int i = 0; i < o->weight_count; i++) {
         const ir_weight *weight = o->weights[i];
-        char *name = array_name(weight->path, slot_name(o, slot));
+        char *name = array_name(weight->path, optimizer_slot_name(o, slot));
         if (name == NULL)
             return KILN_ERROR_MEMORY;
         const optimizer_array *array = find_array(arrays, count, name);

@@ -1,31 +1,6 @@
-#include "train/training.h"
-
-#include "format/archive.h"
+#include "train/state.h"
 
 #include <string.h>
-
-#define ITERATIONS ARCHIVE_EXTRA "iterations"
-
-/* The optimizer's arrays under their names in a file. The count of steps goes into two floats that
- * hold it exactly. */
-static kiln_status collect_state(model_training *t, archive_arrays *extra)
-{
-    optimizer_array *arrays;
-    size_t count;
-    int64_t steps = t->optimizer.iterations;
-    float halves[2] = {(float)(steps % (1 << 24)), (float)(steps / (1 << 24))};
-    KILN_TRY(archive_add(extra, ITERATIONS, (kiln_shape){1, {2}}, halves));
-    KILN_TRY(optimizer_export(&t->optimizer, &arrays, &count));
-    kiln_status status = KILN_OK;
-    for (size_t i = 0; status == KILN_OK && i < count; i++) {
-        char *name = str_format(ARCHIVE_EXTRA "%s", arrays[i].name);
-        status =
-            name ? archive_add(extra, name, arrays[i].shape, arrays[i].values) : KILN_ERROR_MEMORY;
-        free(name);
-    }
-    optimizer_arrays_free(arrays, count);
-    return status;
-}
 
 kiln_status kiln_save(kiln_model *model, const char *path)
 {
@@ -39,31 +14,11 @@ kiln_status kiln_save(kiln_model *model, const char *path)
     archive_arrays extra = {0};
     kiln_status status = config_write(t, &config);
     if (status == KILN_OK)
-        status = collect_state(t, &extra);
+        status = state_collect(t, &extra);
     if (status == KILN_OK)
         status = archive_write(model, config.data, &extra, path);
     text_free(&config);
     archive_arrays_free(&extra);
-    return status;
-}
-
-/* Hands the optimizer what a file has of it. */
-static kiln_status take_state(model_training *t, const archive_arrays *extra)
-{
-    const archive_array *steps = archive_find(extra, ITERATIONS);
-    size_t prefix = strlen(ARCHIVE_EXTRA), count = 0;
-    if (steps && kiln_shape_size(steps->shape) == 2)
-        t->optimizer.iterations = (int64_t)steps->values[0] + (int64_t)steps->values[1] * (1 << 24);
-    optimizer_array *arrays = mem_new(extra->count, sizeof *arrays);
-    if (arrays == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < extra->count; i++) {
-        const archive_array *from = &extra->items[i];
-        if (from != steps && strncmp(from->name, ARCHIVE_EXTRA, prefix) == 0)
-            arrays[count++] = (optimizer_array){from->name + prefix, from->shape, from->values};
-    }
-    kiln_status status = optimizer_import(&t->optimizer, arrays, count);
-    free(arrays);
     return status;
 }
 
@@ -88,6 +43,7 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
     }
     optimizer_free(&t->optimizer);
     optimizer_init(&t->optimizer, &resolved);
+    KILN_TRY(state_take(t, extra));
     t->loss = config.loss;
     for (size_t i = 0; i < config.metric_count; i++) {
         t->metric_texts[t->metric_text_count++] = config.metrics[i];
@@ -95,7 +51,7 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
     }
     config_free(&config);
     t->compiled = true;
-    return take_state(t, extra);
+    return KILN_OK;
 }
 
 kiln_model *kiln_load(const char *path)

@@ -78,7 +78,7 @@ class Tabular(Case):
             self.model = self.path(name + '.keras')
             self.fit('--verbose', 0)
             with zipfile.ZipFile(self.model) as z:
-                weights.append(z.read('model.weights.npz'))
+                weights.append(z.read('model.weights.h5'))
         self.assertEqual(weights[0], weights[1])
 
     def test_same_bits_without_measuring(self):
@@ -89,8 +89,8 @@ class Tabular(Case):
             self.fit('--verbose', 0, env={'KILN_TUNE': 'off', 'KILN_CACHE_DIR': self.path('cache-' + name)})
             self.assertFalse(os.path.exists(os.path.join(self.path('cache-' + name), 'products')))
             with zipfile.ZipFile(self.model) as z:
-                self.assertEqual(sorted(z.namelist()), ['config.json', 'metadata.json', 'model.weights.npz'])
-                weights.append(z.read('model.weights.npz'))
+                self.assertEqual(sorted(z.namelist()), ['config.json', 'metadata.json', 'model.weights.h5'])
+                weights.append(z.read('model.weights.h5'))
         self.assertEqual(weights[0], weights[1])
 
     def test_silence(self):

@@ -284,6 +284,36 @@ START_TEST(configurations_that_mean_nothing)
 }
 END_TEST
 
+/* The archive that Kiln wrote before Keras's own is read, and saved as Keras's from then on. */
+START_TEST(an_earlier_archive)
+{
+    float kernel[4];
+    kiln_model *model = kiln_load(FIXTURES "/earlier.keras");
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    for (int turn = 0; turn < 2; turn++) {
+        const model_training *t = training_of(model);
+        harness_ok(kiln_get_weights(model, 0, kernel, 4));
+        ck_assert_float_eq(kernel[2], 3);
+        ck_assert_uint_eq(model->seed, UINT64_MAX);
+        ck_assert_str_eq(model->facts->class_names[1], "no");
+        ck_assert_int_eq(t->optimizer.iterations, 3 + 2 * (1 << 24));
+        ck_assert_double_eq(t->optimizer.args.momentum, 0.75);
+        ck_assert_uint_eq(t->optimizer.pending_count, 2);
+        for (size_t i = 0; i < 2; i++) {
+            const optimizer_array *array = &t->optimizer.pending[i];
+            bool bias = strcmp(array->name, "dense/bias/momentum") == 0;
+            ck_assert(bias || strcmp(array->name, "dense/kernel/momentum") == 0);
+            ck_assert_float_eq(array->values[1], bias ? 16 : 0.25f);
+        }
+        harness_ok(kiln_save(model, file("again.keras")));
+        kiln_model_free(model);
+        model = kiln_load(file("again.keras"));
+        ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    }
+    kiln_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("save");
@@ -294,6 +324,7 @@ int main(void)
     tcase_add_test(tests, bad_paths);
     tcase_add_test(tests, configurations_are_as_in_keras);
     tcase_add_test(tests, configurations_that_mean_nothing);
+    tcase_add_test(tests, an_earlier_archive);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
