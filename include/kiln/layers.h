@@ -86,6 +86,7 @@ typedef struct kiln_elu_args {
 KILN_API kiln_layer *kiln_elu_with(const kiln_elu_args *args);
 typedef struct kiln_softmax_args {
     KILN_LAYER_ARGS
+    int axis; /* default: -1, the last; counts the batch axis */
 } kiln_softmax_args;
 KILN_API kiln_layer *kiln_softmax_with(const kiln_softmax_args *args);
 
@@ -95,6 +96,90 @@ typedef struct kiln_dropout_args {
     KILN_LAYER_ARGS
 } kiln_dropout_args;
 KILN_API kiln_layer *kiln_dropout_with(const kiln_dropout_args *args);
+
+/* Pooling: the largest, or the mean, of each window of pool_size elements along the axes of (batch, axes...,
+ * channels). A size is one number for each axis, or one for all. */
+typedef struct kiln_pooling_args {
+    KILN_LAYER_ARGS
+    kiln_shape pool_size;    /* default: 2; must be given for the mean */
+    kiln_shape strides;      /* default: pool_size */
+    const char *padding;     /* default: "valid"; or "same" */
+    const char *data_format; /* default: "channels_last"; or "channels_first" */
+} kiln_pooling_args;
+KILN_API kiln_layer *kiln_max_pooling1d_with(const kiln_pooling_args *args);
+KILN_API kiln_layer *kiln_max_pooling2d_with(const kiln_pooling_args *args);
+KILN_API kiln_layer *kiln_max_pooling3d_with(const kiln_pooling_args *args);
+KILN_API kiln_layer *kiln_average_pooling1d_with(const kiln_pooling_args *args);
+KILN_API kiln_layer *kiln_average_pooling2d_with(const kiln_pooling_args *args);
+KILN_API kiln_layer *kiln_average_pooling3d_with(const kiln_pooling_args *args);
+
+/* The largest, or the mean, of each channel. */
+typedef struct kiln_global_pooling_args {
+    KILN_LAYER_ARGS
+    const char *data_format; /* default: "channels_last" */
+    kiln_choice keepdims;    /* default: no */
+} kiln_global_pooling_args;
+KILN_API kiln_layer *kiln_global_max_pooling1d_with(const kiln_global_pooling_args *args);
+KILN_API kiln_layer *kiln_global_max_pooling2d_with(const kiln_global_pooling_args *args);
+KILN_API kiln_layer *kiln_global_max_pooling3d_with(const kiln_global_pooling_args *args);
+KILN_API kiln_layer *kiln_global_average_pooling1d_with(const kiln_global_pooling_args *args);
+KILN_API kiln_layer *kiln_global_average_pooling2d_with(const kiln_global_pooling_args *args);
+KILN_API kiln_layer *kiln_global_average_pooling3d_with(const kiln_global_pooling_args *args);
+
+/* Zeros around the axes: one number for all ends; in 2D one for height and one for width; or what goes before and
+ * behind each axis: KILN_SHAPE(top, bottom, left, right). */
+typedef struct kiln_zero_padding_args {
+    KILN_LAYER_ARGS
+    kiln_shape padding;      /* default: 1 */
+    const char *data_format; /* default: "channels_last" */
+} kiln_zero_padding_args;
+KILN_API kiln_layer *kiln_zero_padding1d_with(const kiln_zero_padding_args *args);
+KILN_API kiln_layer *kiln_zero_padding2d_with(const kiln_zero_padding_args *args);
+
+/* Cuts off the ends of the axes; numbers as of the padding. */
+typedef struct kiln_cropping_args {
+    KILN_LAYER_ARGS
+    kiln_shape cropping;     /* default: 1 in 1D, 0 in 2D */
+    const char *data_format; /* 2D; default: "channels_last" */
+} kiln_cropping_args;
+KILN_API kiln_layer *kiln_cropping1d_with(const kiln_cropping_args *args);
+KILN_API kiln_layer *kiln_cropping2d_with(const kiln_cropping_args *args);
+
+/* Repeats each step `size` times. */
+typedef struct kiln_up_sampling1d_args {
+    KILN_LAYER_ARGS
+    int64_t size; /* default: 2 */
+} kiln_up_sampling1d_args;
+KILN_API kiln_layer *kiln_up_sampling1d_with(const kiln_up_sampling1d_args *args);
+
+/* Repeats rows and columns, or draws straight lines between them. */
+typedef struct kiln_up_sampling2d_args {
+    KILN_LAYER_ARGS
+    kiln_shape size;           /* default: 2 */
+    const char *data_format;   /* default: "channels_last" */
+    const char *interpolation; /* default: "nearest"; or "bilinear" */
+} kiln_up_sampling2d_args;
+KILN_API kiln_layer *kiln_up_sampling2d_with(const kiln_up_sampling2d_args *args);
+
+/* Resizing: pictures at another size, as they are, cropped to its shape, or put into a frame of it. */
+typedef struct kiln_resizing_args {
+    int64_t height, width;
+    const char *interpolation;        /* default: "bilinear"; or "nearest" */
+    kiln_choice crop_to_aspect_ratio; /* default: no */
+    kiln_choice pad_to_aspect_ratio;  /* default: no */
+    double fill_value;                /* of the frame; default: 0 */
+    const char *data_format;          /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_resizing_args;
+KILN_API kiln_layer *kiln_resizing_with(const kiln_resizing_args *args);
+
+/* CenterCrop: the middle of pictures; smaller ones are enlarged to cover it. */
+typedef struct kiln_center_crop_args {
+    int64_t height, width;
+    const char *data_format; /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_center_crop_args;
+KILN_API kiln_layer *kiln_center_crop_with(const kiln_center_crop_args *args);
 
 /* Rescaling: x * scale + offset. */
 typedef struct kiln_rescaling_args {
@@ -128,6 +213,26 @@ KILN_API kiln_layer *kiln_normalization_with(const kiln_normalization_args *args
 #define kiln_elu(...) kiln_elu_with(&(kiln_elu_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_softmax(...) kiln_softmax_with(&(kiln_softmax_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_dropout(...) kiln_dropout_with(&(kiln_dropout_args){.rate = __VA_ARGS__})
+#define kiln_max_pooling1d(...) kiln_max_pooling1d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_max_pooling2d(...) kiln_max_pooling2d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_max_pooling3d(...) kiln_max_pooling3d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_average_pooling1d(...) kiln_average_pooling1d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_average_pooling2d(...) kiln_average_pooling2d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_average_pooling3d(...) kiln_average_pooling3d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_max_pooling1d(...) kiln_global_max_pooling1d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_max_pooling2d(...) kiln_global_max_pooling2d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_max_pooling3d(...) kiln_global_max_pooling3d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_average_pooling1d(...) kiln_global_average_pooling1d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_average_pooling2d(...) kiln_global_average_pooling2d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_global_average_pooling3d(...) kiln_global_average_pooling3d_with(&(kiln_global_pooling_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_zero_padding1d(...) kiln_zero_padding1d_with(&(kiln_zero_padding_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_zero_padding2d(...) kiln_zero_padding2d_with(&(kiln_zero_padding_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_cropping1d(...) kiln_cropping1d_with(&(kiln_cropping_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_cropping2d(...) kiln_cropping2d_with(&(kiln_cropping_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_up_sampling1d(...) kiln_up_sampling1d_with(&(kiln_up_sampling1d_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_up_sampling2d(...) kiln_up_sampling2d_with(&(kiln_up_sampling2d_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_resizing(...) kiln_resizing_with(&(kiln_resizing_args){.height = __VA_ARGS__})
+#define kiln_center_crop(...) kiln_center_crop_with(&(kiln_center_crop_args){.height = __VA_ARGS__})
 #define kiln_rescaling(...) kiln_rescaling_with(&(kiln_rescaling_args){.scale = __VA_ARGS__})
 #define kiln_normalization(...) kiln_normalization_with(&(kiln_normalization_args){.unset_ = 0, __VA_ARGS__})
 #endif

@@ -112,6 +112,24 @@ static kiln_status read_numbers(kiln_layer *layer, const layer_field *field, con
     return status;
 }
 
+/* [[1, 2], [3, 4]] */
+static kiln_status read_pairs(const json_t *value, kiln_shape *shape)
+{
+    *shape = (kiln_shape){0};
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *pair = json_array_get(value, i);
+        if (json_array_size(pair) != 2 || shape->rank > KILN_MAX_RANK - 2)
+            return fail_type("a list of pairs of whole numbers");
+        for (size_t k = 0; k < 2; k++) {
+            const json_t *number = json_array_get(pair, k);
+            if (!json_is_integer(number))
+                return fail_type("a list of pairs of whole numbers");
+            shape->dims[shape->rank++] = json_integer_value(number);
+        }
+    }
+    return shape->rank > 0 ? KILN_OK : fail_type("a list of pairs of whole numbers");
+}
+
 static kiln_status read_fixed(const layer_field *field, const json_t *value)
 {
     json_t *wanted = json_loads(field->text, JSON_DECODE_ANY, NULL);
@@ -155,6 +173,10 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
         if (!json_is_string(value) && !json_is_null(value))
             return fail_type("a text, or null");
         return layer_set_text(layer, field->name, json_string_value(value));
+    case FIELD_PAIRS:
+        return read_pairs(value, (kiln_shape *)at);
+    case FIELD_AXES:
+    case FIELD_FACTOR:
     case FIELD_NUMBERS:
         return read_numbers(layer, field, value);
     case FIELD_FIXED:
@@ -317,6 +339,10 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
         return KILN_OK;
     case FIELD_SHAPE: {
         const kiln_shape *shape = at;
+        if (shape->rank == 0) {
+            json_write_raw(w, field->name, "null");
+            return KILN_OK;
+        }
         json_write_open(w, field->name, '[');
         for (int i = 0; i < shape->rank; i++)
             json_write_integer(w, NULL, shape->dims[i]);
@@ -326,14 +352,31 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
     case FIELD_TEXT:
         json_write_string(w, field->name, *(char *const *)at);
         return KILN_OK;
+    case FIELD_PAIRS: {
+        const kiln_shape *shape = at;
+        json_write_open(w, field->name, '[');
+        for (int i = 0; i + 1 < shape->rank; i += 2) {
+            json_write_open(w, NULL, '[');
+            json_write_integer(w, NULL, shape->dims[i]);
+            json_write_integer(w, NULL, shape->dims[i + 1]);
+            json_write_close(w, ']');
+        }
+        json_write_close(w, ']');
+        return KILN_OK;
+    }
+    case FIELD_AXES:
+    case FIELD_FACTOR:
     case FIELD_NUMBERS: {
         const layer_numbers *numbers = at;
+        bool whole = field->type == FIELD_AXES || (field->type == FIELD_NUMBERS && field->text);
         if (numbers->values == NULL) {
             json_write_raw(w, field->name, "null");
+        } else if (field->type == FIELD_FACTOR && numbers->count == 1) {
+            json_write_real(w, field->name, numbers->values[0]);
         } else {
             json_write_open(w, field->name, '[');
             for (size_t i = 0; i < numbers->count; i++)
-                if (floor(numbers->values[i]) == numbers->values[i] && field->text)
+                if (floor(numbers->values[i]) == numbers->values[i] && whole)
                     json_write_integer(w, NULL, (long long)numbers->values[i]); /* axes */
                 else
                     json_write_real(w, NULL, numbers->values[i]);

@@ -24,16 +24,19 @@ static kiln_status box(code *c, const ir_node *n, int d, int lanes, char *out)
         return code_give_up(c, out);
     KILN_TRY(code_source(c, n->inputs[0], &a));
     KILN_TRY(code_buffer(c, &a, &k));
+    /* The nearest element of the input; outside, it is not the one that belongs here. (Compared so
+     * and not as a range: an interpreter of kernels gets ranges of a power of two wrong.) */
+    for (int i = 0; i < axes; i++)
+        text_add(&c->out, "const int %sk%d = clamp(%sc%d - %" PRId64 ", 0, %" PRId64 ");\n", out, i,
+                 out, i, before[i], in.dims[i] - 1);
     text_add(&c->out, "const bool %sb = true", out);
     for (int i = 0; i < axes; i++)
         if (before[i] > 0 || n->shape.dims[i] - before[i] > in.dims[i])
-            text_add(&c->out, " && %sc%d >= %" PRId64 " && %sc%d < %" PRId64, out, i, before[i],
-                     out, i, before[i] + in.dims[i]);
-    text_add(&c->out, ";\nconst %s %sj = %sb ? %s", type, out, out, inner);
+            text_add(&c->out, " && %sk%d == %sc%d - %" PRId64, out, i, out, i, before[i]);
+    text_add(&c->out, ";\nconst %s %sj = %s", type, out, inner);
     for (int i = 0; i < axes; i++)
-        text_add(&c->out, " + (%s)(%sc%d - %" PRId64 ") * %" PRId64 "u", type, out, i, before[i],
-                 strides.dims[i]);
-    text_add(&c->out, " : 0;\n");
+        text_add(&c->out, " + (%s)%sk%d * %" PRId64 "u", type, out, i, strides.dims[i]);
+    text_add(&c->out, ";\n");
     snprintf(index, sizeof index, "%sj", out);
     snprintf(inside, sizeof inside, "%sb", out);
     code_read(c, &a, k, inside, index, lanes, out);

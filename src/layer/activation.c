@@ -94,19 +94,28 @@ kiln_status activation_check(const char *source)
     return source == NULL ? KILN_OK : resolve(source, &s);
 }
 
-/* For those with an axis: it must be the last of `rank` axes, the batch axis included. */
+/* For those with an axis: softmax takes any but that of the batch, the others the last of `rank`.
+ */
 static kiln_status check_axis(const spec *s, int rank)
 {
     if (s->count == 0 || strcmp(s->keys[0], "axis") != 0)
         return KILN_OK;
-    if (s->values[0] != -1 && s->values[0] != rank - 1)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                         "activation \"%s\" works over the last axis only, not over axis %d",
-                         s->name, (int)s->values[0]);
     if (rank < 2)
         return kiln_fail(KILN_ERROR_SHAPE,
                          "activation \"%s\" needs an input with an axis besides the batch",
                          s->name);
+    double axis = s->values[0] < 0 ? s->values[0] + rank : s->values[0];
+    if (strstr(s->name, "softmax")) {
+        if (axis < 1 || axis >= rank)
+            return kiln_fail(KILN_ERROR_SHAPE,
+                             "activation \"%s\": axis %d is none of an input with %d axes, or that "
+                             "of the batch",
+                             s->name, (int)s->values[0], rank);
+    } else if (axis != rank - 1) {
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "activation \"%s\" works over the last axis only, not over axis %d",
+                         s->name, (int)s->values[0]);
+    }
     return KILN_OK;
 }
 
@@ -205,10 +214,11 @@ ir_id activation_apply(ir_graph *graph, const char *source, ir_id x)
         return relu(graph, &s, x);
     if (strcmp(s.name, "gelu") == 0)
         return op_unary(graph, s.values[0] ? F_GELU_TANH : F_GELU, x);
-    if (strcmp(s.name, "softmax") == 0)
-        return op_softmax(graph, x);
-    if (strcmp(s.name, "log_softmax") == 0)
-        return op_log_softmax(graph, x);
+    if (strstr(s.name, "softmax")) {
+        int axis = (int)s.values[0];
+        ir_id y = op_binary(graph, F_SUB, x, op_reduce(graph, R_LOGSUMEXP, x, axis, axis, true));
+        return strcmp(s.name, "softmax") == 0 ? op_unary(graph, F_EXP, y) : y;
+    }
     if (strcmp(s.name, "sparsemax") == 0)
         return sparsemax(graph, x);
     if (strcmp(s.name, "glu") == 0)

@@ -49,6 +49,11 @@ static bool is_text(layer_field_type type)
            type == FIELD_REGULARIZER;
 }
 
+static bool is_numbers(layer_field_type type)
+{
+    return type == FIELD_NUMBERS || type == FIELD_AXES || type == FIELD_FACTOR;
+}
+
 static kiln_status set_text(char **at, const char *value)
 {
     char *copy = value ? str_copy(value) : NULL;
@@ -87,6 +92,8 @@ static kiln_status set_default(kiln_layer *layer, const layer_field *field)
         *(bool *)at = field->number != 0;
         break;
     case FIELD_NUMBERS:
+    case FIELD_AXES:
+    case FIELD_FACTOR:
         if (field->text && spec_read_number(field->text, &number))
             return set_numbers(at, &number, 1);
         break;
@@ -123,7 +130,7 @@ void kiln_layer_free(kiln_layer *layer)
         const layer_field *field = &layer->cls->fields[i];
         if (is_text(field->type))
             free(*(char **)layer_field_at(layer, field));
-        else if (field->type == FIELD_NUMBERS)
+        else if (is_numbers(field->type))
             free(((layer_numbers *)layer_field_at(layer, field))->values);
     }
     for (size_t i = 0; i < layer->weight_count; i++) {
@@ -153,7 +160,7 @@ kiln_status layer_set_numbers(kiln_layer *layer, const char *field, const double
                               size_t count)
 {
     const layer_field *found = layer_find_field(layer->cls, field);
-    if (found == NULL || found->type != FIELD_NUMBERS)
+    if (found == NULL || !is_numbers(found->type))
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s has no list \"%s\"", layer_label(layer), field);
     return set_numbers(layer_field_at(layer, found), values, count);
 }

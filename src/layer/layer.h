@@ -2,7 +2,7 @@
 #ifndef LAYER_LAYER_H
 #define LAYER_LAYER_H
 
-#include "op/op.h"
+#include "graph/plan.h"
 
 #include <kiln/layers.h>
 
@@ -16,6 +16,9 @@ typedef enum layer_field_type {
     FIELD_INITIALIZER, /* char * spec: "glorot_uniform", "random_normal(stddev=0.02)" */
     FIELD_REGULARIZER, /* char * spec or NULL: "l2(0.01)" */
     FIELD_NUMBERS,     /* layer_numbers: a list of doubles, or null */
+    FIELD_AXES,        /* layer_numbers: whole numbers; JSON a list, one number or null */
+    FIELD_FACTOR,      /* layer_numbers: one number, or a list of two; null */
+    FIELD_PAIRS,       /* kiln_shape; JSON a list of pairs: [[1, 2], [3, 4]] */
     FIELD_MAYBE,       /* double; NaN: None */
     /* Not stored; text is the JSON that Keras writes: */
     FIELD_FIXED,  /* the one value understood */
@@ -34,7 +37,7 @@ typedef struct layer_field {
     layer_field_type type;
     size_t offset;    /* into the layer's config structure */
     double number;    /* default of INT, FLOAT, BOOL, MAYBE */
-    const char *text; /* default of the text types and of NUMBERS ("-1"); NULL: none */
+    const char *text; /* default of the text types and of the lists of numbers ("-1"); NULL: none */
     bool required;
     bool quiet; /* not written to JSON while it is None */
 } layer_field;
@@ -45,6 +48,9 @@ typedef struct layer_call {
     bool training;
     ir_id loss;      /* sum of activity regularization so far, or IR_NONE; a scalar per batch */
     uint32_t stream; /* number of the next random draw, unique in the model */
+    plan_assign *assigns; /* what weights become after the step (moving statistics); the caller
+                             frees them */
+    size_t assign_count, assign_capacity;
 } layer_call;
 
 typedef struct layer_class {
@@ -104,7 +110,7 @@ kiln_status layer_set_common(kiln_layer *layer, kiln_shape input_shape, const ch
 kiln_status layer_set_name(kiln_layer *layer, const char *name);
 /* Sets a field of a text type; copies. NULL keeps the default. */
 kiln_status layer_set_text(kiln_layer *layer, const char *field, const char *value);
-/* Sets a field of type NUMBERS; copies. values NULL: none. */
+/* Sets a field of type NUMBERS, AXES or FACTOR; copies. values NULL: none. */
 kiln_status layer_set_numbers(kiln_layer *layer, const char *field, const double *values,
                               size_t count);
 kiln_status layer_check(const kiln_layer *layer);
@@ -130,6 +136,10 @@ kiln_status layer_build(kiln_layer *layer, kiln_shape input);
 kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output);
 /* For call(): adds a penalty, a scalar node, to the call's loss. */
 kiln_status layer_add_penalty(layer_call *call, ir_id penalty);
+/* For call(): what a weight becomes after the step of training, and what it is by the calls so far:
+ * a layer that is applied twice moves its statistics twice. */
+kiln_status layer_assign(layer_call *call, ir_weight *weight, ir_id value);
+ir_id layer_current(const layer_call *call, ir_weight *weight);
 /* For call(): the activity regularizer's penalty of an output, a mean over the rows of the batch.
  */
 kiln_status layer_add_activity(layer_call *call, const char *regularizer, ir_id output);

@@ -140,3 +140,26 @@ kiln_status layer_add_activity(layer_call *call, const char *regularizer, ir_id 
     ir_id penalty = regularizer_apply(g, regularizer, op_binary(g, F_MUL, output, mask));
     return layer_add_penalty(call, op_binary(g, F_DIV, penalty, op_row_count(g)));
 }
+
+kiln_status layer_assign(layer_call *call, ir_weight *weight, ir_id value)
+{
+    if (value == IR_NONE)
+        return kiln_last_status();
+    for (size_t i = 0; i < call->assign_count; i++)
+        if (call->assigns[i].weight == weight) {
+            call->assigns[i].value = value;
+            return KILN_OK;
+        }
+    KILN_TRY(mem_grow(&call->assigns, &call->assign_capacity, call->assign_count + 1,
+                      sizeof *call->assigns));
+    call->assigns[call->assign_count++] = (plan_assign){.weight = weight, .value = value};
+    return KILN_OK;
+}
+
+ir_id layer_current(const layer_call *call, ir_weight *weight)
+{
+    for (size_t i = 0; i < call->assign_count; i++)
+        if (call->assigns[i].weight == weight)
+            return call->assigns[i].value;
+    return op_weight(call->graph, weight);
+}

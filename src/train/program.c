@@ -20,6 +20,8 @@ typedef struct build {
     int sum_count;
     plan_update *updates;
     int update_count;
+    plan_assign *assigns; /* moving statistics */
+    size_t assign_count;
 } build;
 
 static kiln_shape with_batch(int64_t batch, kiln_shape shape)
@@ -66,9 +68,11 @@ static kiln_status build_outputs(build *b)
 {
     layer_call call = {
         .graph = &b->graph, .training = b->mode == TRAINING_FIT, .loss = IR_NONE, .stream = 0};
-    KILN_TRY(model_build_graph(b->t->model, &call, b->inputs, b->outputs));
+    kiln_status status = model_build_graph(b->t->model, &call, b->inputs, b->outputs);
     b->loss = call.loss;
-    return KILN_OK;
+    b->assigns = call.assigns;
+    b->assign_count = call.assign_count;
+    return status;
 }
 
 static kiln_status add_sum(build *b, ir_id node)
@@ -231,6 +235,8 @@ static kiln_status make_plan(build *b, program *p)
         request.updates = b->updates;
         request.optimizer = &t->optimizer.plan;
     }
+    request.assign_count = (int)b->assign_count;
+    request.assigns = b->assigns;
     KILN_TRY(plan_create(t->device, &request, &p->plan));
     if (b->mode != TRAINING_PREDICT)
         t->sums = plan_accumulator_size(p->plan);
@@ -269,6 +275,7 @@ static kiln_status program_make(model_training *t, training_mode mode, int64_t b
     ir_free(&b.graph);
     free(b.sums);
     free(b.updates);
+    free(b.assigns);
     if (status != KILN_OK) {
         program_free(p);
         return status;

@@ -1,6 +1,7 @@
 /* Layers: what they compute against Keras, their weights, and what they refuse. */
 #include "layer_figures.h"
 #include "runner.h"
+#include "spatial_figures.h"
 
 #include <math.h>
 
@@ -130,8 +131,13 @@ START_TEST(all_have_figures)
         bool found = *c == &input_class; /* computes nothing; every test begins with one */
         for (size_t i = 0; i < COUNT(layer_figures) && !found; i++)
             found = strcmp(layer_figures[i].class_name, (*c)->class_name) == 0;
-        ck_assert_msg(found, "layer class %s has no figures: add it to make_figures.py and make()",
-                      (*c)->class_name);
+        for (size_t i = 0; i < COUNT(spatial_figures) && !found; i++)
+            found = strcmp(spatial_figures[i].class_name, (*c)->class_name) == 0;
+        ck_assert_msg(
+            found,
+            "layer class %s has no figures: add it to make_figures.py or make_spatial.py, "
+            "and to make()",
+            (*c)->class_name);
         ck_assert_ptr_eq(layer_find_class((*c)->class_name), *c);
     }
     ck_assert_ptr_null(layer_find_class("Nothing"));

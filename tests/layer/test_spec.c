@@ -144,8 +144,11 @@ START_TEST(shapes)
     ck_assert_int_eq(out.dims[1], 3);
     harness_ok(activation_shape("softmax(axis=2)", in, &out));
     ck_assert(ir_shape_equal(in, out));
-    harness_fails(activation_shape("softmax(axis=1)", in, &out), KILN_ERROR_UNSUPPORTED,
-                  "activation \"softmax\" works over the last axis only, not over axis 1");
+    harness_fails(
+        activation_shape("softmax(axis=3)", in, &out), KILN_ERROR_SHAPE,
+        "activation \"softmax\": axis 3 is none of an input with 3 axes, or that of the batch");
+    harness_fails(activation_shape("glu(axis=1)", in, &out), KILN_ERROR_UNSUPPORTED,
+                  "activation \"glu\" works over the last axis only, not over axis 1");
     harness_fails(activation_shape("glu", (kiln_shape){2, {5, 7}}, &out), KILN_ERROR_SHAPE,
                   "activation \"glu\" halves the last axis, and 7 of (5, 7) is odd");
     harness_fails(activation_shape("softmax", (kiln_shape){0}, &out), KILN_ERROR_SHAPE,

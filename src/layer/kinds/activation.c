@@ -174,7 +174,10 @@ kiln_layer *kiln_elu_with(const kiln_elu_args *args)
 kiln_layer *kiln_softmax_with(const kiln_softmax_args *args)
 {
     kiln_layer *layer = layer_new(&softmax_class);
-    return layer ? layer_finish(layer, layer_set_common(layer, args->input_shape, args->name,
-                                                        args->trainable))
-                 : NULL;
+    if (layer == NULL)
+        return NULL;
+    if (args->axis != 0) /* the batch axis; here: left out */
+        ((advanced_config *)layer->config)->axis = args->axis;
+    return layer_finish(layer,
+                        layer_set_common(layer, args->input_shape, args->name, args->trainable));
 }

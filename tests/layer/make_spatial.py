@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Writes spatial_figures.h: what Keras makes of the same inputs, the gradients, and moving statistics.
+KERAS_BACKEND=jax make_spatial.py"""
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+ROWS = 2
+FIRST = {"data_format": "channels_first"}
+L = keras.layers
+PICTURE, FRONT, STEPS, VOLUME = (4, 3, 2), (2, 4, 3), (6, 4), (2, 3, 2, 2)
+
+# name, layer, shape of one sample
+LAYERS = [
+    ("max_pooling1d", L.MaxPooling1D(), STEPS),
+    ("max_pooling2d", L.MaxPooling2D(), PICTURE),
+    ("max_pooling2d_same", L.MaxPooling2D((3, 2), strides=(2, 1), padding="same"), PICTURE),
+    ("max_pooling2d_first", L.MaxPooling2D(2, strides=1, **FIRST), FRONT),
+    ("max_pooling3d", L.MaxPooling3D((2, 2, 1)), VOLUME),
+    ("average_pooling1d", L.AveragePooling1D(3, strides=2, padding="same"), STEPS),
+    ("average_pooling2d", L.AveragePooling2D((3, 2), strides=(2, 1), padding="same"), PICTURE),
+    ("average_pooling2d_first", L.AveragePooling2D((2, 3), **FIRST), FRONT),
+    ("average_pooling3d", L.AveragePooling3D(2), VOLUME),
+    ("global_max_pooling1d", L.GlobalMaxPooling1D(), STEPS),
+    ("global_max_pooling2d", L.GlobalMaxPooling2D(keepdims=True), PICTURE),
+    ("global_max_pooling3d", L.GlobalMaxPooling3D(), VOLUME),
+    ("global_average_pooling1d", L.GlobalAveragePooling1D(keepdims=True), STEPS),
+    ("global_average_pooling2d", L.GlobalAveragePooling2D(), PICTURE),
+    ("global_average_pooling2d_first", L.GlobalAveragePooling2D(keepdims=True, **FIRST), FRONT),
+    ("global_average_pooling3d", L.GlobalAveragePooling3D(), VOLUME),
+    ("zero_padding1d", L.ZeroPadding1D((2, 0)), STEPS),
+    ("zero_padding2d", L.ZeroPadding2D(((1, 0), (0, 2))), PICTURE),
+    ("zero_padding2d_first", L.ZeroPadding2D((0, 1), **FIRST), FRONT),
+    ("cropping1d", L.Cropping1D(), STEPS),
+    ("cropping2d", L.Cropping2D(((1, 0), (0, 1))), PICTURE),
+    ("up_sampling1d", L.UpSampling1D(2), STEPS),
+    ("up_sampling2d", L.UpSampling2D(), PICTURE),
+    ("up_sampling2d_bilinear", L.UpSampling2D((2, 3), interpolation="bilinear"), PICTURE),
+    ("resizing", L.Resizing(3, 5), PICTURE),
+    ("resizing_nearest", L.Resizing(6, 2, interpolation="nearest", **FIRST), FRONT),
+    ("resizing_crop", L.Resizing(2, 1, crop_to_aspect_ratio=True), PICTURE),
+    ("resizing_pad", L.Resizing(5, 9, pad_to_aspect_ratio=True, fill_value=1.5), PICTURE),
+    ("center_crop", L.CenterCrop(2, 2), PICTURE),
+    ("center_crop_enlarged", L.CenterCrop(3, 5), PICTURE),
+]
+
+
+def pattern(count, step, base):
+    return np.array([((i * step) % base - base // 2) * 0.31 + 0.07 for i in range(count)], "float32")
+
+
+def weight(i, variable):
+    """As set_weights in test_spatial.c."""
+    values = np.array([((k * 7 + i * 3) % 13 - 6) * 0.125 for k in range(int(np.prod(variable.shape)))], "float32")
+    if "variance" in variable.path:
+        values = np.abs(values) + np.float32(0.5)
+    return values.reshape(variable.shape)
+
+
+def numbers(array):
+    return ", ".join("%.9gf" % v if "." in "%.9g" % v or "e" in "%.9g" % v else "%.9g.0f" % v
+                     for v in np.asarray(array, "float32").ravel())
+
+
+def main():
+    out = ["/* Made by make_spatial.py with Keras %s. */" % keras.__version__, "", "#define SPATIAL_ROWS %d" % ROWS, ""]
+    table = []
+    for entry in LAYERS:
+        name, layer, shape = entry[:3]
+        training = len(entry) > 3
+        x = pattern(ROWS * int(np.prod(shape)), 11, 23).reshape((ROWS,) + shape)
+        layer.build((None,) + shape)
+        for i, variable in enumerate(layer.weights):
+            variable.assign(weight(i, variable))
+        trainable = [v.value for v in layer.trainable_variables]
+        fixed = [v.value for v in layer.non_trainable_variables]
+
+        def call(trainable, x):
+            y, updated = layer.stateless_call(trainable, fixed, x, **({"training": True} if training else {}))
+            w = pattern(int(np.prod(y.shape)), 7, 19).reshape(y.shape)
+            return jnp.sum(y * w), (y, updated)
+
+        (_, (y, updated)), (dw, dx) = jax.value_and_grad(call, argnums=(0, 1), has_aux=True)(trainable, jnp.array(x))
+        moving = [v for v in updated if v.dtype == jnp.float32] if training else []
+        arrays = {"y": y, "dx": dx,
+                  "dw": np.concatenate([np.ravel(d) for d in dw]) if dw else [],
+                  "moving": np.concatenate([np.ravel(m) for m in moving]) if moving else []}
+        fields = []
+        for key, values in arrays.items():
+            if len(np.ravel(values)):
+                out.append("static const float %s_%s[] = {%s};" % (name, key, numbers(values)))
+                fields.append(".%s = %s_%s" % (key, name, key))
+        config = layer.get_config()
+        config.pop("dtype"), config.pop("trainable", None)
+        config["name"] = name
+        text = json.dumps({"class_name": type(layer).__name__, "config": config})
+        table.append('    {"%s", "%s", %s, %s, {%d, {%s}}, {%d, {%s}}, %s},' % (
+            name, type(layer).__name__, json.dumps(text), "true" if training else "false", len(shape),
+            ", ".join(map(str, shape)), y.ndim - 1, ", ".join(map(str, y.shape[1:])), ", ".join(fields)))
+    out += ["", "static const struct {", "    const char *name, *class_name, *json;", "    bool training;",
+            "    kiln_shape input, output;", "    const float *y, *dx, *dw, *moving;", "} spatial_figures[] = {"]
+    out += table + ["};", ""]
+    pathlib.Path(__file__).with_name("spatial_figures.h").write_text("\n".join(out))
+
+
+main()
