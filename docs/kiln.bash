@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict bench profile help"
+    local commands="devices new summary fit evaluate predict convert bench profile help"
     local networks="mlp mlp1024 tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     COMPREPLY=()
@@ -41,7 +41,7 @@ _kiln()
             huber hinge" -- "$word")
         return
         ;;
-    -o | --history | --csv-log)
+    -o | --model | --history | --csv-log)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -59,6 +59,7 @@ _kiln()
             ;;
         evaluate) options="--json --loss --metrics --label $common" ;;
         predict) options="-o --rows --label $common" ;;
+        convert) options="--model --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         profile) options="--steps --loss --optimizer --label --json $common" ;;
         esac
@@ -68,6 +69,7 @@ _kiln()
     case $command in
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
     new | bench) mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word") ;;
+    convert) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
         local words="mnist digits"
         ((COMP_CWORD > 2)) || words=$networks

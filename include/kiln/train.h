@@ -344,11 +344,23 @@ KILN_API const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples,
 KILN_API kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, float *const *y);
 
 /* ---- saved models ---- */
-/* Writes the model (architecture, compile configuration, weights, optimizer state) to one file, through a temporary
- * file; the old file survives a failure. */
+/* Writes the model (architecture, compile configuration, weights, optimizer state) to one file, a .keras archive as
+ * Keras 3 writes it, whatever its name; a name that ends in .json gets the architecture alone. Through a temporary
+ * file: the old one survives a failure. */
 KILN_API kiln_status kiln_save(kiln_model *model, const char *path);
-/* Reads a saved model, or a Keras architecture .json (then without weights). The format is found by content. NULL on failure. */
+/* Reads a saved model: a .keras archive (of Keras or Kiln), a whole model that Keras 2 saved as .h5, or an architecture
+ * .json (then without weights). The format is found by content. HDF5 is parsed by kiln-hdf5, a program installed beside
+ * the library. NULL on failure. */
 KILN_API kiln_model *kiln_load(const char *path);
+
+/* The weights alone, in the format that the end of the name says: .weights.h5 (as Keras 3 writes it, with the state of a
+ * compiled model's optimizer), .safetensors or .npz (by name, "dense/kernel"). */
+KILN_API kiln_status kiln_save_weights(kiln_model *model, const char *path);
+/* Reads weights into a model of the same architecture, from these formats, a .keras archive or a .h5 file of Keras 2, found
+ * by content. Every weight must be there with its shape, and no other. The optimizer's state in the file is taken over
+ * where the model is compiled with the same kind of optimizer, else left. After a failure the model may have some of the
+ * weights. */
+KILN_API kiln_status kiln_load_weights(kiln_model *model, const char *path);
 
 KILN_END_DECLS
 

@@ -231,7 +231,7 @@ static kiln_status read_header(data_reader *r, npy_head *head, npy_array *array)
     return status;
 }
 
-static float half_to_float(uint16_t h)
+float npy_half(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023,
              bits;
@@ -276,7 +276,7 @@ static kiln_status convert(const npy_head *head, npy_array *array, const char *f
         } else if (t->size == 2) {
             memcpy(&u16, in + 2 * i, 2);
             if (t->kind == 'f')
-                ((float *)array->data)[i] = half_to_float(u16);
+                ((float *)array->data)[i] = npy_half(u16);
             else
                 ((int32_t *)array->data)[i] = t->kind == 'i' ? (int16_t)u16 : u16;
         } else {

@@ -37,6 +37,9 @@ kiln_status npz_encode(const npy_array *arrays, size_t count, bool deflate, void
                        size_t *size);
 kiln_status npz_write(const char *path, const npy_array *arrays, size_t count, bool deflate);
 
+/* A number of 16 bits (IEEE 754) as a float. */
+float npy_half(uint16_t bits);
+
 /* Does a file that starts with these bytes look like .npy, or like a zip archive? */
 bool npy_looks_like(const unsigned char *bytes, size_t size);
 bool npz_looks_like(const unsigned char *bytes, size_t size);

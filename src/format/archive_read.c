@@ -1,4 +1,5 @@
 /* Saved models, the reading half. */
+#include "format/archive_inside.h"
 #include "format/format.h"
 
 #include "data/npy.h"
@@ -169,24 +170,30 @@ static kiln_status read_parts(zip_t *archive, kiln_model **model, archive_arrays
     return status;
 }
 
-static kiln_status read_archive(const char *path, const void *bytes, size_t count,
-                                kiln_model **model, archive_arrays *extra)
+/* Opens bytes as an archive; NULL, with a failure on record, when they are none. */
+static zip_t *open_archive(const void *bytes, size_t count)
 {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(bytes, count, 0, &error);
     zip_t *archive =
         source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : NULL;
-    kiln_status status;
-    if (archive) {
-        status = read_parts(archive, model, extra);
-        zip_discard(archive);
-    } else {
-        status = kiln_fail(KILN_ERROR_FORMAT, "it is a zip archive that is damaged or cut off: %s",
-                           zip_error_strerror(&error));
+    if (archive == NULL) {
+        kiln_fail(KILN_ERROR_FORMAT, "it is a zip archive that is damaged or cut off: %s",
+                  zip_error_strerror(&error));
         zip_source_free(source);
     }
     zip_error_fini(&error);
+    return archive;
+}
+
+static kiln_status read_archive(const char *path, const void *bytes, size_t count,
+                                kiln_model **model, archive_arrays *extra)
+{
+    zip_t *archive = open_archive(bytes, count);
+    kiln_status status = archive ? read_parts(archive, model, extra) : kiln_last_status();
+    if (archive)
+        zip_discard(archive);
     if (status == KILN_OK)
         return KILN_OK;
     kiln_model_free(*model);
@@ -195,3 +202,29 @@ static kiln_status read_archive(const char *path, const void *bytes, size_t coun
 }
 
 const format format_archive = {"zip archive", looks_like_zip, read_archive};
+
+/* ---- weights alone ---- */
+
+bool archive_looks_like(const void *bytes, size_t size)
+{
+    kiln_error_record before;
+    if (!looks_like_zip(bytes, size))
+        return false;
+    kiln_error_save(&before);
+    zip_t *archive = open_archive(bytes, size);
+    kiln_error_restore(&before);
+    bool found = archive && zip_name_locate(archive, "config.json", 0) >= 0;
+    if (archive)
+        zip_discard(archive);
+    return found;
+}
+
+kiln_status archive_read_weights(const char *path, const void *bytes, size_t size,
+                                 kiln_model *model, archive_arrays *variables)
+{
+    zip_t *archive = open_archive(bytes, size);
+    kiln_status status = archive ? read_weights(archive, model, variables) : kiln_last_status();
+    if (archive)
+        zip_discard(archive);
+    return status == KILN_OK ? KILN_OK : kiln_fail_in("%s", path);
+}

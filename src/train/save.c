@@ -1,11 +1,43 @@
 #include "train/state.h"
 
+#include "base/file.h"
+#include "format/keras_json.h"
+#include "format/weights_file.h"
+
 #include <string.h>
+
+static kiln_status save_json(kiln_model *model, const char *path)
+{
+    text json = {0};
+    kiln_status status = keras_json_write(model, NULL, 2, &json);
+    if (status == KILN_OK) {
+        text_add(&json, "\n");
+        status = json.failed ? KILN_ERROR_MEMORY : file_write_atomic(path, json.data, json.length);
+    }
+    text_free(&json);
+    return status;
+}
 
 kiln_status kiln_save(kiln_model *model, const char *path)
 {
     if (model == NULL || path == NULL)
         return kiln_fail_null(model ? "the path to save to" : "the model to save");
+    switch (file_kind_of(path)) {
+    case FILE_KIND_JSON:
+        return save_json(model, path);
+    case FILE_KIND_WEIGHTS_H5:
+    case FILE_KIND_SAFETENSORS:
+    case FILE_KIND_NPZ:
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: a file of this kind holds weights alone; end its name in .keras to "
+                         "save the model, or use kiln_save_weights",
+                         path);
+    case FILE_KIND_H5:
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: whole models in HDF5 are only read; end its name in .keras", path);
+    default:
+        break;
+    }
     KILN_TRY(model_seed_weights(model));
     model_training *t = training_of(model);
     if (t == NULL || !t->compiled)
@@ -20,6 +52,44 @@ kiln_status kiln_save(kiln_model *model, const char *path)
     text_free(&config);
     archive_arrays_free(&extra);
     return status;
+}
+
+kiln_status kiln_save_weights(kiln_model *model, const char *path)
+{
+    if (model == NULL || path == NULL)
+        return kiln_fail_null(model ? "the path to save to" : "the model whose weights to save");
+    model_training *t = training_of(model);
+    archive_arrays variables = {0};
+    kiln_status status = model_seed_weights(model);
+    bool compiled = t && t->compiled;
+    if (status == KILN_OK && compiled)
+        status = state_collect(t, &variables);
+    if (status == KILN_OK)
+        status =
+            weights_write(model, compiled ? optimizer_class_name(t->optimizer.args.kind) : NULL,
+                          &variables, path);
+    archive_arrays_free(&variables);
+    return status;
+}
+
+kiln_status kiln_load_weights(kiln_model *model, const char *path)
+{
+    archive_arrays variables;
+    kiln_error_record before;
+    if (model == NULL || path == NULL)
+        return kiln_fail_null(model ? "the path to load from" : "the model to load weights into");
+    KILN_TRY(model_seed_weights(model));
+    kiln_status status = weights_read(model, path, &variables);
+    if (status != KILN_OK)
+        return kiln_advise("give the file of a model of this architecture");
+    model_training *t = training_of(model);
+    if (t && t->compiled) {
+        kiln_error_save(&before); /* another optimizer's state is no failure */
+        if (state_take(t, &variables) != KILN_OK)
+            kiln_error_restore(&before);
+    }
+    archive_arrays_free(&variables);
+    return KILN_OK;
 }
 
 /* Takes over the compile configuration. One that means nothing here leaves the model without, and

@@ -17,7 +17,7 @@ KILN = os.path.join(BUILD, 'src', 'cli', 'kiln')
 LIBRARY = os.path.join(BUILD, 'src')
 DATA = os.environ.get('KILN_DATA_DIR', '')
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-O1', '-I' + os.path.join(ROOT, 'include')]
-COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'bench', 'profile']
+COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'convert', 'bench', 'profile']
 
 
 def read(*path):
@@ -156,6 +156,8 @@ class Tables(Case):
     def test_calls_of_the_keras_table_exist(self):
         declared = ''.join(read('include', 'kiln', name) for name in os.listdir(os.path.join(ROOT, 'include', 'kiln')))
         for name in set(re.findall(r'\b(?:kiln|KILN)_\w+', read('docs', 'keras.md') + read('README.md'))):
+            if name.startswith('KILN_TEST_'): # of the tests themselves
+                continue
             with self.subTest(name=name):
                 self.assertRegex(declared, r'\b%s\b' % name)
 

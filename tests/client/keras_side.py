@@ -1,0 +1,131 @@
+"""What Keras does in test_keras.py: run by the Python that has Keras, twice, since starting it takes seconds.
+
+    keras_side.py make FOLDER    makes each model, trains it for some steps, saves it with its data and what it
+                                 predicts, and trains on: CASE.keras, CASE.h5, CASE.weights.h5, CASE.npz, made.json
+    keras_side.py check FOLDER   opens what Kiln wrote (CASE.kiln.keras ...), predicts and trains on: checked.json
+"""
+import json
+import os
+import pathlib
+import sys
+
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import keras
+import numpy as np
+
+L, O = keras.layers, keras.optimizers
+ROWS = 48
+
+
+def mlp():
+    model = keras.Sequential([
+        L.Input((6, 5)), L.Rescaling(0.5, offset=-0.25), L.Flatten(), L.Dense(16, activation="gelu", name="wide"),
+        L.Dense(12, activation="tanh", kernel_regularizer="l2"), L.Dense(4, activation="softmax")], name="mlp")
+    model.compile(O.Adam(0.01, amsgrad=True), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, classes(4)
+
+
+def momentum():
+    """A schedule: there is no variable for the learning rate."""
+    model = keras.Sequential([L.Input((7,)), L.Normalization(name="norm"), L.Dense(9), L.LeakyReLU(0.2), L.Dense(2)])
+    model.get_layer("norm").adapt(inputs(model))
+    model.compile(O.SGD(O.schedules.CosineDecay(0.05, 30), momentum=0.9, nesterov=True), keras.losses.Huber(), metrics=["mae"])
+    return model, numbers(2)
+
+
+def centered():
+    model = keras.Sequential([L.Input((7,)), L.Dense(8, activation="relu", trainable=False), L.Dense(8, activation="elu"), L.Dense(1)])
+    model.compile(O.RMSprop(0.002, momentum=0.5, centered=True, clipnorm=1.0), "mse")
+    return model, numbers(1)
+
+
+def accumulated():
+    model = keras.Sequential([L.Input((5,)), L.Dense(6, activation="swish"), L.Dense(3)])
+    model.compile(O.AdamW(0.01, weight_decay=0.02, gradient_accumulation_steps=2),
+                  keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1))
+    return model, lambda n, draw: np.eye(3, dtype="float32")[draw.integers(0, 3, n)]
+
+
+def adagrad():
+    model = keras.Sequential([L.Input((5,)), L.Dense(6, activation="sigmoid"), L.Dense(1, activation="sigmoid")])
+    model.compile(O.Adagrad(0.05), "binary_crossentropy", metrics=["accuracy"])
+    return model, classes(2)
+
+
+def two_inputs():
+    """Layers of a class in another order than they are called in, and one that is shared."""
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    late = L.Dense(5, activation="tanh", name="late")
+    shared, early = L.Dense(4, activation="relu", name="shared"), L.Dense(4, activation="tanh", name="early")
+    deep = shared(early(shared(right)))
+    model = keras.Model([left, right], late(keras.layers.Concatenate()([shared(left), deep])), name="two")
+    model.compile(O.Adam(0.01), "mse")
+    return model, numbers(5)
+
+
+CASES = [mlp, momentum, centered, accumulated, adagrad]
+
+
+def classes(count):
+    return lambda n, draw: draw.integers(0, count, n).astype("int32")
+
+
+def numbers(width):
+    return lambda n, draw: draw.normal(size=(n, width)).astype("float32")
+
+
+def inputs(model):
+    draw = np.random.default_rng(3)
+    made = [draw.normal(size=(ROWS,) + i.shape[1:]).astype("float32") for i in model.inputs]
+    return made if len(made) > 1 else made[0]
+
+
+def train(model, x, y, epochs):
+    """One batch of all rows an epoch: shuffling cannot matter."""
+    return model.fit(x, y, batch_size=ROWS, epochs=epochs, shuffle=False, verbose=0).history
+
+
+def state(model):
+    return {"predictions": np.asarray(model.predict(inputs(model), batch_size=ROWS, verbose=0)).tolist(),
+            "iterations": int(model.optimizer._iterations),
+            "variables": [np.asarray(v).ravel().tolist() for v in model.optimizer.variables]}
+
+
+def make(folder):
+    made = {}
+    for case in CASES:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(7)
+        model, targets = case()
+        x, y = inputs(model), targets(ROWS, np.random.default_rng(5))
+        name = case.__name__
+        train(model, x, y, 5)
+        model.save(folder / (name + ".keras"))
+        model.save(folder / (name + ".h5"))
+        model.save_weights(folder / (name + ".weights.h5"))
+        (folder / (name + ".json")).write_text(model.to_json())
+        columns = {i.name: v for i, v in zip(model.inputs, x)} if isinstance(x, list) else {"x": x}
+        np.savez(folder / (name + ".npz"), y=y, **columns)
+        made[name] = state(model)
+        made[name]["history"] = train(model, x, y, 10)
+    (folder / "made.json").write_text(json.dumps(made))
+
+
+def check(folder):
+    checked = {}
+    for case in CASES:
+        name = case.__name__
+        model = keras.models.load_model(folder / (name + ".kiln.keras"))
+        x, y = inputs(model), np.load(folder / (name + ".npz"))["y"]
+        checked[name] = state(model)
+        checked[name]["history"] = train(model, x, y, 5)
+        architecture = keras.models.model_from_json((folder / (name + ".kiln.json")).read_text())
+        architecture.load_weights(folder / (name + ".kiln.weights.h5"))
+        checked[name]["weights"] = np.asarray(architecture.predict(x, batch_size=ROWS, verbose=0)).tolist()
+    (folder / "checked.json").write_text(json.dumps(checked))
+
+
+if __name__ == "__main__":
+    {"make": make, "check": check}[sys.argv[1]](pathlib.Path(sys.argv[2]))
