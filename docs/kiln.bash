@@ -41,7 +41,7 @@ _kiln()
             huber hinge" -- "$word")
         return
         ;;
-    -o | --model | --history | --csv-log)
+    -o | --checkpoint | --model | --history | --csv-log)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -53,7 +53,7 @@ _kiln()
         new) options="-o --data --label --help" ;;
         summary) options=$common ;;
         fit)
-            options="-o --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss
+            options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
                 --csv-log --history $common"
             ;;

@@ -291,6 +291,10 @@ typedef struct kiln_fit_args {
     uint64_t seed;                /* 0: the model's */
     int verbose;                  /* default 1: bar; 2: a line an epoch; KILN_NO: silence */
     int check_numerics;           /* after a loss that is not finite, run the step again and name the launch */
+    const char *checkpoint;       /* NULL: none; else a file that gets the whole state of the training after each epoch, a
+                                   * .keras archive that can be loaded like any other */
+    kiln_choice resume;           /* no; yes: goes on from the checkpoint if that file is there: called with the same model,
+                                   * data and arguments as the training that stopped, this one ends with the same bits */
     kiln_callback *callbacks[KILN_MAX_CALLBACKS]; /* taken over; ends at the first NULL */
 } kiln_fit_args;
 

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -238,6 +240,23 @@ kiln_status file_write_atomic(const char *path, const void *data, size_t bytes)
     KILN_TRY(file_begin(&writer, path));
     fwrite(data, 1, bytes, writer.stream); /* file_commit looks at the stream's error */
     return file_commit(&writer);
+}
+
+void file_remove_parts(const char *path)
+{
+    char *final = final_path(path), *pattern = final ? str_format("%s.*.part", final) : NULL;
+    glob_t found = {0};
+    size_t length = final ? strlen(final) : 0;
+    if (pattern && strpbrk(final, "*?[\\") == NULL && glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            char *end;
+            long process = strtol(found.gl_pathv[i] + length + 1, &end, 10);
+            if (process > 0 && *end == '-' && kill((pid_t)process, 0) != 0 && errno == ESRCH)
+                unlink(found.gl_pathv[i]);
+        }
+    globfree(&found);
+    free(pattern);
+    free(final);
 }
 
 kiln_status file_writable(const char *path)

@@ -25,6 +25,9 @@ void file_abandon(file_writer *writer); /* allowed after a failure too */
 /* The three steps at once. */
 kiln_status file_write_atomic(const char *path, const void *data, size_t bytes);
 
+/* Removes temporary files for path whose process is no more: it was killed while it wrote. */
+void file_remove_parts(const char *path);
+
 /* Can a file be written at path? Fails with a sentence when not; leaves nothing behind. */
 kiln_status file_writable(const char *path);
 

@@ -2,13 +2,14 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/objective.h"
-#include "train/training.h"
+#include "train/resume.h"
 
 #include <math.h>
 #include <string.h>
 
 static struct {
-    const char *output, *history, *csv_log, *label, *class_weight, *validation_data;
+    const char *output, *history, *csv_log, *label, *class_weight, *validation_data, *checkpoint;
+    bool resume;
     int64_t epochs, steps_per_epoch, early_stopping;
     double validation_split;
     objective_options objective;
@@ -18,6 +19,10 @@ static struct {
 
 static const option options[] = {
     {"-o", OPTION_TEXT, AT(output), "FILE", "where to save the trained model", 0},
+    {"--checkpoint", OPTION_TEXT, AT(checkpoint), "FILE",
+     "keeps the whole state of the training there after each epoch", 0},
+    {"--resume", OPTION_FLAG, AT(resume), NULL,
+     "goes on from the checkpoint, if it is there, as if the training had never stopped", 0},
     {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1)", 1},
     {"--steps-per-epoch", OPTION_WHOLE, AT(steps_per_epoch), "N",
      "batches in an epoch (all the data)", 1},
@@ -73,12 +78,19 @@ static int check_usage(void)
     if (given.class_weight && strcmp(given.class_weight, "balanced") != 0)
         return usage_error(&command_fit, "--class-weight '%s': it takes balanced",
                            given.class_weight);
+    if (given.resume && given.checkpoint == NULL)
+        return usage_error(&command_fit, "--resume: --checkpoint FILE says from where");
     return -1;
 }
 
 static kiln_status check_outputs(void)
 {
     const char *const paths[] = {given.output, given.history, given.csv_log};
+    if (given.checkpoint && !given.resume && file_exists(given.checkpoint))
+        return kiln_fail(KILN_ERROR_FILE,
+                         "%s holds a checkpoint already: another training would replace it; go on "
+                         "with --resume, or remove it",
+                         given.checkpoint);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (paths[i])
             KILN_TRY(file_writable(paths[i]));
@@ -86,6 +98,18 @@ static kiln_status check_outputs(void)
 }
 
 /* ---- opening ---- */
+
+/* A training that goes on has the seed it began with: it draws the validation data too. */
+static kiln_status take_seed(const fitting *f)
+{
+    uint64_t seed;
+    if (!given.resume || !file_exists(given.checkpoint))
+        return KILN_OK;
+    KILN_TRY(resume_seeds(given.checkpoint, &f->model->seed, &seed));
+    if (common.verbose > 0)
+        printf("going on from %s\n", given.checkpoint);
+    return KILN_OK;
+}
 
 static kiln_status open_all(fitting *f)
 {
@@ -110,6 +134,7 @@ static kiln_status open_all(fitting *f)
         if (f->model == NULL)
             return kiln_last_status();
     }
+    KILN_TRY(take_seed(f));
     KILN_TRY(session_match(f->data, f->model, true));
     if (given.validation_data) {
         kiln_dataset_args args = {.part = "test",
@@ -240,6 +265,8 @@ static kiln_status train(fitting *f)
                           .class_weight_count = f->class_count,
                           .seed = common.seed,
                           .verbose = common.verbose ? common.verbose : KILN_NO,
+                          .checkpoint = given.checkpoint,
+                          .resume = given.resume ? KILN_YES : KILN_NO,
                           .check_numerics = common.check_numerics};
     KILN_TRY(make_callbacks(f, args.callbacks));
     kiln_clear_error();

@@ -13,6 +13,13 @@ void archive_arrays_free(archive_arrays *arrays)
     *arrays = (archive_arrays){0};
 }
 
+void archive_training_free(archive_training *training)
+{
+    free(training->json);
+    archive_arrays_free(&training->kept);
+    *training = (archive_training){0};
+}
+
 const archive_array *archive_find(const archive_arrays *arrays, const char *name)
 {
     for (size_t i = 0; i < arrays->count; i++)

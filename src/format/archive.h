@@ -50,6 +50,20 @@ kiln_status archive_add_whole(archive_arrays *arrays, const char *name, int64_t 
 kiln_status archive_write(kiln_model *model, const char *compile_config,
                           const archive_arrays *extra, const char *path);
 
+/* What a training wants kept beside the model, to go on as if it had never stopped. */
+typedef struct archive_training {
+    char *json;          /* an object, for "training" in metadata.json's "kiln" */
+    archive_arrays kept; /* weights of another time, in a member of their own */
+} archive_training;
+void archive_training_free(archive_training *training);
+
+/* archive_write with that; the file is a saved model like any other. */
+kiln_status archive_write_training(kiln_model *model, const char *compile_config,
+                                   const archive_arrays *extra, const archive_training *training,
+                                   const char *path);
+/* What of it a file has; fails for one that has nothing. */
+kiln_status archive_read_training(const char *path, archive_training *training);
+
 /* Reads a saved model of any known format, or an architecture alone (then its weights are not set).
  * *model is the caller's (kiln_model_free), as is *compile_config (free; NULL when the file has
  * none), and *extra (archive_arrays_free). compile_config and extra may be NULL. The compile

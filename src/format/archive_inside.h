@@ -4,6 +4,9 @@
 
 #include "format/archive.h"
 
+/* The member with the arrays that a training keeps. */
+#define ARCHIVE_KEPT "kiln.kept.npz"
+
 /* Is it a zip archive with a saved model (a config.json) in it, and no .npz? */
 bool archive_looks_like(const void *bytes, size_t size);
 

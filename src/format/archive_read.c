@@ -2,6 +2,7 @@
 #include "format/archive_inside.h"
 #include "format/format.h"
 
+#include "base/file.h"
 #include "data/npy.h"
 #include "format/json.h"
 #include "format/keras_json.h"
@@ -117,12 +118,9 @@ static kiln_status read_metadata(zip_t *archive, kiln_model *model)
 #define EXPANDED_LEAST ((uint64_t)256 << 20)
 #define EXPANDED_RATIO 100
 
-static kiln_status read_weights(zip_t *archive, kiln_model *model, archive_arrays *extra)
+/* Reads a member of arrays whole. */
+static kiln_status read_arrays(zip_t *archive, const char *name, text *content)
 {
-    static const char h5[] = "model.weights.h5", npz[] = "model.weights.npz";
-    bool is_h5 = zip_name_locate(archive, h5, 0) >= 0;
-    const char *name = is_h5 ? h5 : npz;
-    text content = {0};
     zip_stat_t about;
     if (zip_stat(archive, name, 0, &about) != 0 || !(about.valid & ZIP_STAT_COMP_SIZE))
         return kiln_fail(KILN_ERROR_FORMAT,
@@ -132,7 +130,16 @@ static kiln_status read_weights(zip_t *archive, kiln_model *model, archive_array
                          : about.comp_size * EXPANDED_RATIO;
     if (limit < EXPANDED_LEAST)
         limit = EXPANDED_LEAST;
-    KILN_TRY(read_member(archive, name, (size_t)limit, &content));
+    return read_member(archive, name, (size_t)limit, content);
+}
+
+static kiln_status read_weights(zip_t *archive, kiln_model *model, archive_arrays *extra)
+{
+    static const char h5[] = "model.weights.h5", npz[] = "model.weights.npz";
+    bool is_h5 = zip_name_locate(archive, h5, 0) >= 0;
+    const char *name = is_h5 ? h5 : npz;
+    text content = {0};
+    KILN_TRY(read_arrays(archive, name, &content));
     kiln_status status;
     if (is_h5) {
         hdf5_contents contents;
@@ -227,4 +234,62 @@ kiln_status archive_read_weights(const char *path, const void *bytes, size_t siz
     if (archive)
         zip_discard(archive);
     return status == KILN_OK ? KILN_OK : kiln_fail_in("%s", path);
+}
+
+/* ---- what a training kept ---- */
+
+static kiln_status read_json(zip_t *archive, char **json)
+{
+    text content = {0};
+    KILN_TRY(read_member(archive, "metadata.json", JSON_LIMIT, &content));
+    json_t *root = json_parse("metadata.json", content.data, content.length);
+    text_free(&content);
+    if (root == NULL)
+        return kiln_last_status();
+    const json_t *training = json_object_get(json_object_get(root, "kiln"), "training");
+    char *words = training ? json_dumps(training, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(root);
+    if (words == NULL)
+        return kiln_fail(KILN_ERROR_FORMAT, "it is a saved model, and no checkpoint of a training");
+    *json = str_copy(words);
+    free(words);
+    return *json ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+static kiln_status read_kept(zip_t *archive, archive_arrays *kept)
+{
+    text content = {0};
+    npy_list list = {0};
+    if (zip_name_locate(archive, ARCHIVE_KEPT, 0) < 0)
+        return KILN_OK;
+    KILN_TRY(read_arrays(archive, ARCHIVE_KEPT, &content));
+    kiln_status status = npz_decode(content.data, content.length, ARCHIVE_KEPT, &list);
+    text_free(&content);
+    for (size_t i = 0; i < list.count && status == KILN_OK; i++) {
+        const data_array *from = &list.items[i];
+        if (from->dtype == KILN_FLOAT32 && from->rank <= KILN_MAX_RANK && from->name)
+            status =
+                archive_add(kept, from->name, kiln_shape_of(from->rank, from->dims), from->data);
+    }
+    data_array_list_free(&list);
+    return status;
+}
+
+kiln_status archive_read_training(const char *path, archive_training *training)
+{
+    void *bytes;
+    size_t size;
+    *training = (archive_training){0};
+    KILN_TRY(file_read(path, SIZE_MAX / 4, &bytes, &size));
+    zip_t *archive = open_archive(bytes, size);
+    kiln_status status = archive ? read_json(archive, &training->json) : kiln_last_status();
+    if (status == KILN_OK)
+        status = read_kept(archive, &training->kept);
+    if (archive)
+        zip_discard(archive);
+    free(bytes);
+    if (status == KILN_OK)
+        return KILN_OK;
+    archive_training_free(training);
+    return kiln_fail_in("%s", path);
 }

@@ -2,6 +2,8 @@
 #include "format/archive.h"
 
 #include "base/file.h"
+#include "data/npy.h"
+#include "format/archive_inside.h"
 #include "format/json.h"
 #include "format/keras_json.h"
 #include "format/tensors.h"
@@ -27,7 +29,7 @@ static void write_names(json_writer *w, const char *key, char *const *names, siz
     json_write_close(w, ']');
 }
 
-static kiln_status write_metadata(const kiln_model *model, text *out)
+static kiln_status write_metadata(const kiln_model *model, const char *training, text *out)
 {
     json_writer w = {.out = out, .indent = -1};
     const model_facts *facts = model->facts;
@@ -47,6 +49,8 @@ static kiln_status write_metadata(const kiln_model *model, text *out)
         json_write_real(&w, "input_scale", facts->input_scale);
     write_names(&w, "class_names", facts->class_names, facts->class_count);
     write_names(&w, "feature_names", facts->feature_names, facts->feature_count);
+    if (training)
+        json_write_raw(&w, "training", training);
     json_write_close(&w, '}');
     json_write_close(&w, '}');
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
@@ -162,31 +166,61 @@ static kiln_status write_archive(const member *members, size_t count, const char
     return status;
 }
 
-kiln_status archive_write(kiln_model *model, const char *compile_config,
-                          const archive_arrays *extra, const char *path)
+/* The kept arrays as .npz. */
+static kiln_status write_kept(const archive_arrays *kept, void **bytes, size_t *size)
+{
+    data_array_list list = {0};
+    kiln_status status = KILN_OK;
+    for (size_t i = 0; i < kept->count && status == KILN_OK; i++) {
+        const archive_array *from = &kept->items[i];
+        data_array *to =
+            tensor_add(&list, from->name, KILN_FLOAT32, from->shape.rank, from->shape.dims);
+        status = to ? KILN_OK : KILN_ERROR_MEMORY;
+        if (to)
+            memcpy(to->data, from->values, to->bytes);
+    }
+    if (status == KILN_OK)
+        status = npz_encode(list.items, list.count, false, bytes, size);
+    data_array_list_free(&list);
+    return status;
+}
+
+kiln_status archive_write_training(kiln_model *model, const char *compile_config,
+                                   const archive_arrays *extra, const archive_training *training,
+                                   const char *path)
 {
     text metadata = {0}, config = {0};
-    void *weights = NULL;
-    size_t size = 0;
+    void *weights = NULL, *kept = NULL;
+    size_t size = 0, kept_size = 0;
     if (model == NULL || path == NULL)
         return kiln_fail_null("saving: model or path");
     kiln_status status = model_seed_weights(model);
     if (status == KILN_OK)
-        status = write_metadata(model, &metadata);
+        status = write_metadata(model, training ? training->json : NULL, &metadata);
     if (status == KILN_OK)
         status = keras_json_write(model, compile_config, -1, &config);
     if (status == KILN_OK)
         status = write_weights(model, compile_config, extra, &weights, &size);
+    if (status == KILN_OK && training && training->kept.count)
+        status = write_kept(&training->kept, &kept, &kept_size);
     if (status == KILN_OK) {
         const member members[] = {
             {"metadata.json", metadata.data, metadata.length},
             {"config.json", config.data, config.length},
             {"model.weights.h5", weights, size},
+            {ARCHIVE_KEPT, kept, kept_size},
         };
-        status = write_archive(members, sizeof members / sizeof *members, path);
+        status = write_archive(members, kept ? 4 : 3, path);
     }
     text_free(&metadata);
     text_free(&config);
     free(weights);
+    free(kept);
     return status;
+}
+
+kiln_status archive_write(kiln_model *model, const char *compile_config,
+                          const archive_arrays *extra, const char *path)
+{
+    return archive_write_training(model, compile_config, extra, NULL, path);
 }

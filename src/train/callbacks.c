@@ -62,10 +62,22 @@ static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event 
     return KILN_OK;
 }
 
+kiln_status callbacks_replay(fit_run *fit, int64_t epoch, kiln_logs *logs)
+{
+    fit->replaying = true;
+    kiln_status status = callbacks_call(fit, CALLBACK_EPOCH_BEGIN, epoch, NULL);
+    if (status == KILN_OK)
+        status = callbacks_call(fit, CALLBACK_EPOCH_END, epoch, logs);
+    fit->replaying = false;
+    return status;
+}
+
 kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, kiln_logs *logs)
 {
     model_training *t = fit->training;
     for (size_t i = 0; i < fit->callback_count; i++) {
+        if (fit->replaying && !fit->callbacks[i]->replays)
+            continue;
         kiln_error_record earlier;
         kiln_error_save(&earlier);
         kiln_clear_error(); /* what is on record afterwards is the callback's */
@@ -142,7 +154,13 @@ void callback_stop(kiln_model *model)
 bool callback_may_print(const kiln_model *model)
 {
     const model_training *t = training_of(model);
-    return t && t->fit && t->fit->verbose > 0;
+    return t && t->fit && t->fit->verbose > 0 && !t->fit->replaying;
+}
+
+bool callback_replays(const kiln_model *model)
+{
+    const model_training *t = training_of(model);
+    return t && t->fit && t->fit->replaying;
 }
 
 const char *callback_number(double number, char buffer[40])

@@ -10,6 +10,12 @@ struct kiln_callback {
     bool takes_nan; /* a loss that is not finite ends the training without a failure */
     int64_t every;  /* batches between two calls of on_train_batch_end */
     int64_t seen;   /* since the last one */
+    /* When a training is resumed: it is called for the epochs that were, with their figures, so
+     * that it stands where it stood; then callback_replays says so. */
+    bool replays;
+    /* Weights that it keeps, by position as in kiln_get_weights, or NULL; where they are, so that a
+     * resumed training can put them back. NULL: it keeps none. */
+    float ***(*kept)(void *user, size_t *count);
 };
 
 typedef enum callback_event {
@@ -31,6 +37,8 @@ int64_t callbacks_batches_left(const fit_run *fit);
 bool callbacks_want_begin(const fit_run *fit);
 /* Counts batches that ran. Is a callback due? */
 bool callbacks_count(fit_run *fit, int64_t batches);
+/* Tells those that replay of an epoch that was. */
+kiln_status callbacks_replay(fit_run *fit, int64_t epoch, kiln_logs *logs);
 
 /* A built-in callback: state is freed by functions->release. Frees state on failure too. */
 kiln_callback *callback_make(const kiln_callback_functions *functions, void *state);
@@ -39,6 +47,9 @@ kiln_callback *callback_make(const kiln_callback_functions *functions, void *sta
 void callback_stop(kiln_model *model);
 /* A number as Python prints it, "0.1" or "1.0". Returns buffer. */
 const char *callback_number(double number, char buffer[40]);
+/* Is an epoch being told again to a training that is resumed? Nothing is to be written then but
+ * what the epoch wrote to files that begin anew. */
+bool callback_replays(const kiln_model *model);
 /* Does a training that is silent print nothing of callbacks either? */
 bool callback_may_print(const kiln_model *model);
 

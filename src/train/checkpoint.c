@@ -159,6 +159,7 @@ static kiln_status save(checkpoint *c, kiln_model *model, const occasion *o)
     kiln_status status = file_for(c, o, &path);
     if (status == KILN_OK)
         status = should_save(c, model, o, path.data, &wanted);
+    wanted = wanted && !callback_replays(model);
     if (status == KILN_OK && wanted)
         status = make_folder(path.data);
     if (status == KILN_OK && wanted)
@@ -231,5 +232,7 @@ kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args
     kiln_callback *callback = callback_make(&functions, c);
     if (callback && args->save_freq > 0)
         callback->every = args->save_freq;
+    if (callback)
+        callback->replays = !c->by_batch; /* what was best so far */
     return callback;
 }

@@ -149,9 +149,12 @@ kiln_callback *kiln_csv_logger_with(const kiln_csv_logger_args *args)
         release(c);
         return NULL;
     }
-    return callback_make(&(kiln_callback_functions){.on_train_begin = begin,
-                                                    .on_epoch_end = epoch_end,
-                                                    .on_train_end = end,
-                                                    .release = release},
-                         c);
+    kiln_callback *callback = callback_make(&(kiln_callback_functions){.on_train_begin = begin,
+                                                                       .on_epoch_end = epoch_end,
+                                                                       .on_train_end = end,
+                                                                       .release = release},
+                                            c);
+    if (callback)
+        callback->replays = !c->append; /* a file that is gone on with has those epochs already */
+    return callback;
 }

@@ -102,6 +102,13 @@ static kiln_status end(void *user, kiln_model *model)
     return KILN_OK;
 }
 
+static float ***kept(void *user, size_t *count)
+{
+    early_stopping *s = user;
+    *count = s->weight_count;
+    return s->restore ? &s->weights : NULL;
+}
+
 static void release(void *user)
 {
     early_stopping *s = user;
@@ -126,9 +133,14 @@ kiln_callback *kiln_early_stopping_with(const kiln_early_stopping_args *args)
         release(s);
         return NULL;
     }
-    return callback_make(&(kiln_callback_functions){.on_train_begin = begin,
-                                                    .on_epoch_end = epoch_end,
-                                                    .on_train_end = end,
-                                                    .release = release},
-                         s);
+    kiln_callback *callback = callback_make(&(kiln_callback_functions){.on_train_begin = begin,
+                                                                       .on_epoch_end = epoch_end,
+                                                                       .on_train_end = end,
+                                                                       .release = release},
+                                            s);
+    if (callback) {
+        callback->replays = true;
+        callback->kept = kept;
+    }
+    return callback;
 }

@@ -259,6 +259,17 @@ kiln_status feed_start(feed *f, bool shuffle, uint64_t seed, uint64_t stream)
     return KILN_OK;
 }
 
+kiln_status feed_skip(feed *f, int64_t batches)
+{
+    if (f->data->function)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: batches made by a function cannot be left out; leave out "
+                         "steps_per_epoch",
+                         origin_of(f));
+    f->position = batches > f->samples / f->batch ? f->samples : batches * f->batch;
+    return KILN_OK;
+}
+
 static kiln_status bind(feed *f, program *p, int k, int64_t rows)
 {
     f->bound = p;

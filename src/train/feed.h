@@ -67,6 +67,9 @@ void feed_close(feed *f);
 /* Starts a pass: in an order drawn from (seed, stream), or as they are. */
 kiln_status feed_start(feed *f, bool shuffle, uint64_t seed, uint64_t stream);
 
+/* Leaves out the first batches of the pass that was just started; not for functions. */
+kiln_status feed_skip(feed *f, int64_t batches);
+
 /* The next batches of the pass: position and rows of at most `limit` records; their data are on the
  * device and bound to p. *count 0: the pass is over. */
 kiln_status feed_next(feed *f, program *p, int64_t limit, plan_step *steps, int64_t *count);

@@ -1,7 +1,9 @@
 #include "train/fit.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "train/callbacks.h"
+#include "train/resume.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +22,10 @@ typedef struct fitting {
     feed feed, validation_feed;
     program *program;
     double *totals;
-    bool resume; /* the epoch goes on where the last one stopped (steps_per_epoch) */
+    bool resume;           /* the epoch goes on where the last one stopped (steps_per_epoch) */
+    int64_t pass_start;    /* steps of the optimizer when the pass over the data began */
+    resume_state *resumed; /* from a checkpoint; NULL: begun here */
+    bool not_finite;       /* the loss, and a callback took it as the end */
     bool interrupted;
     int64_t interrupted_at;
 } fitting;
@@ -127,6 +132,73 @@ static kiln_status open_feeds(fitting *f)
     return KILN_OK;
 }
 
+/* ---- checkpoints ---- */
+
+static kiln_status read_checkpoint(fitting *f)
+{
+    const kiln_fit_args *a = f->args;
+    if (a->checkpoint == NULL)
+        return KILN_OK;
+    KILN_TRY(file_writable(a->checkpoint));
+    file_remove_parts(a->checkpoint);
+    if (a->resume != KILN_YES || !file_exists(a->checkpoint))
+        return KILN_OK;
+    f->resumed = mem_new(1, sizeof *f->resumed);
+    if (f->resumed == NULL)
+        return KILN_ERROR_MEMORY;
+    KILN_TRY(resume_read(f->t, a->checkpoint, f->resumed));
+    if (a->seed && a->seed != f->resumed->seed)
+        return kiln_fail(
+            KILN_ERROR_ARGUMENT,
+            "%s: the checkpoint is of a training with seed %llu, and this one has %llu; "
+            "resume with the same arguments",
+            a->checkpoint, (unsigned long long)f->resumed->seed, (unsigned long long)a->seed);
+    f->seed = f->resumed->seed;
+    return KILN_OK;
+}
+
+static kiln_status check_same(const fitting *f, const char *what, int64_t then, int64_t now)
+{
+    if (then == now)
+        return KILN_OK;
+    return kiln_fail(
+        KILN_ERROR_ARGUMENT,
+        "%s: the checkpoint is of a training with %lld %s, and this one has %lld; resume "
+        "with the same data and arguments",
+        f->args->checkpoint, (long long)then, what, (long long)now);
+}
+
+/* Puts the pass over the data where it stood. */
+static kiln_status go_on(fitting *f)
+{
+    const resume_state *s = f->resumed;
+    KILN_TRY(check_same(f, "samples in a batch", s->batch, f->batch));
+    KILN_TRY(check_same(f, "samples", s->samples, f->feed.samples));
+    KILN_TRY(check_same(f, "steps in an epoch", s->steps, f->steps));
+    for (size_t i = 0; i < s->history.count; i++)
+        KILN_TRY(history_add(&f->t->history, s->history.items[i].epoch, &s->history.items[i].logs));
+    int64_t done = f->t->optimizer.iterations - s->pass_start;
+    if (f->args->steps_per_epoch == 0 || done <= 0)
+        return KILN_OK;
+    f->resume = true;
+    f->pass_start = s->pass_start;
+    KILN_TRY(feed_start(&f->feed, f->shuffle, f->seed, (uint64_t)s->pass_start));
+    return feed_skip(&f->feed, done);
+}
+
+static kiln_status write_checkpoint(const fitting *f)
+{
+    if (f->args->checkpoint == NULL)
+        return KILN_OK;
+    const resume_state s = {.epoch = f->run.epoch + 1,
+                            .seed = f->seed,
+                            .pass_start = f->pass_start,
+                            .batch = f->batch,
+                            .samples = f->feed.samples,
+                            .steps = f->steps};
+    return resume_write(&f->run, &s, f->args->checkpoint);
+}
+
 static kiln_status set_up(fitting *f)
 {
     KILN_TRY(check_args(f));
@@ -139,6 +211,7 @@ static kiln_status set_up(fitting *f)
     KILN_TRY(training_needs_loss(f->t, "kiln_fit"));
     KILN_TRY(model_seed_weights(f->t->model));
     f->seed = f->args->seed ? f->args->seed : f->t->model->seed;
+    KILN_TRY(read_checkpoint(f));
     KILN_TRY(split_data(f));
     KILN_TRY(adapt_layers(f->t->model, f->train));
     KILN_TRY(training_ready(f->t));
@@ -161,7 +234,7 @@ static kiln_status set_up(fitting *f)
     atomic_store(&f->t->stop, 0);
     f->t->stop_by_callback = false;
     f->t->fit = &f->run;
-    return KILN_OK;
+    return f->resumed ? go_on(f) : KILN_OK;
 }
 
 /* Adds the figures of the validation data, "val_loss" and so on. */
@@ -185,6 +258,7 @@ static kiln_status start_pass(fitting *f)
     if (f->resume && !feed_exhausted(&f->feed))
         return KILN_OK;
     f->resume = f->args->steps_per_epoch > 0;
+    f->pass_start = f->t->optimizer.iterations;
     /* The orders of a training differ from epoch to epoch, and go on after a pause. */
     return feed_start(&f->feed, f->shuffle, f->seed, (uint64_t)f->t->optimizer.iterations);
 }
@@ -228,6 +302,7 @@ static kiln_status run_epoch(fitting *f)
                            (long long)f->run.epoch + 1);
     f->interrupted = p.stopped && !p.not_finite && training_stopping(f->t, f->generation);
     f->interrupted_at = p.done;
+    f->not_finite = p.not_finite;
     if (p.not_finite)
         f->t->stop_by_callback = true;
     if (status != KILN_OK || f->interrupted) {
@@ -244,10 +319,15 @@ static kiln_status run_epoch(fitting *f)
 
 static kiln_status run_epochs(fitting *f)
 {
+    int64_t first = f->resumed ? f->resumed->epoch : f->args->initial_epoch;
     KILN_TRY(callbacks_call(&f->run, CALLBACK_TRAIN_BEGIN, 0, NULL));
-    for (int64_t epoch = f->args->initial_epoch; epoch < f->epochs; epoch++) {
+    if (f->resumed)
+        KILN_TRY(resume_callbacks(&f->run, f->resumed));
+    for (int64_t epoch = first; epoch < f->epochs && !f->t->stop_by_callback; epoch++) {
         f->run.epoch = epoch;
         KILN_TRY(run_epoch(f));
+        if (!f->interrupted && !f->not_finite)
+            KILN_TRY(write_checkpoint(f));
         if (f->interrupted || f->t->stop_by_callback)
             break;
         if (training_stopping(f->t, f->generation)) {
@@ -273,6 +353,9 @@ static void tear_down(fitting *f)
     kiln_dataset_free(f->train_part);
     kiln_dataset_free(f->validation_part);
     free(f->totals);
+    if (f->resumed)
+        resume_free(f->resumed);
+    free(f->resumed);
     for (int i = 0; i < KILN_MAX_CALLBACKS && f->args->callbacks[i]; i++)
         kiln_callback_free(f->args->callbacks[i]);
 }

@@ -159,8 +159,12 @@ kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_plateau_ar
         plateau_release(p);
         return NULL;
     }
-    return callback_make(&(kiln_callback_functions){.on_train_begin = plateau_begin,
-                                                    .on_epoch_end = plateau_end,
-                                                    .release = plateau_release},
-                         p);
+    kiln_callback *callback =
+        callback_make(&(kiln_callback_functions){.on_train_begin = plateau_begin,
+                                                 .on_epoch_end = plateau_end,
+                                                 .release = plateau_release},
+                      p);
+    if (callback)
+        callback->replays = true;
+    return callback;
 }

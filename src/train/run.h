@@ -11,6 +11,7 @@ typedef struct fit_run {
     int64_t epoch, epochs;
     bool validates; /* some epochs have figures named val_... */
     bool check_numerics;
+    bool replaying; /* callbacks hear of epochs of before the training was resumed */
     kiln_callback *const *callbacks;
     size_t callback_count;
     struct snapshot *snapshot; /* for check_numerics */
