@@ -202,6 +202,53 @@ typedef struct kiln_normalization_args {
 } kiln_normalization_args;
 KILN_API kiln_layer *kiln_normalization_with(const kiln_normalization_args *args);
 
+/* BatchNormalization: each channel by its mean and variance, those of the batch in training, their moving averages
+ * otherwise and while the layer is frozen; weights gamma, beta, moving_mean, moving_variance. */
+typedef struct kiln_batch_normalization_args {
+    KILN_LAYER_ARGS
+    int axis;           /* of the channels; default: -1, the last; counts the batch axis */
+    double momentum;    /* default: 0.99; KILN_ZERO for 0 */
+    double epsilon;     /* default: 0.001; KILN_ZERO for 0 */
+    kiln_choice center; /* adds beta; default: yes */
+    kiln_choice scale;  /* multiplies by gamma; default: yes */
+    const char *beta_initializer;            /* default: zeros */
+    const char *gamma_initializer;           /* default: ones */
+    const char *moving_mean_initializer;     /* default: zeros */
+    const char *moving_variance_initializer; /* default: ones */
+    const char *beta_regularizer;            /* default: none */
+    const char *gamma_regularizer;           /* default: none */
+} kiln_batch_normalization_args;
+KILN_API kiln_layer *kiln_batch_normalization_with(const kiln_batch_normalization_args *args);
+
+/* LayerNormalization: each sample by its mean and variance over axes, for which there are a gamma and a beta. */
+typedef struct kiln_layer_normalization_args {
+    KILN_LAYER_ARGS
+    kiln_shape axis;    /* side by side; default: -1, the last; counts the batch axis */
+    double epsilon;     /* default: 0.001; KILN_ZERO for 0 */
+    kiln_choice center; /* default: yes */
+    kiln_choice scale;  /* default: yes */
+    const char *beta_initializer;  /* default: zeros */
+    const char *gamma_initializer; /* default: ones */
+    const char *beta_regularizer;  /* default: none */
+    const char *gamma_regularizer; /* default: none */
+} kiln_layer_normalization_args;
+KILN_API kiln_layer *kiln_layer_normalization_with(const kiln_layer_normalization_args *args);
+
+/* GroupNormalization: each group of channels of each sample by its mean and variance. */
+typedef struct kiln_group_normalization_args {
+    int64_t groups;     /* default: 32; -1: one a channel */
+    int axis;           /* of the channels; default: -1, the last; counts the batch axis */
+    double epsilon;     /* default: 0.001; KILN_ZERO for 0 */
+    kiln_choice center; /* default: yes */
+    kiln_choice scale;  /* default: yes */
+    const char *beta_initializer;  /* default: zeros */
+    const char *gamma_initializer; /* default: ones */
+    const char *beta_regularizer;  /* default: none */
+    const char *gamma_regularizer; /* default: none */
+    KILN_LAYER_ARGS
+} kiln_group_normalization_args;
+KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalization_args *args);
+
 #ifndef __cplusplus
 #define kiln_input_layer(...) kiln_input_layer_with(&(kiln_input_layer_args){.shape = __VA_ARGS__})
 #define kiln_flatten(...) kiln_flatten_with(&(kiln_flatten_args){.unset_ = 0, __VA_ARGS__})
@@ -234,6 +281,9 @@ KILN_API kiln_layer *kiln_normalization_with(const kiln_normalization_args *args
 #define kiln_resizing(...) kiln_resizing_with(&(kiln_resizing_args){.height = __VA_ARGS__})
 #define kiln_center_crop(...) kiln_center_crop_with(&(kiln_center_crop_args){.height = __VA_ARGS__})
 #define kiln_rescaling(...) kiln_rescaling_with(&(kiln_rescaling_args){.scale = __VA_ARGS__})
+#define kiln_batch_normalization(...) kiln_batch_normalization_with(&(kiln_batch_normalization_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_layer_normalization(...) kiln_layer_normalization_with(&(kiln_layer_normalization_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_group_normalization(...) kiln_group_normalization_with(&(kiln_group_normalization_args){.groups = __VA_ARGS__})
 #define kiln_normalization(...) kiln_normalization_with(&(kiln_normalization_args){.unset_ = 0, __VA_ARGS__})
 #endif
 

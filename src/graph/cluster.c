@@ -197,30 +197,34 @@ static kiln_status add_edge(work *w, ir_id from, ir_id to, bool fusable)
     return KILN_OK;
 }
 
-/* A weight is updated after everything that reads it. */
-static kiln_status add_update_edges(work *w)
+/* A weight gets its next value, that of node `next`, after everything that reads it. */
+static kiln_status add_order(work *w, const ir_weight *weight, ir_id next)
 {
     const builder *b = w->b;
-    const plan_request *r = b->request;
-    for (int u = 0; u < r->update_count && b->fused_updates; u++) {
-        ir_id gradient = r->updates[u].gradient;
-        for (size_t i = 0; i < b->count; i++) {
-            if (b->cluster_of[i] < 0)
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->cluster_of[i] < 0 || (ir_id)i == next)
+            continue;
+        const ir_node *n = &b->g->items[i];
+        for (int k = 0; k < n->input_count; k++) {
+            const ir_node *x = &b->g->items[through_views(b, n->inputs[k])];
+            if (x->op != &op_desc_weight || x->attr.object != weight)
                 continue;
-            const ir_node *n = &b->g->items[i];
-            for (int k = 0; k < n->input_count; k++) {
-                const ir_node *x = &b->g->items[through_views(b, n->inputs[k])];
-                if (x->op != &op_desc_weight || x->attr.object != r->updates[u].weight ||
-                    (ir_id)i == gradient)
-                    continue;
-                /* An element-wise reader at the same index may share the launch. */
-                bool same =
-                    n->op->kind == OP_POINTWISE && elements(b, (ir_id)i) == elements(b, gradient);
-                KILN_TRY(add_edge(w, (ir_id)i, gradient, same));
-                w->edges.items[w->edges.count - 1].order = true;
-            }
+            /* An element-wise reader at the same index may share the launch. */
+            bool same = n->op->kind == OP_POINTWISE && elements(b, (ir_id)i) == elements(b, next);
+            KILN_TRY(add_edge(w, (ir_id)i, next, same));
+            w->edges.items[w->edges.count - 1].order = true;
         }
     }
+    return KILN_OK;
+}
+
+static kiln_status add_update_edges(work *w)
+{
+    const plan_request *r = w->b->request;
+    for (int u = 0; u < r->update_count && w->b->fused_updates; u++)
+        KILN_TRY(add_order(w, r->updates[u].weight, r->updates[u].gradient));
+    for (int i = 0; i < r->assign_count; i++)
+        KILN_TRY(add_order(w, r->assigns[i].weight, r->assigns[i].value));
     return KILN_OK;
 }
 
@@ -347,7 +351,7 @@ static bool all_edges(const work *w, int from, int to, bool nothing_else)
             int c = b->cluster_of[w->edges.items[e].to];
             if (c == to && !w->edges.items[e].fusable)
                 return false;
-            if (nothing_else && c != to && c != from)
+            if (nothing_else && c != to && c != from && !w->edges.items[e].order)
                 return false;
         }
     }
@@ -392,6 +396,8 @@ static void merge(work *w, int from, int to)
         c->anchor = a->anchor;
         c->before = a->before;
         c->choice = a->choice;
+        memcpy(c->also, a->also, sizeof c->also);
+        c->also_count = a->also_count;
     }
     if (a->first < c->first)
         c->first = a->first;
@@ -400,6 +406,104 @@ static void merge(work *w, int from, int to)
     w->next_member[w->tail[from]] = w->head[to];
     w->head[to] = w->head[from];
     a->dead = true;
+}
+
+/* ---- sums over the same elements, in one pass ---- */
+
+/* What an element-wise value is made of, down to what is read from memory: nodes, or (negative) the
+ * clusters that make them. */
+#define BASES 32
+typedef struct bases {
+    int items[BASES];
+    int count;
+} bases;
+
+static void find_bases(const builder *b, ir_id id, int64_t size, bases *out)
+{
+    id = through_views(b, id);
+    const ir_node *n = &b->g->items[id];
+    if (b->inlined[id] || elements(b, id) != size || out->count == BASES)
+        return;
+    int key = b->cluster_of[id] >= 0 ? -1 - b->cluster_of[id] : (int)id;
+    for (int i = 0; i < out->count; i++)
+        if (out->items[i] == key)
+            return;
+    out->items[out->count++] = key;
+    for (int k = 0; k < n->input_count && n->op->kind == OP_POINTWISE; k++)
+        find_bases(b, n->inputs[k], size, out);
+}
+
+static bool share_bases(const builder *b, ir_id x, ir_id y)
+{
+    bases of_x = {.count = 0}, of_y = {.count = 0};
+    find_bases(b, x, elements(b, x), &of_x);
+    find_bases(b, y, elements(b, y), &of_y);
+    for (int i = 0; i < of_x.count; i++)
+        for (int k = 0; k < of_y.count; k++)
+            if (of_x.items[i] == of_y.items[k])
+                return true;
+    return false;
+}
+
+static bool leads_to(work *w, int from, int to)
+{
+    for (int m = w->head[from]; m >= 0; m = w->next_member[m])
+        for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++)
+            if (w->b->cluster_of[w->edges.items[e].to] == to)
+                return true;
+    return indirect_path(w, from, to);
+}
+
+static bool can_join(work *w, int first, int second)
+{
+    const builder *b = w->b;
+    const cluster *c = &b->clusters[first], *d = &b->clusters[second];
+    if (c->dead || d->dead || c->kind != CLUSTER_REDUCE || d->kind != CLUSTER_REDUCE || c->scope ||
+        d->scope || c->also_count + 1 + d->also_count > CLUSTER_MORE_SUMS)
+        return false;
+    const ir_node *x = &b->g->items[c->anchor], *y = &b->g->items[d->anchor];
+    return x->op == &op_desc_reduce[R_SUM] && y->op == x->op &&
+           x->attr.integer[0] == y->attr.integer[0] && x->attr.integer[1] == y->attr.integer[1] &&
+           ir_shape_equal(b->g->items[x->inputs[0]].shape, b->g->items[y->inputs[0]].shape) &&
+           share_bases(b, x->inputs[0], y->inputs[0]) && !leads_to(w, first, second) &&
+           !leads_to(w, second, first);
+}
+
+static void join_sums(work *w)
+{
+    builder *b = w->b;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < b->cluster_count; i++)
+            for (size_t k = i + 1; k < b->cluster_count; k++) {
+                if (!can_join(w, (int)i, (int)k))
+                    continue;
+                cluster *c = &b->clusters[i], *d = &b->clusters[k];
+                c->also[c->also_count++] = d->anchor;
+                for (int m = w->head[k]; m >= 0; m = w->next_member[m])
+                    b->cluster_of[m] = (int)i;
+                w->next_member[w->tail[i]] = w->head[k];
+                w->tail[i] = w->tail[k];
+                d->dead = changed = true;
+            }
+    }
+}
+
+static void merge_edges(work *w, bool to_joined_sums)
+{
+    const builder *b = w->b;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t e = 0; e < w->edges.count; e++) {
+            int from = b->cluster_of[w->edges.items[e].from],
+                to = b->cluster_of[w->edges.items[e].to];
+            if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order ||
+                (to_joined_sums && b->clusters[to].also_count == 0) || !can_merge(w, from, to))
+                continue;
+            merge(w, from, to);
+            changed = true;
+        }
+    }
 }
 
 static kiln_status merge_all(work *w)
@@ -417,18 +521,9 @@ static kiln_status merge_all(work *w)
         if (b->cluster_of[i] >= 0)
             w->head[b->cluster_of[i]] = w->tail[b->cluster_of[i]] = (int)i;
     }
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (size_t e = 0; e < w->edges.count; e++) {
-            int from = b->cluster_of[w->edges.items[e].from],
-                to = b->cluster_of[w->edges.items[e].to];
-            if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order ||
-                !can_merge(w, from, to))
-                continue;
-            merge(w, from, to);
-            changed = true;
-        }
-    }
+    join_sums(w);
+    merge_edges(w, true); /* what leads to joined sums alone is not kept */
+    merge_edges(w, false);
     return KILN_OK;
 }
 

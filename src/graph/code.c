@@ -180,6 +180,15 @@ static kiln_status pointwise(code *c, const ir_node *n, int d, int lanes, char *
 }
 
 /* ---- any node ---- */
+static bool is_anchor(const builder *b, int number, ir_id id)
+{
+    const cluster *c = &b->clusters[number];
+    bool found = id == c->anchor;
+    for (int i = 0; i < c->also_count; i++)
+        found |= id == c->also[i];
+    return found;
+}
+
 kiln_status code_value_at(code *c, ir_id id, int d, int lanes, char *out)
 {
     const builder *b = c->b;
@@ -201,11 +210,12 @@ kiln_status code_value_at(code *c, ir_id id, int d, int lanes, char *out)
         return code_value_at(c, n->inputs[0], at, lanes, out);
     }
     bool mine = b->inlined[id] || b->cluster_of[id] == c->cluster;
-    if (id == b->clusters[c->cluster].anchor && mine) {
+    for (size_t i = 0; i < c->memos.count && i <= (size_t)b->clusters[c->cluster].also_count; i++) {
         const domain *here = &c->domains.items[d], *top = &c->domains.items[0];
-        if (c->memos.count && c->memos.items[0].node == id && strcmp(here->flat, top->flat) == 0 &&
-            lanes == c->memos.items[0].lanes) {
-            memcpy(out, c->memos.items[0].name, SHORT);
+        const memo *m = &c->memos.items[i];
+        if (mine && m->node == id && is_anchor(b, c->cluster, id) &&
+            strcmp(here->flat, top->flat) == 0 && lanes == m->lanes) {
+            memcpy(out, m->name, SHORT);
             return KILN_OK;
         }
     }
@@ -310,10 +320,13 @@ kiln_status code_store_all(code *c, bool *scalar_only)
             KILN_TRY(update(c, b->update_of[i], name));
             continue;
         }
-        argument a = {.kind = ARGUMENT_NODE,
-                      .where = place_written(b, shown),
-                      .written = true,
-                      .type = "float"};
+        argument a = {.kind = ARGUMENT_WEIGHT, .written = true, .type = "float"};
+        if (b->assign_of[i] >= 0) { /* stored into the weight itself */
+            a.weight = b->request->assigns[b->assign_of[i]].weight;
+        } else {
+            a.kind = ARGUMENT_NODE;
+            a.where = place_written(b, shown);
+        }
         KILN_TRY(code_buffer(c, &a, &k));
         if (c->lanes == 16)
             text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k,

@@ -97,9 +97,12 @@ typedef enum cluster_kind {
     CLUSTER_PRODUCT,
     CLUSTER_STATE
 } cluster_kind;
+#define CLUSTER_MORE_SUMS 3
 typedef struct cluster {
     cluster_kind kind;
-    ir_id anchor;     /* the reduction, product or state; IR_NONE */
+    ir_id anchor;                  /* the reduction, product or state; IR_NONE */
+    ir_id also[CLUSTER_MORE_SUMS]; /* REDUCE: further sums, made in the same pass */
+    int also_count;
     int64_t elements; /* of its element-wise domain: that of the results behind the anchor */
     int64_t before;   /* REDUCE: elements of the domain in front of the anchor */
     int scope;
@@ -152,6 +155,7 @@ typedef struct builder {
     size_t *update_offsets;
     bool fused_updates; /* the optimizer rides in the launches that make the gradients */
     int *update_of; /* by node: the update whose gradient it is, when updates are fused; else -1 */
+    int *assign_of; /* by node: the assignment whose value it is; else -1 */
     size_t sum_count;
 } builder;
 
@@ -189,8 +193,8 @@ void launch_names(const launch *l, text *out);
  * it. local 0: the driver's choice. */
 kiln_status launch_finish(launch *l, const char *body, size_t items, size_t local);
 
-/* update.c: appends the launches behind the graph: clipping, the optimizer, assignments, and the
- * tail that adds to the running sums, watches the loss and moves on to the next step. */
+/* update.c: appends the launches behind the graph: clipping, the optimizer, and the tail that adds
+ * to the running sums, watches the loss and moves on to the next step. */
 kiln_status lower_updates(builder *b);
 kiln_status lower_tail(builder *b);
 

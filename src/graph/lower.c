@@ -57,6 +57,11 @@ kiln_status lower_emit_result(code *c, void *user, bool *scalar_only)
 {
     const lower_result *job = user;
     KILN_TRY(code_set(c, job->anchor, job->name));
+    for (int i = 0; i < job->also_count; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%s%d", job->name, i + 1);
+        KILN_TRY(code_set(c, job->also[i], name));
+    }
     return code_store_all(c, scalar_only);
 }
 

@@ -25,6 +25,8 @@ kiln_status lower_emit(builder *b, launch *l, int number, int lanes, const domai
 typedef struct lower_result {
     ir_id anchor;
     const char *name;
+    const ir_id *also; /* further anchors, called name1, name2, ... */
+    int also_count;
 } lower_result;
 kiln_status lower_emit_result(code *c, void *user, bool *scalar_only);
 

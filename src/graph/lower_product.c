@@ -70,7 +70,7 @@ kiln_status lower_product(builder *b, int number)
     if (!plain) {
         const char *type = kiln_shape_size(n->shape) >= INT32_MAX ? "ulong" : "uint";
         domain d = {.shape = n->shape, .flat = "i", .outer = "r", .inner = "c", .width = width};
-        lower_result job = {k->anchor, "v"};
+        lower_result job = {k->anchor, "v", NULL, 0};
         bool vector = false, done;
         status = lower_emit(b, l, number, 16, &d, lower_emit_result, &job, &wide, &vector);
         if (status == KILN_OK)

@@ -5,17 +5,33 @@
 
 #include <inttypes.h>
 
-/* The statements of the value in front of a reduction, and the name it has at their end. */
+#define SUMS (1 + CLUSTER_MORE_SUMS)
+typedef struct names {
+    char of[SUMS][24];
+} names;
+
+static int count_of(const builder *b, int number)
+{
+    return 1 + b->clusters[number].also_count;
+}
+
+static ir_id anchor_of(const builder *b, int number, int k)
+{
+    return k == 0 ? b->clusters[number].anchor : b->clusters[number].also[k - 1];
+}
+
+/* The statements of the values in front of a cluster's reductions, and the names they have at their
+ * end. */
 static kiln_status input_text(builder *b, launch *l, int number, int lanes, const domain *d,
-                              text *out, char name[24], bool *done)
+                              text *out, names *name, bool *done)
 {
     bool scalar_only = false;
     int arguments = l->argument_count;
     code *c = code_new(b, l, number, lanes, d);
-    if (c == NULL)
-        return KILN_ERROR_MEMORY;
-    kiln_status status =
-        code_value(c, b->g->items[b->clusters[number].anchor].inputs[0], name, &scalar_only);
+    kiln_status status = c ? KILN_OK : KILN_ERROR_MEMORY;
+    for (int k = 0; k < count_of(b, number) && status == KILN_OK && !scalar_only; k++)
+        status = code_value(c, b->g->items[anchor_of(b, number, k)].inputs[0], name->of[k],
+                            &scalar_only);
     *done = !scalar_only;
     if (status == KILN_OK && *done)
         text_add(out, "%s", code_text(c));
@@ -23,6 +39,16 @@ static kiln_status input_text(builder *b, launch *l, int number, int lanes, cons
         l->argument_count = arguments;
     code_free(c);
     return status;
+}
+
+/* The accumulator of the k-th reduction: a, a1, a2, ... */
+static const char *numbered(const char *a, int k, char room[24])
+{
+    if (k == 0)
+        snprintf(room, 24, "%s", a);
+    else
+        snprintf(room, 24, "%s%d", a, k);
+    return room;
 }
 
 typedef enum join_kind { JOIN_SUM, JOIN_MAX, JOIN_MIN, JOIN_EXP } join_kind;
@@ -46,31 +72,45 @@ static void join(text *t, join_kind k, const char *a, const char *x)
 
 typedef struct reduce_text {
     text wide, narrow;
-    char wide_name[24], narrow_name[24];
+    names wide_name, narrow_name;
     bool vector;
+    int count; /* of reductions */
 } reduce_text;
 
-/* Joins a row of `width` elements (inner index c, element i = r * width + c) into `a`, which it
- * declares. */
+/* Joins a row of `width` elements (inner index c, element i = r * width + c) into `a` (and a1,
+ * ...), which it declares. */
 static void row_pass(text *t, const reduce_text *x, join_kind k, const char *a, int64_t width,
                      const char *type)
 {
-    text_add(t, "    float %s = %s;\n    {\n    %s c = 0;\n", a, join_start(k), type);
+    char n[24], m[24], lane[32];
+    for (int i = 0; i < x->count; i++)
+        text_add(t, "    float %s = %s;\n", numbered(a, i, n), join_start(k));
+    text_add(t, "    {\n    %s c = 0;\n", type);
     if (x->vector) {
+        for (int i = 0; i < x->count; i++)
+            text_add(t, "    float16 %s = (float16)(%s);\n", numbered("w", i, n), join_start(k));
         text_add(t,
-                 "    float16 w = (float16)(%s);\n    for (; c + 16 <= %" PRId64
-                 "u; c += 16) {\nconst %s i = r * %" PRId64 "u + c;\n%s",
-                 join_start(k), width, type, width, x->wide.data);
-        join(t, k, "w", x->wide_name);
-        text_add(t, "    }\n    float lane[16];\n    vstore16(w, 0, lane);\n    for (int j = 0; j "
-                    "< 16; j++) {\n");
-        join(t, k == JOIN_EXP ? JOIN_SUM : k, a, "lane[j]");
+                 "    for (; c + 16 <= %" PRId64 "u; c += 16) {\nconst %s i = r * %" PRId64
+                 "u + c;\n%s",
+                 width, type, width, x->wide.data);
+        for (int i = 0; i < x->count; i++)
+            join(t, k, numbered("w", i, n), x->wide_name.of[i]);
+        text_add(t, "    }\n");
+        for (int i = 0; i < x->count; i++)
+            text_add(t, "    float %s[16];\n    vstore16(%s, 0, %s);\n", numbered("lane", i, n),
+                     numbered("w", i, m), n);
+        text_add(t, "    for (int j = 0; j < 16; j++) {\n");
+        for (int i = 0; i < x->count; i++) {
+            snprintf(lane, sizeof lane, "%s[j]", numbered("lane", i, m));
+            join(t, k == JOIN_EXP ? JOIN_SUM : k, numbered(a, i, n), lane);
+        }
         text_add(t, "    }\n");
     }
     if (!x->vector || width % 16 != 0) {
         text_add(t, "    for (; c < %" PRId64 "u; c++) {\nconst %s i = r * %" PRId64 "u + c;\n%s",
                  width, type, width, x->narrow.data);
-        join(t, k, a, x->narrow_name);
+        for (int i = 0; i < x->count; i++)
+            join(t, k, numbered(a, i, n), x->narrow_name.of[i]);
         text_add(t, "    }\n");
     }
     text_add(t, "    }\n");
@@ -82,7 +122,7 @@ static kiln_status lower_rows(builder *b, launch *l, int number, int64_t rows, i
 {
     const ir_node *n = &b->g->items[b->clusters[number].anchor];
     op_reduction r = (op_reduction)(n->op - op_desc_reduce);
-    reduce_text x = {0};
+    reduce_text x = {.count = count_of(b, number)};
     text body = {0}, result = {0};
     domain d = {.shape = b->g->items[n->inputs[0]].shape,
                 .flat = "i",
@@ -93,10 +133,11 @@ static kiln_status lower_rows(builder *b, launch *l, int number, int64_t rows, i
     bool serial = b->device->serial_kernels, done;
     kiln_status status = KILN_OK;
     if (serial && width >= 32 && r != R_ARGMAX)
-        status = input_text(b, l, number, 16, &d, &x.wide, x.wide_name, &x.vector);
+        status = input_text(b, l, number, 16, &d, &x.wide, &x.wide_name, &x.vector);
     if (status == KILN_OK)
-        status = input_text(b, l, number, 1, &d, &x.narrow, x.narrow_name, &done);
-    lower_result job = {b->clusters[number].anchor, "a"};
+        status = input_text(b, l, number, 1, &d, &x.narrow, &x.narrow_name, &done);
+    lower_result job = {b->clusters[number].anchor, "a", b->clusters[number].also,
+                        b->clusters[number].also_count};
     if (status == KILN_OK)
         status = lower_emit(b, l, number, 1, &after, lower_emit_result, &job, &result, &done);
     int64_t share = serial ? (width >= 1024 ? 1 : 1024 / width) : 1;
@@ -125,7 +166,7 @@ static kiln_status lower_rows(builder *b, launch *l, int number, int64_t rows, i
         text_add(&body,
                  "        if (%s > top) {\n            top = %s;\n            at = c;\n        }\n "
                  "   }\n    const float a = (float)at;\n",
-                 x.narrow_name, x.narrow_name);
+                 x.narrow_name.of[0], x.narrow_name.of[0]);
     } else {
         row_pass(&body, &x,
                  r == R_MAX   ? JOIN_MAX
@@ -146,17 +187,20 @@ static kiln_status lower_rows(builder *b, launch *l, int number, int64_t rows, i
     return status;
 }
 
-/* One pass down the columns: accumulators a (of `lanes` columns from c on) over k. */
-static void column_pass(text *t, const char *value, const char *name, join_kind k, const char *a,
-                        int lanes, int64_t depth, int64_t width, const char *type)
+/* One pass down the columns: accumulators a, a1, ... (of `lanes` columns from c on) over k. */
+static void column_pass(text *t, const char *value, const names *name, int count, join_kind k,
+                        const char *a, int lanes, int64_t depth, int64_t width, const char *type)
 {
     const char *v = lanes == 16 ? "float16" : "float";
+    char n[24];
+    for (int i = 0; i < count; i++)
+        text_add(t, "    %s %s = (%s)(%s);\n", v, numbered(a, i, n), v, join_start(k));
     text_add(t,
-             "    %s %s = (%s)(%s);\n    for (%s k = 0; k < %" PRId64
-             "u; k++) {\nconst %s r = o * %" PRId64 "u + k;\nconst %s i = r * %" PRId64
-             "u + c;\n%s",
-             v, a, v, join_start(k), type, depth, type, depth, type, width, value);
-    join(t, k, a, name);
+             "    for (%s k = 0; k < %" PRId64 "u; k++) {\nconst %s r = o * %" PRId64
+             "u + k;\nconst %s i = r * %" PRId64 "u + c;\n%s",
+             type, depth, type, depth, type, width, value);
+    for (int i = 0; i < count; i++)
+        join(t, k, numbered(a, i, n), name->of[i]);
     text_add(t, "    }\n");
 }
 
@@ -173,22 +217,24 @@ static kiln_status columns_text(builder *b, launch *l, int number, int lanes, in
                 .width = width};
     domain after = {.shape = n->shape, .flat = "e", .outer = "o", .inner = "c", .width = width};
     text value = {0}, result = {0};
-    char name[24];
+    names name;
+    int count = count_of(b, number);
     *done = false;
     kiln_status status = r == R_ARGMAX && lanes == 16
                              ? KILN_OK
-                             : input_text(b, l, number, lanes, &d, &value, name, done);
+                             : input_text(b, l, number, lanes, &d, &value, &name, done);
     if (status == KILN_OK && *done) {
-        lower_result job = {b->clusters[number].anchor, "a"};
+        lower_result job = {b->clusters[number].anchor, "a", b->clusters[number].also,
+                            b->clusters[number].also_count};
         status = lower_emit(b, l, number, lanes, &after, lower_emit_result, &job, &result, done);
     }
     if (status == KILN_OK && *done) {
         const char *v = lanes == 16 ? "float16" : "float", *x = value.data ? value.data : "";
         if (r == R_LOGSUMEXP) {
-            column_pass(out, x, name, JOIN_MAX, "top", lanes, depth, width, type);
+            column_pass(out, x, &name, count, JOIN_MAX, "top", lanes, depth, width, type);
             text_add(out, "    const %s m = (fabs(top) <= (%s)(FLT_MAX)) ? top : (%s)(0.0f);\n", v,
                      v, v);
-            column_pass(out, x, name, JOIN_EXP, "sum", lanes, depth, width, type);
+            column_pass(out, x, &name, count, JOIN_EXP, "sum", lanes, depth, width, type);
             text_add(out, "    const %s a = m + log(sum);\n", v);
         } else if (r == R_ARGMAX) {
             text_add(out,
@@ -199,9 +245,9 @@ static kiln_status columns_text(builder *b, launch *l, int number, int lanes, in
             text_add(out,
                      "        if (%s > top) {\n            top = %s;\n            at = k;\n        "
                      "}\n    }\n    const float a = (float)at;\n",
-                     name, name);
+                     name.of[0], name.of[0]);
         } else {
-            column_pass(out, x, name,
+            column_pass(out, x, &name, count,
                         r == R_MAX   ? JOIN_MAX
                         : r == R_MIN ? JOIN_MIN
                                      : JOIN_SUM,

@@ -19,12 +19,15 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->state_of = mem_new(n, sizeof *b->state_of);
     b->fixed = mem_new(n, sizeof *b->fixed);
     b->update_of = mem_new(n, sizeof *b->update_of);
+    b->assign_of = mem_new(n, sizeof *b->assign_of);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
     if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of ||
-        !b->state_of || !b->fixed || !b->update_of || !b->update_offsets)
+        !b->state_of || !b->fixed || !b->update_of || !b->assign_of || !b->update_offsets)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < n; i++)
-        b->state_of[i] = b->update_of[i] = -1;
+        b->state_of[i] = b->update_of[i] = b->assign_of[i] = -1;
+    for (int i = 0; i < r->assign_count; i++)
+        b->assign_of[r->assigns[i].value] = i;
     KILN_TRY(device_alloc(p->device, sizeof(state_record), "step state", &b->state));
     p->step_capacity = STEP_CAPACITY;
     KILN_TRY(device_alloc(p->device, (p->step_capacity + 1) * sizeof(plan_step), "table of steps",
@@ -183,6 +186,7 @@ void plan_free(plan *p)
     free(b->fixed);
     free(b->update_offsets);
     free(b->update_of);
+    free(b->assign_of);
     free(b->clusters);
     free(b->chains.items);
     free(b->groups.items);

@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+static ir_id own_copy(ir_graph *g, ir_id id, int64_t number)
+{
+    return op_node(g, op_pointwise(F_IDENTITY), 1, &id, KILN_FLOAT32, g->items[id].shape,
+                   &(ir_attributes){.integer = {0, number}});
+}
+
 /* A value that is asked for and lies in somebody else's memory (a source, a sequence's step) or
  * nowhere (it is computed in place: were the node itself asked for, everyone would read it from
  * memory and wait for it) gets a node of its own. */
@@ -19,8 +25,7 @@ static ir_id own_value(ir_graph *g, ir_id id, int64_t number)
     const ir_node *n = &g->items[base];
     g->place = g->items[id].place;
     return n->op->kind == OP_LEAF || n->op->kind == OP_SOURCE || n->op == &op_desc_scan_slice
-               ? op_node(g, op_pointwise(F_IDENTITY), 1, &id, KILN_FLOAT32, g->items[id].shape,
-                         &(ir_attributes){.integer = {0, number}})
+               ? own_copy(g, id, number)
                : id;
 }
 
@@ -37,8 +42,11 @@ static kiln_status own_values(plan *p, plan_request *r, const plan_asked *own)
             return kiln_fail_null("an accumulator of a plan");
     for (int i = 0; i < r->assign_count; i++) {
         own->assigns[i] = r->assigns[i];
-        if ((own->assigns[i].value = own_value(g, r->assigns[i].value, number--)) == IR_NONE)
+        if (r->assigns[i].value == IR_NONE)
             return kiln_fail_null("a value to assign");
+        g->place = g->items[r->assigns[i].value].place;
+        if ((own->assigns[i].value = own_copy(g, r->assigns[i].value, number--)) == IR_NONE)
+            return kiln_last_status();
         kiln_shape from = g->items[own->assigns[i].value].shape, to = r->assigns[i].weight->shape;
         if (kiln_shape_size(from) != kiln_shape_size(to))
             return kiln_fail(KILN_ERROR_SHAPE, "%s of shape %s is assigned a value of shape %s",

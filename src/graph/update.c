@@ -1,4 +1,4 @@
-/* Behind the graph: clipping, the optimizer, assignments, and the tail of a step.
+/* Behind the graph: clipping, the optimizer, and the tail of a step.
  *
  * Weights are updated in blocks: a table lists, for each block, where it starts in the slab and in
  * the layout that gradients and slots share. One launch a slab does them all. */
@@ -246,33 +246,10 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
     return status;
 }
 
-static kiln_status lower_assign(builder *b, const plan_assign *a)
-{
-    launch *l = launch_new(b, "assign", NULL, 0);
-    if (l == NULL)
-        return KILN_ERROR_MEMORY;
-    argument from = {.kind = ARGUMENT_NODE, .type = "float"};
-    KILN_TRY(place_of(b, a->value, &from.where));
-    int x = launch_argument(l, &from), w = launch_argument(l, &(argument){.kind = ARGUMENT_WEIGHT,
-                                                                          .weight = a->weight,
-                                                                          .type = "float",
-                                                                          .written = true});
-    text body = {0};
-    text_add(&body, "    if (item < %" PRId64 "u)\n        p%d[o%d + item] = p%d[o%d + item];\n",
-             size_of(a->weight), w, w, x, x);
-    kiln_status status = body.failed ? KILN_ERROR_MEMORY
-                                     : launch_finish(l, body.data, (size_t)size_of(a->weight),
-                                                     b->device->serial_kernels ? 1 : 64);
-    text_free(&body);
-    return status;
-}
-
 kiln_status lower_updates(builder *b)
 {
     const plan_request *r = b->request;
     cl_mem factors = NULL;
-    for (int i = 0; i < r->assign_count; i++)
-        KILN_TRY(lower_assign(b, &r->assigns[i]));
     if (r->update_count == 0 || b->fused_updates)
         return KILN_OK;
     size_t length = b->device->serial_kernels ? 2048 : 256;

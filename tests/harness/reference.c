@@ -368,13 +368,19 @@ static void evaluate(reference *r, ir_id id, const double *const *in, double *ou
     int f = 0;
     while (f < F_COUNT && n->op != op_pointwise((op_function)f))
         f++;
-    ck_assert_msg(f < F_COUNT, "the reference does not know %s", n->op->name);
+    bool product = n->op == &op_desc_centered_product, square = n->op == &op_desc_centered_square,
+         normalize = n->op == &op_desc_batch_normalize;
+    ck_assert_msg(f < F_COUNT || product || square || normalize, "the reference does not know %s",
+                  n->op->name);
     for (int64_t i = 0; i < (int64_t)size_of(n); i++) {
         int64_t at[KILN_MAX_RANK];
-        double x[3] = {0};
+        double x[IR_MAX_INPUTS] = {0};
         unravel(n->shape, i, at);
         for (int k = 0; k < n->input_count; k++)
             x[k] = in[k][broadcast_at(r->graph->items[n->inputs[k]].shape, n->shape.rank, at)];
-        out[i] = reference_function((op_function)f, x, n->attr.number);
+        out[i] = product     ? x[0] * (x[1] - x[2])
+                 : square    ? x[0] * (x[1] - x[2]) * (x[1] - x[2])
+                 : normalize ? (x[0] - x[1]) * x[2] + x[3]
+                             : reference_function((op_function)f, x, n->attr.number);
     }
 }

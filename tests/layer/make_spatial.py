@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """Writes spatial_figures.h: what Keras makes of the same inputs, the gradients, and moving statistics.
 KERAS_BACKEND=jax make_spatial.py"""
 import json
@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-ROWS = 2
+ROWS = 3
 FIRST = {"data_format": "channels_first"}
 L = keras.layers
 PICTURE, FRONT, STEPS, VOLUME = (4, 3, 2), (2, 4, 3), (6, 4), (2, 3, 2, 2)
 
-# name, layer, shape of one sample
+#name, layer, shape of one sample
 LAYERS = [
     ("max_pooling1d", L.MaxPooling1D(), STEPS),
     ("max_pooling2d", L.MaxPooling2D(), PICTURE),
@@ -46,6 +46,15 @@ LAYERS = [
     ("resizing_pad", L.Resizing(5, 9, pad_to_aspect_ratio=True, fill_value=1.5), PICTURE),
     ("center_crop", L.CenterCrop(2, 2), PICTURE),
     ("center_crop_enlarged", L.CenterCrop(3, 5), PICTURE),
+    ("batch_normalization", L.BatchNormalization(), PICTURE, "training"),
+    ("batch_normalization_vector", L.BatchNormalization(momentum=0.75, scale=False), (4,), "training"),
+    ("batch_normalization_first", L.BatchNormalization(axis=1, epsilon=0.5, center=False), FRONT, "training"),
+    ("batch_normalization_inference", L.BatchNormalization(), PICTURE),
+    ("batch_normalization_frozen", L.BatchNormalization(trainable=False), PICTURE, "training"),
+    ("layer_normalization", L.LayerNormalization(), STEPS),
+    ("layer_normalization_axes", L.LayerNormalization(axis=[1, 2], epsilon=0.5, center=False), PICTURE),
+    ("group_normalization", L.GroupNormalization(2), STEPS),
+    ("group_normalization_first", L.GroupNormalization(-1, axis=1, scale=False), FRONT),
 ]
 
 
@@ -73,6 +82,7 @@ def main():
         name, layer, shape = entry[:3]
         training = len(entry) > 3
         x = pattern(ROWS * int(np.prod(shape)), 11, 23).reshape((ROWS,) + shape)
+        config = layer.get_config()  # building may change it
         layer.build((None,) + shape)
         for i, variable in enumerate(layer.weights):
             variable.assign(weight(i, variable))
@@ -80,12 +90,13 @@ def main():
         fixed = [v.value for v in layer.non_trainable_variables]
 
         def call(trainable, x):
-            y, updated = layer.stateless_call(trainable, fixed, x, **({"training": True} if training else {}))
+            y, updated = layer.stateless_call(trainable, fixed, x, **({
+    "training" : True} if training else {}))
             w = pattern(int(np.prod(y.shape)), 7, 19).reshape(y.shape)
             return jnp.sum(y * w), (y, updated)
 
         (_, (y, updated)), (dw, dx) = jax.value_and_grad(call, argnums=(0, 1), has_aux=True)(trainable, jnp.array(x))
-        moving = [v for v in updated if v.dtype == jnp.float32] if training else []
+        moving = [v for v in updated if v.dtype == jnp.float32] if training and layer.trainable else []
         arrays = {"y": y, "dx": dx,
                   "dw": np.concatenate([np.ravel(d) for d in dw]) if dw else [],
                   "moving": np.concatenate([np.ravel(m) for m in moving]) if moving else []}
@@ -94,8 +105,7 @@ def main():
             if len(np.ravel(values)):
                 out.append("static const float %s_%s[] = {%s};" % (name, key, numbers(values)))
                 fields.append(".%s = %s_%s" % (key, name, key))
-        config = layer.get_config()
-        config.pop("dtype"), config.pop("trainable", None)
+        config.pop("dtype")
         config["name"] = name
         text = json.dumps({"class_name": type(layer).__name__, "config": config})
         table.append('    {"%s", "%s", %s, %s, {%d, {%s}}, {%d, {%s}}, %s},' % (

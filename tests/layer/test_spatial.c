@@ -58,6 +58,18 @@ static kiln_layer *make(const char *name)
         {"resizing_pad", kiln_resizing(5, 9, .pad_to_aspect_ratio = KILN_YES, .fill_value = 1.5)},
         {"center_crop", kiln_center_crop(2, 2)},
         {"center_crop_enlarged", kiln_center_crop(3, 5)},
+        {"batch_normalization", kiln_batch_normalization()},
+        {"batch_normalization_vector",
+         kiln_batch_normalization(.momentum = 0.75, .scale = KILN_NO)},
+        {"batch_normalization_first",
+         kiln_batch_normalization(.axis = 1, .epsilon = 0.5, .center = KILN_NO)},
+        {"batch_normalization_inference", kiln_batch_normalization()},
+        {"batch_normalization_frozen", kiln_batch_normalization(.trainable = KILN_NO)},
+        {"layer_normalization", kiln_layer_normalization()},
+        {"layer_normalization_axes",
+         kiln_layer_normalization(.axis = KILN_SHAPE(1, 2), .epsilon = 0.5, .center = KILN_NO)},
+        {"group_normalization", kiln_group_normalization(2)},
+        {"group_normalization_first", kiln_group_normalization(-1, .axis = 1, .scale = KILN_NO)},
     };
     kiln_layer *found = NULL;
     for (size_t i = 0; i < COUNT(all); i++) {
@@ -180,7 +192,7 @@ static void run_layer(kiln_device *device, size_t number)
     int wrt_count = 0;
     wrt[wrt_count++] = input;
     for (size_t i = 0; i < weight_count; i++)
-        if (weights[i]->trainable)
+        if (weights[i]->trainable && layer->trainable)
             wrt[wrt_count++] = op_weight(&r.graph, weights[i]);
     harness_ok(graph_gradients(&r.graph, loss, wrt_count, wrt, gradients));
     nodes[outputs] = y;

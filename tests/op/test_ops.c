@@ -25,8 +25,8 @@ static void add_rows(trial *t, const op_table *table, int first, int last)
     trial_differentiate(t);
 }
 
-/* Products take slow drivers one row at a time: Oclgrind counts the local memory of all kernels of a
- * program for each of them, and llvmpipe compiles many products in one kernel for minutes. */
+/* Products take slow drivers one row at a time: Oclgrind counts the local memory of all kernels of
+ * a program for each of them, and llvmpipe compiles many products in one kernel for minutes. */
 static int most_rows(const op_table *table)
 {
     bool slow = false;
