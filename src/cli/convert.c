@@ -71,8 +71,8 @@ static kiln_status convert(const char *in, const char *out)
         return rename_tensors(in, out);
     if (weights && given.model == NULL)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s holds weights without a model; name the one they belong to: --model "
-                         "FILE",
+                         "%s: it holds weights without a model; name the one they belong to: "
+                         "--model FILE",
                          in);
     kiln_model *model = session_model(given.model ? given.model : in, NULL);
     if (model == NULL)
@@ -81,7 +81,7 @@ static kiln_status convert(const char *in, const char *out)
     if (status == KILN_OK && holds_weights_alone(to) && !model->seeded)
         status =
             kiln_fail(KILN_ERROR_ARGUMENT,
-                      "%s is an architecture without weights, so there are none to write; name "
+                      "%s: it is an architecture without weights, so there are none to write; name "
                       "a trained model",
                       in);
     if (status == KILN_OK)

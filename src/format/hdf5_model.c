@@ -197,7 +197,11 @@ static kiln_status read_training(const hdf5_contents *contents, kiln_model *mode
     json_t *root = json_parse("training_config", t->values[0], strlen(t->values[0]));
     if (root == NULL)
         return kiln_last_status();
+    static const char custom[] = "Custom>"; /* version 2.11 and later put it before the class */
     json_t *made = json_object(), *optimizer = json_object_get(root, "optimizer_config");
+    const char *name = json_string_value(json_object_get(optimizer, "class_name"));
+    if (name && strncmp(name, custom, strlen(custom)) == 0)
+        json_object_set_new(optimizer, "class_name", json_string(name + strlen(custom)));
     json_object_set(made, "optimizer", optimizer ? optimizer : json_object_get(root, "optimizer"));
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (json_object_get(root, same[i]))

@@ -164,6 +164,8 @@ static kiln_status give_some(child *c)
     }
     c->file += n;
     c->left -= (size_t)n;
+    if (c->left == 0)
+        shutdown(c->talk, SHUT_WR);
     return KILN_OK;
 }
 
@@ -181,6 +183,8 @@ static kiln_status take_some(child *c, text *out, bool *over)
 static kiln_status talk(child *c, text *out)
 {
     bool over = false;
+    if (c->left == 0)
+        shutdown(c->talk, SHUT_WR);
     while (!over) {
         struct pollfd wait = {.fd = c->talk,
                               .events = (short)(c->left ? POLLIN | POLLOUT : POLLIN)};

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Models and weights in every format: those that Keras wrote (fixtures/saved), kiln convert, and files that are wrong."""
+import json
+import os
+import shutil
+import struct
+import sys
+import zipfile
+
+from support import KILN, Case, environment, kiln, main, npy, npz, read_npy
+
+SAVED = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fixtures', 'saved')
+
+
+def saved(name):
+    return os.path.join(SAVED, name)
+
+
+def facts(name):
+    with open(saved(name + '.json'), encoding='utf-8') as file:
+        return json.load(file)
+
+
+def tensors(path):
+    """The header of a safetensors file, and its tensors."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    length = struct.unpack('<Q', data[:8])[0]
+    header, data = json.loads(data[8:8 + length]), data[8 + length:]
+    return {name: (about['shape'], struct.unpack('<%df' % ((about['data_offsets'][1] - about['data_offsets'][0]) // 4),
+                                                 data[about['data_offsets'][0]:about['data_offsets'][1]]))
+            for name, about in header.items()}
+
+
+class Files(Case):
+    def data(self, name):
+        known = facts(name)
+        return npz(self.path(name + '.npz'), x=npy((6, 3), known['x']), y=npy((6,), known['y'], '<i4'))
+
+    def predict(self, model, data):
+        self.ok('predict', model, data, '-o', self.path('p.npy'))
+        with open(self.path('p.npy'), 'rb') as file:
+            return read_npy(file.read())[1]
+
+    def near(self, found, wanted, within=1e-5):
+        self.assertEqual(len(found), len(wanted))
+        for a, b in zip(found, wanted):
+            self.assertLess(abs(a - b), within)
+
+
+class Saved(Files):
+    def test_predicts_and_trains_on(self):
+        for file in ('keras3.keras', 'keras2.keras', 'keras2.h5'):
+            with self.subTest(file=file):
+                known = facts(file.split('.')[0])
+                data = self.data(file.split('.')[0])
+                self.near(self.predict(saved(file), data), known['predictions'])
+                self.ok('fit', saved(file), data, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'),
+                        '--verbose', '0')
+                with open(self.path('h.json'), encoding='utf-8') as history:
+                    self.near(json.load(history)['loss'], known['loss'], 1e-4)
+
+    def test_weights_of_keras(self):
+        data = self.data('keras3')
+        self.ok('convert', saved('keras3.keras'), self.path('m.json'))
+        self.ok('convert', saved('keras3.weights.h5'), self.path('m.keras'), '--model', self.path('m.json'))
+        self.near(self.predict(self.path('m.keras'), data), facts('keras3')['predictions'])
+
+
+class Convert(Files):
+    def setUp(self):
+        super().setUp()
+        self.model = saved('keras3.keras')
+        self.known = facts('keras3')['predictions']
+        self.input = self.data('keras3')
+
+    def convert(self, source, target, *options):
+        self.ok('convert', source, self.path(target), *options)
+        return self.path(target)
+
+    def test_there_and_back(self):
+        json_file = self.convert(self.model, 'm.json')
+        self.assertEqual(json.load(open(json_file, encoding='utf-8'))['class_name'], 'Sequential')
+        whole = self.convert(self.model, 'w.keras')
+        with zipfile.ZipFile(whole) as archive:
+            self.assertEqual(archive.namelist(), ['metadata.json', 'config.json', 'model.weights.h5'])
+            self.assertTrue(all(i.compress_type == zipfile.ZIP_STORED for i in archive.infolist()))
+        first = self.predict(self.model, self.input)
+        for kind in ('weights.h5', 'safetensors', 'npz'):
+            with self.subTest(kind=kind):
+                weights = self.convert(self.model, 'a.' + kind)
+                again = self.convert(weights, kind + '.keras', '--model', json_file)
+                self.assertEqual(self.predict(again, self.input), first)
+        self.near(first, self.known)
+        # The optimizer's state goes along where the format has a place for it.
+        for source in (whole, self.path('a.weights.h5')):
+            again = self.convert(source, 's.keras', *([] if source == whole else ['--model', self.model]))
+            self.ok('fit', again, self.input, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'),
+                    '--verbose', '0')
+            with open(self.path('h.json'), encoding='utf-8') as file:
+                self.near(json.load(file)['loss'], facts('keras3')['loss'], 1e-4)
+
+    def test_names(self):
+        weights = tensors(self.convert(self.model, 'w.safetensors'))
+        self.assertEqual({name: shape for name, (shape, _) in weights.items()},
+                         {'first/kernel': [3, 4], 'first/bias': [4], 'dense/kernel': [4, 2], 'dense/bias': [2]})
+        renamed = self.convert(self.path('w.safetensors'), 'w.npz')
+        with zipfile.ZipFile(renamed) as archive:
+            self.assertEqual(read_npy(archive.read('dense/bias.npy'))[1], weights['dense/bias'][1])
+        self.assertEqual(tensors(self.convert(renamed, 'w2.safetensors')), weights)
+
+    def test_what_cannot_be_converted(self):
+        self.fails('convert', self.model, self.path('m.h5'), says=['m.h5', '.keras'])
+        self.fails('convert', self.model, self.path('m'), says='its name says no format')
+        self.fails('convert', saved('keras3.weights.h5'), self.path('m.npz'), says='--model')
+        self.fails('convert', self.convert(self.model, 'm.json'), self.path('w.npz'), says=['m.json', 'without weights'])
+        self.fails('convert', saved('keras3.weights.h5'), self.path('m.keras'), '--model', self.path('none.keras'),
+                   says='none.keras')
+        self.assertFalse(os.path.exists(self.path('m.keras')))
+        self.fails('convert', self.model, code=2, says='OUT')
+        self.fails('predict', saved('keras3.weights.h5'), self.input, says=['keras3.weights.h5', 'architecture'])
+
+    def architecture(self, change):
+        with zipfile.ZipFile(self.model) as archive:
+            config = json.loads(archive.read('config.json'))
+        change(config['config']['layers'])
+        return self.write('other.json', json.dumps(config))
+
+    def test_weights_that_do_not_fit(self):
+        def wider(layers):
+            layers[-1]['config']['units'] = 5
+
+        def longer(layers):
+            layers.insert(1, dict(layers[1], config=dict(layers[1]['config'], units=3, name='more')))
+
+        def shorter(layers):
+            del layers[-1]
+        for kind in ('weights.h5', 'safetensors', 'npz'):
+            weights = self.convert(self.model, 'w.' + kind)
+            out = self.path('out.keras')
+            with self.subTest(kind=kind):
+                self.fails('convert', weights, out, '--model', self.architecture(wider),
+                           says=['w.' + kind, 'layer dense', '(4, 2)', '(4, 5)'])
+                self.fails('convert', weights, out, '--model', self.architecture(longer), says=['w.' + kind, 'more'])
+                self.fails('convert', weights, out, '--model', self.architecture(shorter),
+                           says=['w.' + kind, 'dense'])
+                self.assertFalse(os.path.exists(out))
+
+    def test_damaged_weights(self):
+        for kind in ('weights.h5', 'safetensors', 'npz'):
+            with open(self.convert(self.model, 'w.' + kind), 'rb') as file:
+                whole = file.read()
+            for part in (0, 7, len(whole) // 2, len(whole) - 1):
+                with self.subTest(kind=kind, part=part):
+                    self.fails('convert', self.write('cut.' + kind, whole[:part]), self.path('out.keras'), '--model',
+                               self.model, says='cut.' + kind)
+
+    def test_an_archive_that_expands(self):
+        bomb = self.path('bomb.keras')
+        with zipfile.ZipFile(self.model) as archive, zipfile.ZipFile(bomb, 'w', zipfile.ZIP_DEFLATED) as out:
+            out.writestr('metadata.json', archive.read('metadata.json'))
+            out.writestr('config.json', archive.read('config.json'))
+            with out.open('model.weights.h5', 'w') as member:
+                for _ in range(300):
+                    member.write(bytes(1 << 20))
+        self.assertLess(os.path.getsize(bomb), 1 << 20)
+        self.fails('predict', bomb, self.input, says=['bomb.keras', 'model.weights.h5', 'unpacks'])
+
+    def test_without_the_helper(self):
+        empty = self.path('empty')
+        os.mkdir(empty)
+        self.fails('predict', self.model, self.input, env={'KILN_HELPER_DIR': empty},
+                   says=['kiln-hdf5', 'KILN_HELPER_DIR'])
+
+    def test_an_unsupported_layer_is_named(self):
+        with zipfile.ZipFile(self.model) as archive:
+            config = json.loads(archive.read('config.json'))
+        config['config']['layers'].append({'class_name': 'MyLayer', 'module': 'mine', 'config': {'name': 'special'}})
+        self.fails('convert', self.write('m.json', json.dumps(config)), self.path('m.keras'),
+                   says=['m.json', 'special', 'MyLayer'])
+
+    def test_a_full_disk_keeps_the_old_file(self):
+        old = self.convert(self.model, 'w.safetensors')
+        with open(old, 'rb') as file:
+            before = file.read()
+        import resource
+        import subprocess
+        done = subprocess.run([KILN, 'convert', self.model, old], env=environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
+        self.assertNotEqual(done.returncode, 0)
+        with open(old, 'rb') as file:
+            self.assertEqual(file.read(), before)
+
+
+if __name__ == '__main__':
+    main()
