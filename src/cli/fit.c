@@ -91,6 +91,10 @@ static kiln_status check_outputs(void)
                          "%s holds a checkpoint already: another training would replace it; go on "
                          "with --resume, or remove it",
                          given.checkpoint);
+    if (given.output)
+        KILN_TRY(save_check_path(given.output));
+    if (given.checkpoint)
+        KILN_TRY(save_check_path(given.checkpoint));
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (paths[i])
             KILN_TRY(file_writable(paths[i]));

@@ -112,6 +112,8 @@ static kiln_status begin(void *user, kiln_model *model)
     kiln_status status =
         file_for(c, &(occasion){.batch = c->by_batch ? 0 : -1, .trial = true}, &path);
     if (status == KILN_OK)
+        status = save_check_path(path.data);
+    if (status == KILN_OK)
         status = make_folder(path.data);
     if (status == KILN_OK)
         status = file_writable(path.data);

@@ -139,6 +139,7 @@ static kiln_status read_checkpoint(fitting *f)
     const kiln_fit_args *a = f->args;
     if (a->checkpoint == NULL)
         return KILN_OK;
+    KILN_TRY(save_check_path(a->checkpoint));
     KILN_TRY(file_writable(a->checkpoint));
     file_remove_parts(a->checkpoint);
     if (a->resume != KILN_YES || !file_exists(a->checkpoint))

@@ -18,26 +18,31 @@ static kiln_status save_json(kiln_model *model, const char *path)
     return status;
 }
 
-kiln_status kiln_save(kiln_model *model, const char *path)
+kiln_status save_check_path(const char *path)
 {
-    if (model == NULL || path == NULL)
-        return kiln_fail_null(model ? "the path to save to" : "the model to save");
     switch (file_kind_of(path)) {
-    case FILE_KIND_JSON:
-        return save_json(model, path);
     case FILE_KIND_WEIGHTS_H5:
     case FILE_KIND_SAFETENSORS:
     case FILE_KIND_NPZ:
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: a file of this kind holds weights alone; end its name in .keras to "
-                         "save the model, or use kiln_save_weights",
+                         "save the model",
                          path);
     case FILE_KIND_H5:
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: whole models in HDF5 are only read; end its name in .keras", path);
     default:
-        break;
+        return KILN_OK;
     }
+}
+
+kiln_status kiln_save(kiln_model *model, const char *path)
+{
+    if (model == NULL || path == NULL)
+        return kiln_fail_null(model ? "the path to save to" : "the model to save");
+    KILN_TRY(save_check_path(path));
+    if (file_kind_of(path) == FILE_KIND_JSON)
+        return save_json(model, path);
     KILN_TRY(model_seed_weights(model));
     model_training *t = training_of(model);
     if (t == NULL || !t->compiled)

@@ -132,6 +132,9 @@ typedef struct compile_config {
 kiln_status config_read(const char *json, compile_config *config);
 void config_free(compile_config *config);
 
+/* Fails for a name whose end says a format that cannot hold a whole model (save.c). */
+kiln_status save_check_path(const char *path);
+
 /* What is Kiln's own and kept with the model: scale and names of the data. */
 kiln_status facts_take(kiln_model *model, const kiln_dataset *data);
 

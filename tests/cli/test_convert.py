@@ -166,6 +166,12 @@ class Convert(Files):
         self.assertLess(os.path.getsize(bomb), 1 << 20)
         self.fails('predict', bomb, self.input, says=['bomb.keras', 'model.weights.h5', 'unpacks'])
 
+    def test_names_that_hold_no_model(self):
+        """Said before the training, not after it."""
+        for name in ('m.h5', 'm.weights.h5', 'm.safetensors', 'm.npz'):
+            self.fails('fit', self.model, self.input, '-o', self.path(name), '--epochs', '100000', says=[name, '.keras'])
+            self.fails('fit', self.model, self.input, '--checkpoint', self.path(name), '--epochs', '100000', says=name)
+
     def test_without_the_helper(self):
         empty = self.path('empty')
         os.mkdir(empty)

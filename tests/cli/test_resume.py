@@ -16,6 +16,7 @@ MODEL = {'class_name': 'Sequential', 'config': {'name': 'net', 'layers': [
     {'class_name': 'InputLayer', 'config': {'batch_shape': [None, 4], 'dtype': 'float32', 'name': 'in'}},
     {'class_name': 'Normalization', 'config': {'name': 'norm', 'axis': [-1]}},
     {'class_name': 'Dense', 'config': {'name': 'one', 'units': 24, 'activation': 'relu'}},
+    {'class_name': 'BatchNormalization', 'config': {'name': 'batch'}},
     {'class_name': 'Dropout', 'config': {'name': 'drop', 'rate': 0.3}},
     {'class_name': 'Dense', 'config': {'name': 'two', 'units': 3, 'activation': 'softmax'}}]}}
 

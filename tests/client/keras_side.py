@@ -54,6 +54,15 @@ def adagrad():
     return model, classes(2)
 
 
+def normalized():
+    """Moving statistics; the layers that normalize, and pooling."""
+    model = keras.Sequential([
+        L.Input((6, 6, 4)), L.BatchNormalization(momentum=0.8), L.MaxPooling2D(2), L.LayerNormalization(),
+        L.GroupNormalization(2), L.AveragePooling2D(2, padding="same"), L.Flatten(), L.Dense(3)])
+    model.compile(O.SGD(0.05, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model, classes(3)
+
+
 def two_inputs():
     """Layers of a class in another order than they are called in, and one that is shared."""
     left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
@@ -65,7 +74,7 @@ def two_inputs():
     return model, numbers(5)
 
 
-CASES = [mlp, momentum, centered, accumulated, adagrad]
+CASES = [mlp, momentum, centered, accumulated, adagrad, normalized]
 
 
 def classes(count):

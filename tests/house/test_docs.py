@@ -175,6 +175,7 @@ class Install(Case):
                 self.assertTrue(files.get(name, '').endswith('/include/kiln/' + name), name)
         for end in ('/bin/kiln', '/share/bash-completion/completions/kiln', '/man1/kiln.1'):
             self.assertTrue(any(path.endswith(end) for path in paths), paths)
+        self.assertTrue(files.get('kiln-hdf5', '').endswith('/libexec/kiln/kiln-hdf5'), paths)
         self.assertFalse(any('kiln_inside' in path for path in paths))
         env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(files['kiln.pc']), PKG_CONFIG_SYSROOT_DIR=self.folder)
         flags = subprocess.check_output(['pkg-config', '--cflags', '--libs', 'kiln'], env=env, text=True).split()
