@@ -57,7 +57,7 @@ static char *own_folder(void)
 /* The path of kiln-hdf5 (the caller's), or NULL. */
 static char *find_helper(void)
 {
-    /* beside the library, as installed anywhere; then in a build folder */
+    /* beside the library, as installed anywhere, or in its build folder: of its own version */
     static const char *const places[] = {"%s/../libexec/kiln/" HELPER,
                                          "%s/../../libexec/kiln/" HELPER, "%s/format/" HELPER,
                                          "%s/../format/" HELPER};
@@ -73,11 +73,7 @@ static char *find_helper(void)
                   given, env_name(ENV_HELPER_DIR));
         return NULL;
     }
-    char *path = str_copy(KILN_LIBEXEC "/" HELPER);
-    if (runs(path))
-        return path;
-    free(path);
-    char *folder = own_folder();
+    char *path, *folder = own_folder();
     for (size_t i = 0; folder && i < sizeof places / sizeof *places; i++) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -90,6 +86,10 @@ static char *find_helper(void)
         free(path);
     }
     free(folder);
+    path = str_copy(KILN_LIBEXEC "/" HELPER);
+    if (runs(path))
+        return path;
+    free(path);
     kiln_fail(KILN_ERROR_FILE,
               "HDF5 is read by the program " HELPER ", which is not in %s; install the whole of "
               "Kiln, or name its folder in %s",
