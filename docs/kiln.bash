@@ -5,6 +5,7 @@ _kiln()
     local commands="devices new summary fit evaluate predict convert bench profile help"
     local networks="mlp mlp1024 tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
+    local pictures="--image-size --color-mode --skip-unreadable"
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
@@ -13,6 +14,10 @@ _kiln()
     case $previous in
     --gemm)
         mapfile -t COMPREPLY < <(compgen -W "auto clblast tile" -- "$word")
+        return
+        ;;
+    --color-mode)
+        mapfile -t COMPREPLY < <(compgen -W "rgb grayscale rgba" -- "$word")
         return
         ;;
     --verbose)
@@ -50,18 +55,18 @@ _kiln()
         local options
         case $command in
         devices) options="--json --help" ;;
-        new) options="-o --data --label --help" ;;
+        new) options="-o --data --label $pictures --help" ;;
         summary) options=$common ;;
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
-                --csv-log --history $common"
+                --csv-log --history $pictures $common"
             ;;
-        evaluate) options="--json --loss --metrics --label $common" ;;
-        predict) options="-o --rows --label $common" ;;
+        evaluate) options="--json --loss --metrics --label $pictures $common" ;;
+        predict) options="-o --rows --label $pictures $common" ;;
         convert) options="--model --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
-        profile) options="--steps --loss --optimizer --label --json $common" ;;
+        profile) options="--steps --loss --optimizer --label --json $pictures $common" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return

@@ -50,7 +50,8 @@ KILN_API kiln_dataset *kiln_dataset_from_function(kiln_batch_function function, 
                                                   const kiln_array *y);
 
 /* Opens what the command line calls DATA: "mnist", "digits" (":train" or ":test" behind it), "IMAGES,LABELS"
- * of IDX files, .npz, .npy or "X.npy,Y.npy", .csv or .tsv. Found by content. part is "train" or "test" and
+ * of IDX files, .npz, .npy or "X.npy,Y.npy", .csv or .tsv, a folder of pictures (a folder for each class, maybe below
+ * train/ and test/) or a .tar, .tar.gz or .zip of one, one PNG or JPEG file, or CIFAR's binary files. Found by content. part is "train" or "test" and
  * says which half of a two-part source is meant. NULL on failure. Free with kiln_dataset_free. */
 typedef struct kiln_dataset_args {
     const char *part;             /* "train" (default) or "test" */
@@ -59,6 +60,10 @@ typedef struct kiln_dataset_args {
     int64_t features;             /* CSV: those a model takes: a file of just as many columns has no label; 0: unknown */
     size_t class_count;           /* CSV: the classes of a text label, as kept with a model; 0: found in the file */
     const char *const *class_names;
+    int64_t image_size[2];        /* pictures: height and width all are brought to; default: input_shape's, else all have the same */
+    const char *color_mode;       /* pictures: "rgb", "grayscale" or "rgba"; default: input_shape's, else "rgb" */
+    kiln_choice skip_unreadable;  /* pictures: KILN_YES leaves out those that cannot be read */
+    kiln_shape input_shape;       /* pictures: what a model takes: (height, width, channels), or (height, width) for grey ones */
     char unset_; /* set by nobody: lets the macro be called with the source alone */
 } kiln_dataset_args;
 KILN_API kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dataset_args *args);
@@ -66,6 +71,54 @@ KILN_API kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dat
 #define kiln_dataset_open(...) KILN_DATASET_OPEN_(__VA_ARGS__, .unset_ = 0)
 #define KILN_DATASET_OPEN_(source, ...) kiln_dataset_open_with(source, &(kiln_dataset_args){__VA_ARGS__})
 #endif
+
+/* Pictures in a folder for each class, below `directory` or below train/ and test/ in it, or in a .tar, .tar.gz or .zip
+ * of such folders: bytes 0 to 255, (height, width, channels), and int32 labels by the classes' names in order. Pictures
+ * are resized as Keras does (bilinear, without cropping) and rounded to bytes. PNG and JPEG, read by several threads;
+ * what does not fit into memory lies in a file of the cache. NULL on failure. Free with kiln_dataset_free. */
+typedef struct kiln_image_dataset_args {
+    kiln_choice labels;     /* KILN_NO: none, as Keras's labels=None */
+    const char *label_mode; /* "int" (default); no other one */
+    size_t class_count;     /* 0: the classes are the folders */
+    const char *const *class_names;
+    const char *color_mode;  /* "rgb" (default), "grayscale" or "rgba" */
+    int64_t image_size[2];   /* height, width (256, 256) */
+    uint64_t seed;           /* of the split */
+    double validation_split; /* 0: none; else drawn within each class */
+    const char *subset;      /* with a split: "training" or "validation" */
+    const char *interpolation; /* "bilinear" (default); no other one */
+    const char *part;            /* "train" (default) or "test", where the directory has both */
+    kiln_choice skip_unreadable; /* KILN_YES leaves out what cannot be read (kiln_dataset_skipped) */
+    char unset_;                 /* set by nobody */
+} kiln_image_dataset_args;
+KILN_API kiln_dataset *kiln_image_dataset_from_directory_with(const char *directory, const kiln_image_dataset_args *args);
+#ifndef __cplusplus
+#define kiln_image_dataset_from_directory(...) KILN_IMAGE_DATASET_(__VA_ARGS__, .unset_ = 0)
+#define KILN_IMAGE_DATASET_(directory, ...)                                                                            \
+    kiln_image_dataset_from_directory_with(directory, &(kiln_image_dataset_args){__VA_ARGS__})
+#endif
+
+/* Picture files without labels, in the order given; the image arguments of `args` count, the others do not. NULL on
+ * failure. */
+KILN_API kiln_dataset *kiln_dataset_from_images(size_t count, const char *const *paths, const kiln_dataset_args *args);
+
+/* CIFAR-10 (10 classes) and CIFAR-100 (100, or 20 for label_mode "coarse"; NULL: "fine") from their binary files:
+ * pictures (32, 32, 3) of bytes, int32 labels. path: their folder or the .tar.gz; NULL: below $KILN_DATA_DIR. Either
+ * pointer may be NULL. The caller frees both. */
+KILN_API kiln_status kiln_datasets_cifar10_load(const char *path, kiln_dataset **train, kiln_dataset **test);
+KILN_API kiln_status kiln_datasets_cifar100_load(const char *path, const char *label_mode, kiln_dataset **train,
+                                                 kiln_dataset **test);
+
+/* Tells how the reading of pictures goes: `done` of `total` (files of a folder, bytes of an archive). Called on the
+ * thread that opens the data. Anything but 0 stops it (KILN_INTERRUPTED). */
+typedef int (*kiln_reading_progress)(void *user, const char *source, int64_t done, int64_t total);
+
+/* Sets the function for what the calling thread reads; NULL: none. */
+KILN_API void kiln_set_reading_progress(kiln_reading_progress function, void *user);
+
+/* How many pictures could not be read and were left out. *why: a line on each of the first of them, or "" (owned by the
+ * data set). */
+KILN_API int64_t kiln_dataset_skipped(const kiln_dataset *dataset, const char **why);
 
 /* Number of samples; -1 for a function. */
 KILN_API int64_t kiln_dataset_size(const kiln_dataset *dataset);

@@ -100,5 +100,6 @@ const command command_evaluate = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
+    .takes_data = true,
     .run = run,
 };

@@ -146,9 +146,11 @@ static kiln_status open_all(fitting *f)
                                   .has_labels = KILN_YES,
                                   .class_count = f->data->class_count,
                                   .class_names = (const char *const *)f->data->class_names};
+        session_pictures(&args, f->data->inputs[0].shape);
         f->validation = kiln_dataset_open_with(given.validation_data, &args);
         if (f->validation == NULL)
             return kiln_last_status();
+        session_skipped(f->validation);
         if (session_is_bytes(f->data) && session_is_bytes(f->validation))
             f->validation->scale = f->data->scale;
         KILN_TRY(session_match(f->validation, f->model, true));
@@ -411,17 +413,22 @@ const command command_fit = {
         "MODEL is a built-in network (kiln new lists them), a Keras architecture .json, or a "
         "saved\n"
         "model. DATA is mnist or digits (:train or :test behind it), IMAGES,LABELS of IDX files\n"
-        "(plain or gzip), .npz with x and y, X.npy,Y.npy, or .csv or .tsv with or without a "
-        "header.\n\n"
+        "(plain or gzip), .npz with x and y, X.npy,Y.npy, .csv or .tsv with or without a "
+        "header,\n"
+        "a folder of pictures (DIR/CLASS/*.png, .jpg, .jpeg, maybe below train/ and test/), a "
+        ".tar,\n"
+        ".tar.gz or .zip of one, or CIFAR's binary files.\n\n"
         "The loss is that of the model's compile configuration, else it follows from the labels "
         "and\n"
         "the last activation; it is printed. --validation-split takes the last part of arrays and\n"
-        "images, and a part drawn by the seed of CSV files. Ctrl-C ends the training after the\n"
+        "IDX images, and a part drawn by the seed of CSV files and pictures. Ctrl-C ends the "
+        "training after the\n"
         "running steps, saves the model as it is then, and exits 130.",
     .example = "  kiln fit mlp mnist --epochs 5 -o digits.keras\n"
                "  kiln fit tabular iris.csv --epochs 50 --validation-split 0.2 -o iris.keras",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
+    .takes_data = true,
     .run = run,
 };

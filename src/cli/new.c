@@ -90,5 +90,6 @@ const command command_new = {
     .example = "  kiln new mlp -o model.json\n  kiln fit model.json mnist -o digits.keras",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .takes_data = true,
     .run = run,
 };

@@ -8,8 +8,11 @@
 
 common_options common;
 
+picture_options pictures;
+
 static struct {
     int64_t verbose;
+    const char *image_size;
 } raw_common;
 
 static const option common_table[] = {
@@ -26,6 +29,20 @@ static const option common_table[] = {
 };
 static const option verbose_option = {
     "--verbose", OPTION_WHOLE, 0, "0|1|2", "silence, a progress bar (default), a line an epoch", 0};
+
+static const option image_size_option = {
+    "--image-size",
+    OPTION_TEXT,
+    offsetof(__typeof__(raw_common), image_size),
+    "HxW",
+    "height and width all pictures are brought to (the model's, else that of the pictures)",
+    0};
+static const option picture_table[] = {
+    {"--color-mode", OPTION_TEXT, offsetof(picture_options, color_mode), "MODE",
+     "how pictures are read: rgb, grayscale or rgba (the model's, else rgb)", 0},
+    {"--skip-unreadable", OPTION_FLAG, offsetof(picture_options, skip_unreadable), NULL,
+     "leaves out pictures that cannot be read, and names them", 0},
+};
 
 enum { COMMON_COUNT = sizeof common_table / sizeof *common_table };
 
@@ -60,6 +77,12 @@ void options_help(const command *cmd, FILE *stream)
         for (size_t i = 0; i < cmd->option_count; i++)
             print_option(&cmd->options[i], stream);
     }
+    if (cmd->takes_data) {
+        fprintf(stream, "\noptions for pictures:\n");
+        print_option(&image_size_option, stream);
+        for (size_t i = 0; i < sizeof picture_table / sizeof *picture_table; i++)
+            print_option(&picture_table[i], stream);
+    }
     if (cmd->takes_common) {
         fprintf(stream, "\noptions of every command that computes:\n");
         for (size_t i = 0; i < COMMON_COUNT; i++)
@@ -67,6 +90,11 @@ void options_help(const command *cmd, FILE *stream)
         print_option(&verbose_option, stream);
     }
     fprintf(stream, "\nexample:\n%s\n", cmd->example);
+}
+
+static bool is_named(const option *o, const char *word, size_t length)
+{
+    return strlen(o->name) == length && memcmp(o->name, word, length) == 0;
 }
 
 /* The option a word names, up to its '='. */
@@ -79,6 +107,15 @@ static const option *find(const command *cmd, const char *word, size_t length, v
             *values = own;
             return &cmd->options[i];
         }
+    for (size_t i = 0; cmd->takes_data && i < sizeof picture_table / sizeof *picture_table; i++)
+        if (is_named(&picture_table[i], word, length)) {
+            *values = &pictures;
+            return &picture_table[i];
+        }
+    if (cmd->takes_data && is_named(&image_size_option, word, length)) {
+        *values = &raw_common;
+        return &image_size_option;
+    }
     if (!cmd->takes_common)
         return NULL;
     for (size_t i = 0; i < COMMON_COUNT; i++)
@@ -140,6 +177,12 @@ static int unknown(const command *cmd, const char *word, size_t length)
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     const char *guess = nearest(cmd, name);
+    for (size_t i = 0;
+         guess == NULL && cmd->takes_data && i < sizeof picture_table / sizeof *picture_table; i++)
+        if (distance(name, picture_table[i].name) < 4)
+            guess = picture_table[i].name;
+    if (guess == NULL && cmd->takes_data && distance(name, image_size_option.name) < 4)
+        guess = image_size_option.name;
     if (guess)
         return usage_error(cmd, "unknown option '%s': did you mean '%s'?", name, guess);
     return usage_error(cmd, "unknown option '%s'", name);
@@ -191,6 +234,20 @@ static int check_common(const command *cmd)
     if (raw_common.verbose < -1 || raw_common.verbose > 2)
         return usage_error(cmd, "--verbose '%lld': it takes 0, 1 or 2",
                            (long long)raw_common.verbose);
+    if (raw_common.image_size) {
+        char end;
+        long long height, width;
+        if (sscanf(raw_common.image_size, "%5lldx%5lld%c", &height, &width, &end) != 2 ||
+            height < 1 || width < 1)
+            return usage_error(cmd, "--image-size '%s': it takes HEIGHTxWIDTH, as 64x64",
+                               raw_common.image_size);
+        pictures.image_size[0] = height;
+        pictures.image_size[1] = width;
+    }
+    if (pictures.color_mode && strcmp(pictures.color_mode, "rgb") != 0 &&
+        strcmp(pictures.color_mode, "grayscale") != 0 && strcmp(pictures.color_mode, "rgba") != 0)
+        return usage_error(cmd, "--color-mode '%s': it takes rgb, grayscale or rgba",
+                           pictures.color_mode);
     common.has_verbose = raw_common.verbose >= 0;
     common.verbose = common.has_verbose ? (int)raw_common.verbose : 1;
     if (common.gemm && strcmp(common.gemm, "auto") != 0 && strcmp(common.gemm, "clblast") != 0 &&

@@ -35,6 +35,7 @@ typedef struct command {
     const option *options;
     size_t option_count;
     bool takes_common; /* the options of every command that computes */
+    bool takes_data;   /* the options on pictures */
     int (*run)(int count, char **arguments);
 } command;
 
@@ -61,5 +62,13 @@ typedef struct common_options {
     bool check_numerics;
 } common_options;
 extern common_options common;
+
+/* How pictures are read; set by options_parse. */
+typedef struct picture_options {
+    const char *color_mode; /* NULL: not given */
+    bool skip_unreadable;
+    int64_t image_size[2]; /* height, width; 0: not given */
+} picture_options;
+extern picture_options pictures;
 
 #endif

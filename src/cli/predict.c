@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/objective.h"
 #include "data/npy.h"
+#include "data/picture.h"
 #include "train/training.h"
 
 #include <math.h>
@@ -30,6 +31,7 @@ typedef struct predictions {
     kiln_dataset *data;
     kiln_device *device;
     int64_t samples;
+    int width; /* of the longest name of a picture */
     size_t count;
     float **values; /* (samples, output shape) */
 } predictions;
@@ -164,18 +166,28 @@ static const char *class_name(const kiln_model *model, int64_t index)
     return buffer;
 }
 
+/* "     3  ", or the name of the picture. */
+static void print_sample(const predictions *p, int64_t sample)
+{
+    if (p->data->sample_names)
+        printf("%-*s", p->width, p->data->sample_names[sample]);
+    else
+        printf("%6lld", (long long)sample);
+}
+
 static void print_classes(const predictions *p, int64_t sample, bool from_logits)
 {
     int64_t classes = row_size(p, 0);
     float *scores = p->values[0] + sample * classes;
     if (classes == 1) { /* one score for "class 1 or not" */
         double v = from_logits ? 1 / (1 + exp(-(double)scores[0])) : (double)scores[0];
-        printf("%6lld  %-16s %6.2f %%\n", (long long)sample, class_name(p->model, v >= 0.5),
-               100 * (v >= 0.5 ? v : 1 - v));
+        print_sample(p, sample);
+        printf("  %-16s %6.2f %%\n", class_name(p->model, v >= 0.5), 100 * (v >= 0.5 ? v : 1 - v));
         return;
     }
     to_probabilities(scores, classes, from_logits);
-    printf("%6lld  ", (long long)sample);
+    print_sample(p, sample);
+    printf("  ");
     int64_t shown = classes < 3 ? classes : 3, done[3];
     for (int64_t k = 0; k < shown; k++) {
         int64_t best = -1;
@@ -198,7 +210,8 @@ static void print_classes(const predictions *p, int64_t sample, bool from_logits
 
 static void print_values(const predictions *p, int64_t sample)
 {
-    printf("%6lld ", (long long)sample);
+    print_sample(p, sample);
+    printf(" ");
     for (size_t o = 0; o < p->count; o++) {
         int64_t row = row_size(p, o);
         if (p->count > 1)
@@ -211,8 +224,9 @@ static void print_values(const predictions *p, int64_t sample)
     printf("\n");
 }
 
-static void print_screen(const predictions *p)
+static void print_screen(predictions *p)
 {
+    char *const *names = p->data->sample_names;
     bool from_logits;
     kiln_shape shape = kiln_model_output_shape(p->model, 0);
     bool classes =
@@ -220,7 +234,17 @@ static void print_screen(const predictions *p)
     int64_t limit = given.rows < 0 ? SHOWN_ROWS : given.rows == 0 ? p->samples : given.rows;
     if (limit > p->samples)
         limit = p->samples;
-    printf("%s\n", classes ? "   row  class       probability" : "   row  output");
+    if (names && given.rows < 0)
+        limit = p->samples; /* they were named one by one */
+    p->width = 7;
+    for (int64_t i = 0; names && i < limit; i++)
+        if (strlen(names[i]) > (size_t)p->width)
+            p->width = (int)strlen(names[i]);
+    const char *title = classes ? "class       probability" : "output";
+    if (names)
+        printf("%-*s  %s\n", p->width, "picture", title);
+    else
+        printf("   row  %s\n", title);
     for (int64_t i = 0; i < limit; i++) {
         if (classes)
             print_classes(p, i, from_logits);
@@ -255,7 +279,15 @@ static kiln_status compute(predictions *p)
     return KILN_OK;
 }
 
-static kiln_status predict(const char *model_name, const char *data_name, predictions *p)
+/* Words behind the model that are files: pictures. One word is data of any kind. */
+static kiln_dataset *open_data(int count, char **words, const kiln_model *model)
+{
+    if (count > 1 || (picture_is_named(words[0]) && file_exists(words[0])))
+        return session_images((size_t)count, words, model);
+    return session_data(words[0], "test", given.label, model, KILN_DEFAULT);
+}
+
+static kiln_status predict(const char *model_name, int count, char **words, predictions *p)
 {
     KILN_TRY(session_start());
     if (given.output)
@@ -263,7 +295,7 @@ static kiln_status predict(const char *model_name, const char *data_name, predic
     p->model = session_is_builtin(model_name) ? NULL : session_model(model_name, NULL);
     if (p->model == NULL && !session_is_builtin(model_name))
         return kiln_last_status();
-    p->data = session_data(data_name, "test", given.label, p->model, KILN_DEFAULT);
+    p->data = open_data(count, words, p->model);
     if (p->data == NULL)
         return kiln_last_status();
     if (p->model == NULL)
@@ -297,7 +329,8 @@ static int run(int count, char **words)
                            given.output);
     predictions p = {0};
     status = EXIT_DONE;
-    if (predict(words[0], words[1], &p) != KILN_OK || (given.output && write_file(&p) != KILN_OK)) {
+    if (predict(words[0], count - 1, words + 1, &p) != KILN_OK ||
+        (given.output && write_file(&p) != KILN_OK)) {
         status = cli_fail();
     } else if (given.output) {
         if (common.verbose > 0)
@@ -316,19 +349,23 @@ static int run(int count, char **words)
 
 const command command_predict = {
     .name = "predict",
-    .arguments = "MODEL DATA",
+    .arguments = "MODEL DATA|PICTURE...",
     .least_arguments = 2,
-    .most_arguments = 2,
+    .most_arguments = 1 << 20,
     .summary = "what a model says about data",
     .help =
         "Prints, for a classifier, the likeliest classes of each row with their probabilities\n"
         "(softmax is applied where the network ends without it), for other models the outputs.\n"
         "With -o it writes the outputs as they are. DATA is as for kiln fit, with or without\n"
-        "labels; mnist and digits mean their test part.",
+        "labels; mnist and digits mean their test part. Several words behind the model are "
+        "picture\n"
+        "files, brought to the size that the model takes.",
     .example = "  kiln predict digits.keras mnist\n"
-               "  kiln predict iris.keras flowers.csv -o scores.npy",
+               "  kiln predict iris.keras flowers.csv -o scores.npy\n"
+               "  kiln predict pets.keras tom.jpg rex.png",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
+    .takes_data = true,
     .run = run,
 };

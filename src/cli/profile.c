@@ -149,5 +149,6 @@ const command command_profile = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
+    .takes_data = true,
     .run = run,
 };

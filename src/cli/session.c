@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
 #include "cli/networks.h"
@@ -74,6 +75,30 @@ static int on_download(void *user, const char *file, int64_t done, int64_t total
     return 0;
 }
 
+static int on_reading(void *user, const char *source, int64_t done, int64_t total)
+{
+    static double begun;
+    static bool drawn;
+    (void)user;
+    bool end = done >= total;
+    if (!isatty(STDERR_FILENO))
+        return 0;
+    if (begun == 0)
+        begun = clock_seconds();
+    if (clock_seconds() - begun > 0.3 && (!end || drawn)) { /* nothing for what takes no time */
+        int percent = total > 0 ? (int)(100 * (double)done / (double)total) : 0;
+        fprintf(stderr, "\rreading %s [%.*s%.*s] %3d %%%s", source, percent / 5,
+                "====================", 20 - percent / 5, "....................", percent,
+                end ? "\n" : "");
+        drawn = true;
+    }
+    if (end) {
+        begun = 0;
+        drawn = false;
+    }
+    return 0;
+}
+
 kiln_status session_start(void)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
@@ -81,6 +106,7 @@ kiln_status session_start(void)
     if (common.verbose > 0) {
         device_on_compile = on_compile;
         kiln_set_download_progress(on_download, NULL);
+        kiln_set_reading_progress(on_reading, NULL);
     }
     return env_check();
 }
@@ -97,6 +123,52 @@ bool session_is_bytes(const kiln_dataset *data)
     return data->input_count > 0 && data->inputs[0].dtype == KILN_UINT8;
 }
 
+void session_pictures(kiln_dataset_args *args, kiln_shape input)
+{
+    args->image_size[0] = pictures.image_size[0];
+    args->image_size[1] = pictures.image_size[1];
+    args->color_mode = pictures.color_mode;
+    args->skip_unreadable = pictures.skip_unreadable ? KILN_YES : KILN_NO;
+    args->input_shape = input;
+}
+
+void session_skipped(const kiln_dataset *data)
+{
+    const char *why;
+    int64_t count = kiln_dataset_skipped(data, &why), shown = 0;
+    if (count == 0)
+        return;
+    fprintf(stderr, "left out %s that cannot be read:\n", count == 1 ? "a picture" : "pictures");
+    for (const char *line = why; *line; line = strchr(line, '\n') + 1, shown++)
+        fprintf(stderr, "  %.*s\n", (int)strcspn(line, "\n"), line);
+    if (count > shown)
+        fprintf(stderr, "  and %s more\n", session_count(count - shown));
+}
+
+/* The shape of the only input; rank 0 where there are several. */
+static kiln_shape only_input(const kiln_model *model)
+{
+    return model && kiln_model_input_count(model) == 1 ? kiln_model_input_shape(model, 0)
+                                                       : (kiln_shape){0};
+}
+
+static void use_scale(kiln_dataset *data, const kiln_model *model)
+{
+    if (data && model && model->facts && model->facts->input_scale > 0 && session_is_bytes(data))
+        data->scale = model->facts->input_scale;
+}
+
+kiln_dataset *session_images(size_t count, char *const *paths, const kiln_model *model)
+{
+    kiln_dataset_args args = {.has_labels = KILN_NO};
+    session_pictures(&args, only_input(model));
+    kiln_dataset *data = kiln_dataset_from_images(count, (const char *const *)paths, &args);
+    use_scale(data, model);
+    if (data)
+        session_skipped(data);
+    return data;
+}
+
 kiln_dataset *session_data(const char *source, const char *part, const char *label,
                            const kiln_model *model, kiln_choice labels)
 {
@@ -111,9 +183,11 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
             args.class_names = (const char *const *)facts->class_names;
         }
     }
+    session_pictures(&args, only_input(model));
     kiln_dataset *data = kiln_dataset_open_with(source, &args);
-    if (data && model && model->facts && model->facts->input_scale > 0 && session_is_bytes(data))
-        data->scale = model->facts->input_scale;
+    use_scale(data, model);
+    if (data)
+        session_skipped(data);
     return data;
 }
 

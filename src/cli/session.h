@@ -19,6 +19,15 @@ kiln_device *session_device(void);
 kiln_dataset *session_data(const char *source, const char *part, const char *label,
                            const kiln_model *model, kiln_choice labels);
 
+/* Adds how pictures are read, by the options and by what a model takes (one sample's shape). */
+void session_pictures(kiln_dataset_args *args, kiln_shape input);
+
+/* Says on standard error which pictures were left out. */
+void session_skipped(const kiln_dataset *data);
+
+/* Picture files of their own, for a model. NULL on failure. */
+kiln_dataset *session_images(size_t count, char *const *paths, const kiln_model *model);
+
 /* Opens MODEL: a built-in name or a file. data (may be NULL) sizes a built-in network. NULL on
  * failure. */
 kiln_model *session_model(const char *name, const kiln_dataset *data);

@@ -39,7 +39,7 @@ void data_block_release(data_block *block)
 
 void data_block_cool(const data_block *block, const void *bytes, size_t size)
 {
-    if (block == NULL || !block->mapped)
+    if (block == NULL || !block->mapped || block->anonymous)
         return;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t first = (uintptr_t)bytes & ~(page - 1), end = ((uintptr_t)bytes + size) & ~(page - 1);
@@ -97,6 +97,8 @@ void kiln_dataset_free(kiln_dataset *dataset)
     free_names(dataset->class_names, dataset->class_count);
     free_names(dataset->feature_names, dataset->feature_count);
     free(dataset->class_values);
+    free_names(dataset->sample_names, dataset->sample_names ? (size_t)dataset->samples : 0);
+    free(dataset->skipped_why);
     free(dataset->origin);
     free(dataset);
 }
@@ -308,6 +310,13 @@ const char *const *kiln_dataset_class_names(const kiln_dataset *dataset, size_t 
     if (count)
         *count = some ? dataset->class_count : 0;
     return some ? (const char *const *)dataset->class_names : NULL;
+}
+
+int64_t kiln_dataset_skipped(const kiln_dataset *dataset, const char **why)
+{
+    if (why)
+        *why = dataset && dataset->skipped_why ? dataset->skipped_why : "";
+    return dataset ? dataset->skipped : 0;
 }
 
 kiln_status kiln_dataset_set_sample_weights(kiln_dataset *dataset, const float *weights)

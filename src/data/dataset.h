@@ -12,7 +12,8 @@ typedef struct data_block {
     atomic_int references;
     void *memory;
     size_t bytes;
-    bool mapped; /* munmap instead of free */
+    bool mapped;    /* munmap instead of free */
+    bool anonymous; /* mapped, but from no file: its pages must stay */
 } data_block;
 
 typedef struct data_column {
@@ -39,6 +40,9 @@ struct kiln_dataset {
                       */
     bool split_by_class; /* --validation-split draws by the seed (CSV) instead of taking the last
                             part */
+    int64_t skipped;     /* pictures that could not be read and were left out */
+    char *skipped_why;   /* a line about each of the first of them; NULL: none */
+    char **sample_names; /* files that each are a sample; NULL: none */
     char *origin;        /* what was opened, for messages: "mnist:train" */
     kiln_batch_function function; /* NULL: arrays */
     void *user;

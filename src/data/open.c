@@ -3,14 +3,26 @@
 #include "data/csv.h"
 #include "data/idx.h"
 #include "data/npy.h"
+#include "data/picture.h"
+#include "data/pictures.h"
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #define WHAT_DATA_IS                                                                               \
-    "data is mnist, digits, IMAGES,LABELS of IDX files, .npz, .npy, X.npy,Y.npy, .csv or .tsv"
+    "data is mnist, digits, IMAGES,LABELS of IDX files, .npz, .npy, X.npy,Y.npy, .csv, .tsv, or "  \
+    "pictures: a folder of classes, a .tar, .tar.gz or .zip of one, .png, .jpg"
 
-typedef enum file_kind { KIND_IDX, KIND_NPY, KIND_NPZ, KIND_TEXT } file_kind;
+typedef enum file_kind {
+    KIND_IDX,
+    KIND_NPY,
+    KIND_NPZ,
+    KIND_TEXT,
+    KIND_ARCHIVE,
+    KIND_PICTURE
+} file_kind;
 
 static bool starts_with(const unsigned char *bytes, size_t size, const char *magic, size_t length)
 {
@@ -25,8 +37,6 @@ static const char *known_stranger(const unsigned char *bytes, size_t size)
         size_t length;
         const char *name;
     } strangers[] = {
-        {"\x89PNG", 4, "a PNG picture"},
-        {"\xff\xd8\xff", 3, "a JPEG picture"},
         {"\x89HDF", 4, "an HDF5 file"},
         {"%PDF", 4, "a PDF document"},
         {"\x80\x02", 2, "a Python pickle"},
@@ -47,6 +57,15 @@ static const char *known_stranger(const unsigned char *bytes, size_t size)
     return NULL;
 }
 
+/* A zip archive whose first file is no array, and that is not called .npz. */
+static bool is_zip_of_pictures(const char *path, const unsigned char *head, size_t size)
+{
+    size_t length = strlen(path), name = size > 30 ? (size_t)head[26] + 256 * (size_t)head[27] : 0;
+    if (!npz_looks_like(head, size) || (length > 4 && strcasecmp(path + length - 4, ".npz") == 0))
+        return false;
+    return name < 4 || 30 + name > size || memcmp(head + 30 + name - 4, ".npy", 4) != 0;
+}
+
 static kiln_status sniff(const char *path, file_kind *kind)
 {
     unsigned char head[512] = {0};
@@ -62,11 +81,18 @@ static kiln_status sniff(const char *path, file_kind *kind)
         *kind = KIND_NPY;
     else if (idx_looks_like(head, size))
         *kind = KIND_IDX;
+    else if (!gzip && is_zip_of_pictures(path, head, size))
+        *kind = KIND_ARCHIVE;
     else if (npz_looks_like(head, size))
         *kind = KIND_NPZ;
+    else if (packed_is_tar(head, size))
+        *kind = KIND_ARCHIVE;
+    else if (!gzip && (picture_is_png(head, size) || picture_is_jpeg(head, size)))
+        *kind = KIND_PICTURE;
     else if (gzip)
         return kiln_fail(KILN_ERROR_FORMAT,
-                         "%s: is a gzip file with neither an IDX nor a .npy file in it; unpack it",
+                         "%s: is a gzip file with neither an IDX nor a .npy file nor a tar archive "
+                         "in it; unpack it",
                          path);
     else if (known_stranger(head, size))
         return kiln_fail(KILN_ERROR_FORMAT, "%s: is %s; " WHAT_DATA_IS, path,
@@ -132,7 +158,11 @@ static kiln_status add_file(kiln_dataset *dataset, bool target, const char *path
         KILN_TRY(npy_read(path, &array));
     } else {
         return kiln_fail(KILN_ERROR_FORMAT, "%s: is %s; the files of a pair are IDX or .npy files",
-                         path, kind == KIND_NPZ ? "a zip archive" : "text");
+                         path,
+                         kind == KIND_NPZ       ? "a zip archive"
+                         : kind == KIND_ARCHIVE ? "an archive"
+                         : kind == KIND_PICTURE ? "a picture"
+                                                : "text");
     }
     kiln_status status = add_array(dataset, target, NULL, path, &array);
     data_array_free(&array);
@@ -262,6 +292,48 @@ static kiln_dataset *open_npz(const char *path, bool test)
     return finish(dataset, status);
 }
 
+static kiln_status picture_request(const kiln_dataset_args *args, bool test,
+                                   pictures_request *request)
+{
+    *request = (pictures_request){.wish = {.test = test,
+                                           .labels = args->has_labels,
+                                           .class_count = args->class_count,
+                                           .class_names = args->class_names},
+                                  .skip_unreadable = args->skip_unreadable == KILN_YES};
+    return pictures_request_size(request, args->image_size, args->color_mode, args->input_shape);
+}
+
+static kiln_dataset *open_pictures(const char *path, const kiln_dataset_args *args, bool test,
+                                   bool folder)
+{
+    pictures_request request;
+    if (picture_request(args, test, &request) != KILN_OK)
+        return NULL;
+    return folder ? pictures_from_folder(path, &request) : pictures_from_archive(path, &request);
+}
+
+kiln_dataset *kiln_dataset_from_images(size_t count, const char *const *paths,
+                                       const kiln_dataset_args *args)
+{
+    static const kiln_dataset_args none;
+    pictures_request request;
+    if (count == 0 || paths == NULL) {
+        kiln_fail(KILN_ERROR_ARGUMENT, "no picture was named; name .png or .jpg files");
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (paths[i] == NULL) {
+            kiln_fail_null("a picture's path");
+            return NULL;
+        }
+    if (picture_request(args ? args : &none, false, &request) != KILN_OK)
+        return NULL;
+    kiln_dataset *dataset = pictures_from_files(count, paths, &request);
+    if (dataset == NULL)
+        kiln_advise("correct the file, or get it again");
+    return dataset;
+}
+
 static kiln_dataset *open_file(const char *path, const kiln_dataset_args *args, bool test)
 {
     file_kind kind;
@@ -272,6 +344,10 @@ static kiln_dataset *open_file(const char *path, const kiln_dataset_args *args, 
         return open_npz(path, test);
     case KIND_TEXT:
         return csv_read(path, args);
+    case KIND_ARCHIVE:
+        return open_pictures(path, args, test, false);
+    case KIND_PICTURE:
+        return kiln_dataset_from_images(1, &path, args);
     default:
         return open_arrays(path, path, NULL);
     }
@@ -316,6 +392,12 @@ static bool is_set(const char *source, const char *name, const char **part)
     return true;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 /* For files whose reader does not say what to do. */
 static const char *advice_for(kiln_status code)
 {
@@ -357,9 +439,81 @@ kiln_dataset *kiln_dataset_open_with(const char *source, const kiln_dataset_args
         dataset = open_pair(source);
     else if (!file_exists(source))
         kiln_fail(KILN_ERROR_FILE, "%s: there is no such file; " WHAT_DATA_IS, source);
+    else if (is_folder(source))
+        dataset = open_pictures(source, args, test, true);
     else
         dataset = open_file(source, args, test);
     if (dataset == NULL)
         kiln_advise(advice_for(kiln_last_status()));
     return dataset;
+}
+
+/* ---- Keras's image_dataset_from_directory ---- */
+
+static kiln_status check_choice(const char *what, const char *given, const char *only)
+{
+    if (given == NULL || strcmp(given, only) == 0)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                     "image_dataset_from_directory: the %s '%s' is not there; use '%s'", what,
+                     given, only);
+}
+
+static kiln_status check_image_args(const kiln_image_dataset_args *args)
+{
+    bool split = args->validation_split != 0;
+    KILN_TRY(check_choice("label mode", args->label_mode, "int"));
+    KILN_TRY(check_choice("interpolation", args->interpolation, "bilinear"));
+    if (split && !(args->validation_split > 0 && args->validation_split < 1))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "image_dataset_from_directory: a validation_split of %g; it lies between "
+                         "0 and 1",
+                         args->validation_split);
+    if (split != (args->subset != NULL))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "image_dataset_from_directory: validation_split and "
+                                              "subset belong together; give both or neither");
+    if (split && strcmp(args->subset, "training") != 0 && strcmp(args->subset, "validation") != 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "image_dataset_from_directory: the subset '%s' is unknown; there are "
+                         "training and validation",
+                         args->subset);
+    return KILN_OK;
+}
+
+static kiln_dataset *pick_subset(kiln_dataset *whole, const kiln_image_dataset_args *args)
+{
+    kiln_dataset *first, *second;
+    if (whole == NULL || args->validation_split == 0)
+        return whole;
+    bool validation = strcmp(args->subset, "validation") == 0;
+    kiln_status status =
+        kiln_dataset_split(whole, args->validation_split, args->seed, 1, &first, &second);
+    kiln_dataset_free(whole);
+    if (status != KILN_OK)
+        return NULL;
+    kiln_dataset_free(validation ? first : second);
+    return validation ? second : first;
+}
+
+kiln_dataset *kiln_image_dataset_from_directory_with(const char *directory,
+                                                     const kiln_image_dataset_args *args)
+{
+    static const kiln_image_dataset_args none;
+    args = args ? args : &none;
+    if (directory == NULL) {
+        kiln_fail_null("the directory");
+        return NULL;
+    }
+    if (check_image_args(args) != KILN_OK)
+        return NULL;
+    kiln_dataset_args plain = {.part = args->part,
+                               .has_labels = args->labels == KILN_NO ? KILN_NO : KILN_YES,
+                               .class_count = args->class_count,
+                               .class_names = args->class_names,
+                               .image_size = {args->image_size[0], args->image_size[1]},
+                               .color_mode = args->color_mode,
+                               .skip_unreadable = args->skip_unreadable};
+    if (plain.image_size[0] == 0 && plain.image_size[1] == 0)
+        plain.image_size[0] = plain.image_size[1] = 256;
+    return pick_subset(kiln_dataset_open_with(directory, &plain), args);
 }

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 
 #define WHAT_DATA_IS                                                                               \
-    "data is mnist, digits, IMAGES,LABELS of IDX files, .npz, .npy, X.npy,Y.npy, .csv or .tsv"
+    "data is mnist, digits, IMAGES,LABELS of IDX files, .npz, .npy, X.npy,Y.npy, .csv, .tsv, or "    \
+    "pictures: a folder of classes, a .tar, .tar.gz or .zip of one, .png, .jpg"
 
 static void put_idx(const char *name, bool gzip, int code, int rank, uint32_t a, uint32_t b,
                     uint32_t c)
@@ -187,7 +188,8 @@ static const struct {
     {"images,nowhere", KILN_ERROR_FILE, "images,nowhere: there is no file nowhere; check the path"},
     {"nowhere,images", KILN_ERROR_FILE, "nowhere,images: there is no file nowhere; check the path"},
     {"images,", KILN_ERROR_FILE, "images,: there is no file behind the comma; check the path"},
-    {"folder", KILN_ERROR_FILE, "folder is a directory; a regular file is needed"},
+    {"folder", KILN_ERROR_FORMAT,
+     "folder: has no pictures; put .png, .jpg or .jpeg files into a folder for each class"},
     {"images,labels3", KILN_ERROR_SHAPE,
      "labels3: has 3 samples, but the array before it has 4; give arrays with as many samples "
      "each, the samples along the first axis"},
@@ -200,11 +202,12 @@ static const struct {
     {"none.npy", KILN_ERROR_SHAPE,
      "none.npy: holds nothing: its shape is (0, 5); give arrays with as many samples each, the "
      "samples along the first axis"},
-    {"picture.png", KILN_ERROR_FORMAT, "picture.png: is a PNG picture; " WHAT_DATA_IS},
+    {"picture.png", KILN_ERROR_FORMAT, "picture.png: is a damaged PNG file (it ends in the middle); repair or remove it, or leave out "
+     "what cannot be read: skip_unreadable, --skip-unreadable"},
     {"binary", KILN_ERROR_FORMAT,
      "binary: is neither IDX, .npy, .npz nor text (it starts with 01 02 03 00); " WHAT_DATA_IS},
     {"text.gz", KILN_ERROR_FORMAT,
-     "text.gz: is a gzip file with neither an IDX nor a .npy file in it; unpack it"},
+     "text.gz: is a gzip file with neither an IDX nor a .npy file nor a tar archive in it; unpack it"},
     {"empty", KILN_ERROR_FORMAT, "empty: is empty; correct the file, or get it again"},
     {"uneven.npz", KILN_ERROR_SHAPE,
      "uneven.npz(y): has 3 samples, but the array before it has 4; give arrays with as many "

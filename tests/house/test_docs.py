@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """What the documentation says holds: its listings compile and run, its commands work, its tables are complete."""
+import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'python'))
@@ -84,10 +87,33 @@ class Readme(Case):
             with self.subTest(listing=number):
                 self.run_in([self.build(text, 'g++', ['-std=c++17'], 'listing%d.cc' % number)])
 
+    def draw_pets(self):
+        """A folder of pictures, two of them under the names that the README has, and a network for them."""
+        for number in range(24):
+            name = ('tom.jpg', 'rex.png')[number] if number < 2 else '%d.png' % number
+            tone = 60 + 6 * number + 20 * (number % 2)
+            pixels = b''.join(b'\0' + bytes([tone, 255 - tone, (7 * row) % 256] * 40) for row in range(30))
+            chunks = [(b'IHDR', struct.pack('>IIBBBBB', 40, 30, 8, 2, 0, 0, 0)), (b'IDAT', zlib.compress(pixels)),
+                      (b'IEND', b'')]
+            png = b'\x89PNG\r\n\x1a\n' + b''.join(
+                struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+                for kind, data in chunks)
+            folder = os.path.join(self.folder, 'pets', ('cats', 'dogs')[number % 2])
+            os.makedirs(folder, exist_ok=True)
+            for path in [os.path.join(folder, '%d.png' % number)] + [os.path.join(self.folder, name)] * (number < 2):
+                with open(path, 'wb') as file:
+                    file.write(png)
+        layers = [('InputLayer', {'batch_shape': [None, 64, 64, 3]}), ('Rescaling', {'scale': 1 / 255}), ('Flatten', {}),
+                  ('Dense', {'units': 2})]
+        with open(os.path.join(self.folder, 'pets.json'), 'w', encoding='utf-8') as file:
+            json.dump({'class_name': 'Sequential', 'config': {'name': 'pets', 'layers': [
+                {'class_name': kind, 'config': dict(config, name=kind.lower())} for kind, config in layers]}}, file)
+
     def test_commands_run(self):
         if not os.path.isdir(os.path.join(DATA, 'mnist')):
             self.skipTest('mnist is not in KILN_DATA_DIR')
         shutil.copy(os.path.join(DATA, 'iris.csv'), self.folder)
+        self.draw_pets()
         environment = dict(os.environ, PATH=os.path.dirname(KILN) + ':' + os.environ['PATH'])
         count = 0
         for text in listings(read('README.md'), 'sh'):
