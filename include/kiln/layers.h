@@ -90,12 +90,49 @@ typedef struct kiln_softmax_args {
 } kiln_softmax_args;
 KILN_API kiln_layer *kiln_softmax_with(const kiln_softmax_args *args);
 
+/* PReLU: x, or alpha x where x is negative; alpha is learned, one for each element, or shared along axes (1 is the
+ * first behind the batch). */
+typedef struct kiln_prelu_args {
+    KILN_LAYER_ARGS
+    kiln_shape shared_axes;        /* default: none */
+    const char *alpha_initializer; /* default: zeros */
+    const char *alpha_regularizer; /* default: none */
+} kiln_prelu_args;
+KILN_API kiln_layer *kiln_prelu_with(const kiln_prelu_args *args);
+
 /* Dropout: in training, zeroes a share `rate` of the elements and scales the others by 1 / (1 - rate). */
 typedef struct kiln_dropout_args {
     double rate;
     KILN_LAYER_ARGS
 } kiln_dropout_args;
 KILN_API kiln_layer *kiln_dropout_with(const kiln_dropout_args *args);
+
+/* SpatialDropout: drops whole channels, of (batch, steps, channels) or of pictures. */
+typedef struct kiln_spatial_dropout1d_args {
+    double rate;
+    KILN_LAYER_ARGS
+} kiln_spatial_dropout1d_args;
+KILN_API kiln_layer *kiln_spatial_dropout1d_with(const kiln_spatial_dropout1d_args *args);
+typedef struct kiln_spatial_dropout2d_args {
+    double rate;
+    const char *data_format; /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_spatial_dropout2d_args;
+KILN_API kiln_layer *kiln_spatial_dropout2d_with(const kiln_spatial_dropout2d_args *args);
+
+/* GaussianNoise: in training, adds draws from a normal distribution. */
+typedef struct kiln_gaussian_noise_args {
+    double stddev;
+    KILN_LAYER_ARGS
+} kiln_gaussian_noise_args;
+KILN_API kiln_layer *kiln_gaussian_noise_with(const kiln_gaussian_noise_args *args);
+
+/* GaussianDropout: in training, multiplies by draws around 1, with a variance of rate / (1 - rate). */
+typedef struct kiln_gaussian_dropout_args {
+    double rate;
+    KILN_LAYER_ARGS
+} kiln_gaussian_dropout_args;
+KILN_API kiln_layer *kiln_gaussian_dropout_with(const kiln_gaussian_dropout_args *args);
 
 /* Pooling: the largest, or the mean, of each window of pool_size elements along the axes of (batch, axes...,
  * channels). A size is one number for each axis, or one for all. */
@@ -180,6 +217,47 @@ typedef struct kiln_center_crop_args {
     KILN_LAYER_ARGS
 } kiln_center_crop_args;
 KILN_API kiln_layer *kiln_center_crop_with(const kiln_center_crop_args *args);
+
+/* Pictures changed at random, in training only. A factor f draws from -f to f; a range, where one is given, from its
+ * first number to its second. */
+typedef struct kiln_random_flip_args {
+    const char *mode;        /* default: "horizontal_and_vertical"; or "horizontal", "vertical" */
+    const char *data_format; /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_random_flip_args;
+KILN_API kiln_layer *kiln_random_flip_with(const kiln_random_flip_args *args);
+/* Moved by parts of their size, or zoomed: by 1 + a factor, which shows more of them where it is positive. */
+typedef struct kiln_random_move_args {
+    double height_factor, width_factor; /* a zoom's default: as much as the height */
+    double height_range[2], width_range[2];
+    const char *fill_mode;     /* default: "reflect"; or "wrap", "constant", "nearest" */
+    const char *interpolation; /* default: "bilinear"; or "nearest" */
+    double fill_value;         /* default: 0 */
+    const char *data_format;   /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_random_move_args;
+KILN_API kiln_layer *kiln_random_translation_with(const kiln_random_move_args *args);
+KILN_API kiln_layer *kiln_random_zoom_with(const kiln_random_move_args *args);
+/* Turned; 1 is a whole turn. */
+typedef struct kiln_random_rotation_args {
+    double factor;
+    double factor_range[2];
+    const char *fill_mode;     /* default: "reflect"; or "wrap", "constant", "nearest" */
+    const char *interpolation; /* default: "bilinear"; or "nearest" */
+    double fill_value;         /* default: 0 */
+    const char *data_format;   /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_random_rotation_args;
+KILN_API kiln_layer *kiln_random_rotation_with(const kiln_random_rotation_args *args);
+/* (x - mean) * c + mean for each channel, c from 1 - f[0] to 1 + f[1]; one factor f is {0, f}. */
+typedef struct kiln_random_contrast_args {
+    double factor;
+    double factor_range[2];
+    double value_range[2];   /* the result is kept in it; default: 0 to 255 */
+    const char *data_format; /* default: "channels_last" */
+    KILN_LAYER_ARGS
+} kiln_random_contrast_args;
+KILN_API kiln_layer *kiln_random_contrast_with(const kiln_random_contrast_args *args);
 
 /* Rescaling: x * scale + offset. */
 typedef struct kiln_rescaling_args {
@@ -280,6 +358,16 @@ KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalizatio
 #define kiln_up_sampling2d(...) kiln_up_sampling2d_with(&(kiln_up_sampling2d_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_resizing(...) kiln_resizing_with(&(kiln_resizing_args){.height = __VA_ARGS__})
 #define kiln_center_crop(...) kiln_center_crop_with(&(kiln_center_crop_args){.height = __VA_ARGS__})
+#define kiln_prelu(...) kiln_prelu_with(&(kiln_prelu_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_spatial_dropout1d(...) kiln_spatial_dropout1d_with(&(kiln_spatial_dropout1d_args){.rate = __VA_ARGS__})
+#define kiln_spatial_dropout2d(...) kiln_spatial_dropout2d_with(&(kiln_spatial_dropout2d_args){.rate = __VA_ARGS__})
+#define kiln_gaussian_noise(...) kiln_gaussian_noise_with(&(kiln_gaussian_noise_args){.stddev = __VA_ARGS__})
+#define kiln_gaussian_dropout(...) kiln_gaussian_dropout_with(&(kiln_gaussian_dropout_args){.rate = __VA_ARGS__})
+#define kiln_random_flip(...) kiln_random_flip_with(&(kiln_random_flip_args){.mode = __VA_ARGS__})
+#define kiln_random_rotation(...) kiln_random_rotation_with(&(kiln_random_rotation_args){.factor = __VA_ARGS__})
+#define kiln_random_contrast(...) kiln_random_contrast_with(&(kiln_random_contrast_args){.factor = __VA_ARGS__})
+#define kiln_random_translation(...) kiln_random_translation_with(&(kiln_random_move_args){.height_factor = __VA_ARGS__})
+#define kiln_random_zoom(...) kiln_random_zoom_with(&(kiln_random_move_args){.height_factor = __VA_ARGS__})
 #define kiln_rescaling(...) kiln_rescaling_with(&(kiln_rescaling_args){.scale = __VA_ARGS__})
 #define kiln_batch_normalization(...) kiln_batch_normalization_with(&(kiln_batch_normalization_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_layer_normalization(...) kiln_layer_normalization_with(&(kiln_layer_normalization_args){.unset_ = 0, __VA_ARGS__})

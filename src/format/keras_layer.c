@@ -412,7 +412,8 @@ kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
         json_write_string(w, "name", layer->name);
     } else {
         json_write_string(w, "name", layer->name);
-        json_write_bool(w, "trainable", layer->trainable);
+        if (!layer->cls->no_trainable)
+            json_write_bool(w, "trainable", layer->trainable);
         json_write_string(w, "dtype", "float32");
     }
     for (size_t i = 0; i < layer->cls->field_count; i++)

@@ -59,6 +59,7 @@ typedef struct layer_class {
     size_t config_size;
     const layer_field *fields;
     size_t field_count;
+    bool no_trainable; /* Keras's constructor does not take `trainable` */
     /* All may be NULL. Shapes are of one sample. */
     kiln_status (*check)(const kiln_layer *layer);
     kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input,

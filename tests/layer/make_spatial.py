@@ -46,6 +46,22 @@ LAYERS = [
     ("resizing_pad", L.Resizing(5, 9, pad_to_aspect_ratio=True, fill_value=1.5), PICTURE),
     ("center_crop", L.CenterCrop(2, 2), PICTURE),
     ("center_crop_enlarged", L.CenterCrop(3, 5), PICTURE),
+    ("spatial_dropout1d", L.SpatialDropout1D(0.5), STEPS),
+    ("spatial_dropout2d", L.SpatialDropout2D(0.25, **FIRST), FRONT),
+    ("gaussian_noise", L.GaussianNoise(0.5), STEPS),
+    ("gaussian_dropout", L.GaussianDropout(0.5), STEPS),
+    ("p_re_lu", L.PReLU(shared_axes=[1]), STEPS),
+    ("p_re_lu_alone", L.PReLU("he_normal"), STEPS),
+    ("softmax_axis", L.Softmax(axis=1), PICTURE),
+#Ranges of one number : what they draw is known.
+    ("random_flip", L.RandomFlip("horizontal"), PICTURE),
+    ("random_translation", L.RandomTranslation((0.3, 0.3), (-0.4, -0.4)), PICTURE, "moves"),
+    ("random_translation_first", L.RandomTranslation((0.5, 0.5), 0.0, "constant", "nearest", fill_value=2.5, **FIRST),
+     FRONT, "moves"),
+    ("random_rotation", L.RandomRotation((0.1, 0.1), fill_mode="nearest"), PICTURE, "moves"),
+    ("random_zoom", L.RandomZoom((0.4, 0.4), (-0.3, -0.3), "wrap"), PICTURE, "moves"),
+    ("random_zoom_one", L.RandomZoom((-0.25, -0.25)), PICTURE, "moves"),
+    ("random_contrast", L.RandomContrast(0.0, value_range=(-1.5, 2)), PICTURE, "training"),
     ("batch_normalization", L.BatchNormalization(), PICTURE, "training"),
     ("batch_normalization_vector", L.BatchNormalization(momentum=0.75, scale=False), (4,), "training"),
     ("batch_normalization_first", L.BatchNormalization(axis=1, epsilon=0.5, center=False), FRONT, "training"),
@@ -81,6 +97,7 @@ def main():
     for entry in LAYERS:
         name, layer, shape = entry[:3]
         training = len(entry) > 3
+        moves = entry[3:] == ("moves",)  # Kiln has no gradient for it
         x = pattern(ROWS * int(np.prod(shape)), 11, 23).reshape((ROWS,) + shape)
         config = layer.get_config()  # building may change it
         layer.build((None,) + shape)
@@ -96,8 +113,8 @@ def main():
             return jnp.sum(y * w), (y, updated)
 
         (_, (y, updated)), (dw, dx) = jax.value_and_grad(call, argnums=(0, 1), has_aux=True)(trainable, jnp.array(x))
-        moving = [v for v in updated if v.dtype == jnp.float32] if training and layer.trainable else []
-        arrays = {"y": y, "dx": dx,
+        moving = [v for v in updated if v.dtype == jnp.float32] if training and layer.trainable and layer.weights else []
+        arrays = {"y": y, "dx": [] if moves else dx,
                   "dw": np.concatenate([np.ravel(d) for d in dw]) if dw else [],
                   "moving": np.concatenate([np.ravel(m) for m in moving]) if moving else []}
         fields = []

@@ -58,6 +58,26 @@ static kiln_layer *make(const char *name)
         {"resizing_pad", kiln_resizing(5, 9, .pad_to_aspect_ratio = KILN_YES, .fill_value = 1.5)},
         {"center_crop", kiln_center_crop(2, 2)},
         {"center_crop_enlarged", kiln_center_crop(3, 5)},
+        {"spatial_dropout1d", kiln_spatial_dropout1d(0.5)},
+        {"spatial_dropout2d", kiln_spatial_dropout2d(0.25, .data_format = first)},
+        {"gaussian_noise", kiln_gaussian_noise(0.5)},
+        {"gaussian_dropout", kiln_gaussian_dropout(0.5)},
+        {"p_re_lu", kiln_prelu(.shared_axes = one)},
+        {"p_re_lu_alone", kiln_prelu(.alpha_initializer = "he_normal")},
+        {"softmax_axis", kiln_softmax(.axis = 1)},
+        {"random_flip", kiln_random_flip("horizontal")},
+        {"random_translation",
+         kiln_random_translation(0, .height_range = {0.3, 0.3}, .width_range = {-0.4, -0.4})},
+        {"random_translation_first",
+         kiln_random_translation(0, .height_range = {0.5, 0.5}, .width_factor = KILN_ZERO,
+                                 .fill_mode = "constant", .interpolation = "nearest",
+                                 .fill_value = 2.5, .data_format = first)},
+        {"random_rotation",
+         kiln_random_rotation(0, .factor_range = {0.1, 0.1}, .fill_mode = "nearest")},
+        {"random_zoom", kiln_random_zoom(0, .height_range = {0.4, 0.4}, .width_range = {-0.3, -0.3},
+                                         .fill_mode = "wrap")},
+        {"random_zoom_one", kiln_random_zoom(0, .height_range = {-0.25, -0.25})},
+        {"random_contrast", kiln_random_contrast(KILN_ZERO, .value_range = {-1.5, 2})},
         {"batch_normalization", kiln_batch_normalization()},
         {"batch_normalization_vector",
          kiln_batch_normalization(.momentum = 0.75, .scale = KILN_NO)},
@@ -190,11 +210,13 @@ static void run_layer(kiln_device *device, size_t number)
     ck_assert(ir_shape_equal(with_rows(kiln_model_output_shape(model, 0)), out));
     ir_id loss = op_reduce(&r.graph, R_SUM, op_binary(&r.graph, F_MUL, y, factor), 0, -1, false);
     int wrt_count = 0;
-    wrt[wrt_count++] = input;
+    if (spatial_figures[number].dx)
+        wrt[wrt_count++] = input;
     for (size_t i = 0; i < weight_count; i++)
         if (weights[i]->trainable && layer->trainable)
             wrt[wrt_count++] = op_weight(&r.graph, weights[i]);
-    harness_ok(graph_gradients(&r.graph, loss, wrt_count, wrt, gradients));
+    if (wrt_count > 0)
+        harness_ok(graph_gradients(&r.graph, loss, wrt_count, wrt, gradients));
     nodes[outputs] = y;
     sizes[outputs] = count;
     expected[outputs++] = spatial_figures[number].y;
