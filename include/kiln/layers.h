@@ -134,6 +134,36 @@ typedef struct kiln_gaussian_dropout_args {
 } kiln_gaussian_dropout_args;
 KILN_API kiln_layer *kiln_gaussian_dropout_with(const kiln_gaussian_dropout_args *args);
 
+/* Convolutions (as in Keras, cross-correlations) of (batch, axes..., channels) with 1 to 3 axes, plus a bias, then an
+ * activation: kernel (kernel_size..., channels / groups, filters), bias (filters). Along an axis of n elements the result
+ * has (n - (kernel_size - 1) * dilation_rate - 1) / strides + 1, rounded down; with padding "same", n / strides, rounded
+ * up. The transposes go the other way, as the gradient of a convolution does: kernel (kernel_size..., filters, channels),
+ * n * strides elements, and with padding "valid" so many more as the window reaches beyond a stride. Sizes with one
+ * number stand for all axes. */
+typedef struct kiln_conv_args {
+    int64_t filters;
+    kiln_shape kernel_size;
+    kiln_shape strides;               /* default: 1 */
+    const char *padding;              /* default: "valid"; or "same"; "causal" (Conv1D) */
+    const char *data_format;          /* default: "channels_last"; or "channels_first" */
+    kiln_shape dilation_rate;         /* default: 1 */
+    int64_t groups;                   /* default: 1; not of transposes */
+    const char *activation;           /* default: linear */
+    kiln_choice use_bias;             /* default: yes */
+    const char *kernel_initializer;   /* default: glorot_uniform */
+    const char *bias_initializer;     /* default: zeros */
+    const char *kernel_regularizer;   /* default: none */
+    const char *bias_regularizer;     /* default: none */
+    const char *activity_regularizer; /* default: none */
+    KILN_LAYER_ARGS
+} kiln_conv_args;
+KILN_API kiln_layer *kiln_conv1d_with(const kiln_conv_args *args);
+KILN_API kiln_layer *kiln_conv2d_with(const kiln_conv_args *args);
+KILN_API kiln_layer *kiln_conv3d_with(const kiln_conv_args *args);
+KILN_API kiln_layer *kiln_conv1d_transpose_with(const kiln_conv_args *args);
+KILN_API kiln_layer *kiln_conv2d_transpose_with(const kiln_conv_args *args);
+KILN_API kiln_layer *kiln_conv3d_transpose_with(const kiln_conv_args *args);
+
 /* Pooling: the largest, or the mean, of each window of pool_size elements along the axes of (batch, axes...,
  * channels). A size is one number for each axis, or one for all. */
 typedef struct kiln_pooling_args {
@@ -338,6 +368,12 @@ KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalizatio
 #define kiln_elu(...) kiln_elu_with(&(kiln_elu_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_softmax(...) kiln_softmax_with(&(kiln_softmax_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_dropout(...) kiln_dropout_with(&(kiln_dropout_args){.rate = __VA_ARGS__})
+#define kiln_conv1d(...) kiln_conv1d_with(&(kiln_conv_args){.filters = __VA_ARGS__})
+#define kiln_conv2d(...) kiln_conv2d_with(&(kiln_conv_args){.filters = __VA_ARGS__})
+#define kiln_conv3d(...) kiln_conv3d_with(&(kiln_conv_args){.filters = __VA_ARGS__})
+#define kiln_conv1d_transpose(...) kiln_conv1d_transpose_with(&(kiln_conv_args){.filters = __VA_ARGS__})
+#define kiln_conv2d_transpose(...) kiln_conv2d_transpose_with(&(kiln_conv_args){.filters = __VA_ARGS__})
+#define kiln_conv3d_transpose(...) kiln_conv3d_transpose_with(&(kiln_conv_args){.filters = __VA_ARGS__})
 #define kiln_max_pooling1d(...) kiln_max_pooling1d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_max_pooling2d(...) kiln_max_pooling2d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_max_pooling3d(...) kiln_max_pooling3d_with(&(kiln_pooling_args){.unset_ = 0, __VA_ARGS__})

@@ -28,7 +28,7 @@ typedef struct blas_choice {
     blas_engine engine; /* BLAS_CLBLAST or BLAS_TILE */
     /* BLAS_TILE: */
     const char *file;  /* template in cl/ */
-    char defines[640]; /* "#define ..." lines: sizes, strides, tile; the caller adds name, loaders
+    char defines[1024]; /* "#define ..." lines: sizes, strides, tile; the caller adds name, loaders
                           and epilogue */
     int dims;
     size_t global[3], local[3];

@@ -30,7 +30,7 @@ static double filled(int64_t size, int64_t block)
  * op(A), few loads a multiply-add, little of the tile beyond the matrix. 16 sums keep the
  * multiply-add units busy, and no compute unit should be without a tile. With few registers (AVX's
  * 16 of 8 lanes) a row is 16 columns. */
-static void register_tile(const kiln_device *device, const blas_product *p, tile *t)
+void tile_registers(const kiln_device *device, const blas_product *p, tile *t)
 {
     const int lanes = vector_lanes(device);
     const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : lanes == 4 ? 24 : 33, each = 16 / lanes;
@@ -91,7 +91,7 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->serial = true;
-    register_tile(device, p, t);
+    tile_registers(device, p, t);
     t->kb = PACKED_BYTES / (t->rn * (int)sizeof(float)) / 16 * 16;
     packed_tile(device, p, t);
     /* Rows of B a page apart share cache sets and address translations, and a transposed B has no

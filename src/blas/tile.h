@@ -18,6 +18,9 @@ enum { TILE_CANDIDATES = 3 };
 /* The tile that no measurement has chosen. */
 void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out);
 
+/* Sets the register tile of a serial tile: rm and rn. */
+void tile_registers(const kiln_device *device, const blas_product *product, tile *t);
+
 /* Tiles worth measuring, the rule's first; returns how many (at least 1). */
 int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
                     tile out[TILE_CANDIDATES]);

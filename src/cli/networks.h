@@ -11,6 +11,7 @@ typedef struct network {
     const char *summary;
     int64_t batch_size; /* of its benchmark */
     bool sized_by_data;
+    kiln_model *(*build)(const kiln_dataset *data);
 } network;
 
 /* Ends with a nameless one. */

@@ -18,6 +18,8 @@ static int64_t rows_of(const builder *b, const cluster *c)
     if (c->scope || c->kind == CLUSTER_STATE || n->shape.rank < 1)
         return 0;
     if (c->kind == CLUSTER_PRODUCT) {
+        if (n->op != &op_desc_matmul)
+            return 0;
         blas_product p = graph_product(b->g, n);
         if (c->choice.engine != BLAS_TILE || !c->choice.serial || p.batch[0] * p.batch[1] != 1 ||
             p.transpose_a || p.k * p.n * 4 > LARGEST_RIGHT_SIDE)

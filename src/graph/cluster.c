@@ -3,6 +3,7 @@
  * the index it needs, as long as no other path leads from one to the other. */
 #include "base/env.h"
 #include "graph/inside.h"
+#include "op/conv.h"
 #include "op/leaf.h"
 
 #include <string.h>
@@ -126,6 +127,10 @@ static bool is_cluster_node(const builder *b, size_t i)
 
 blas_product graph_product(const ir_graph *g, const ir_node *n)
 {
+    if (n->op != &op_desc_matmul) {
+        blas_convolution c = op_conv_product(g, n);
+        return blas_convolution_product(&c);
+    }
     const ir_node *x = &g->items[n->inputs[0]], *y = &g->items[n->inputs[1]];
     bool ta = n->attr.integer[0] != 0, tb = n->attr.integer[1] != 0;
     int rank = n->shape.rank;
@@ -175,7 +180,12 @@ static kiln_status make_clusters(builder *b)
             c.kind = CLUSTER_PRODUCT;
             c.anchor = (ir_id)i;
             blas_product p = graph_product(b->g, n);
-            KILN_TRY(blas_choose(b->device, b->request->engine, &p, false, &c.choice));
+            if (n->op == &op_desc_matmul) {
+                KILN_TRY(blas_choose(b->device, b->request->engine, &p, false, &c.choice));
+            } else {
+                blas_convolution v = op_conv_product(b->g, n);
+                KILN_TRY(blas_choose_convolution(b->device, &v, &c.choice));
+            }
         } else if (n->op == &op_desc_scan_state) {
             c.kind = CLUSTER_STATE;
             c.anchor = (ir_id)i;

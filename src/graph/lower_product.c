@@ -1,6 +1,8 @@
 /* Kernels of products: a template of blas/, or CLBlast; what follows the product is computed where
  * the template stores its results. */
 #include "graph/lower_inside.h"
+#include "op/conv.h"
+#include "op/leaf.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,17 +28,23 @@ static bool only_stores_anchor(const builder *b, int number)
 }
 
 static void hook(text *t, const char *name, const char *vector_parameters, const launch *l,
-                 const char *statements, int64_t rows, int64_t width, const char *type)
+                 const char *statements, int64_t rows, int64_t width, int64_t groups,
+                 const char *type)
 {
-    text_add(t, "static void @_%s(const uint batch, const uint row, const uint c, %s", name,
+    text_add(t, "static void @_%s(const uint batch, const uint row, const uint col, %s", name,
              vector_parameters);
     for (int i = 3; i < l->argument_count; i++)
         text_add(t, ", __global %s%s *p%d, const ulong o%d",
                  l->arguments[i].written ? "" : "const ", l->arguments[i].type, i, i);
-    text_add(t,
-             ")\n{\nconst %s r = batch * %" PRId64 "u + row;\nconst %s i = r * %" PRId64
-             "u + c;\n%s}\n",
-             type, rows, type, width, statements);
+    text_add(t, ")\n{\n");
+    if (groups > 1) /* a row has the filters of all groups */
+        text_add(t,
+                 "const %s r = batch / %" PRId64 "u * %" PRId64 "u + row;\nconst uint c = batch %% "
+                 "%" PRId64 "u * %" PRId64 "u + col;\n",
+                 type, groups, rows, groups, width / groups);
+    else
+        text_add(t, "const %s r = batch * %" PRId64 "u + row;\nconst uint c = col;\n", type, rows);
+    text_add(t, "const %s i = r * %" PRId64 "u + c;\n%s}\n", type, width, statements);
 }
 
 kiln_status lower_product(builder *b, int number)
@@ -47,6 +55,8 @@ kiln_status lower_product(builder *b, int number)
     if (l == NULL)
         return KILN_ERROR_MEMORY;
     int64_t rows = n->shape.dims[n->shape.rank - 2], width = n->shape.dims[n->shape.rank - 1];
+    bool is_conv = n->op != &op_desc_matmul;
+    int64_t groups = is_conv ? n->attr.integer[0] : 1;
     l->product = graph_product(b->g, n);
     l->flops = 2.0 * (double)kiln_shape_size(n->shape) * (double)l->product.k;
     argument a, w;
@@ -77,12 +87,12 @@ kiln_status lower_product(builder *b, int number)
             status = lower_emit(b, l, number, 1, &d, lower_emit_result, &job, &narrow, &done);
         if (status == KILN_OK) {
             text t = {0};
-            hook(&t, "store1", "const float v", l, narrow.data, rows, width, type);
+            hook(&t, "store1", "const float v", l, narrow.data, rows, width, groups, type);
             text names = {0};
             for (int i = 3; i < l->argument_count; i++)
                 text_add(&names, ", p%d, o%d", i, i);
             if (vector)
-                hook(&t, "store16", "const float16 v", l, wide.data, rows, width, type);
+                hook(&t, "store16", "const float16 v", l, wide.data, rows, width, groups, type);
             text_add(&l->source,
                      "%s#define KILN_STORE_C1(batch, row, col, x) @_store1(batch, row, col, x%s)\n",
                      t.data ? t.data : "", names.data ? names.data : "");
@@ -117,6 +127,10 @@ kiln_status lower_product(builder *b, int number)
         l->stride = (size_t)(in->rows / in->block);
         l->repeats = choice.global[0] / l->stride;
         choice.global[0] = l->stride;
+    }
+    if (status == KILN_OK && is_conv && !choice.serial) {
+        blas_convolution c = op_conv_product(b->g, n);
+        blas_convolution_loader(&c, &l->source);
     }
     if (status == KILN_OK) {
         text_add(&l->source, "#undef KILN_BODY_ONLY\n#define KILN_NAME @\n%s%s",

@@ -24,7 +24,8 @@ static bool same(const ir_node *a, const ir_node *b)
            memcmp(a->attr.number, b->attr.number, sizeof a->attr.number) == 0 &&
            memcmp(a->attr.integer, b->attr.integer, sizeof a->attr.integer) == 0 &&
            ir_shape_equal(a->attr.shape, b->attr.shape) &&
-           ir_shape_equal(a->attr.extra, b->attr.extra) && a->attr.stream == b->attr.stream &&
+           ir_shape_equal(a->attr.extra, b->attr.extra) &&
+           ir_shape_equal(a->attr.more, b->attr.more) && a->attr.stream == b->attr.stream &&
            a->attr.object == b->attr.object;
 }
 

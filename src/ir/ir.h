@@ -30,6 +30,7 @@ typedef struct ir_attributes {
     int64_t integer[4];
     kiln_shape shape; /* target shape, or strides */
     kiln_shape extra; /* permutation, padding */
+    kiln_shape more;  /* of a convolution: spread, and the output's sizes */
     uint32_t stream;  /* random draws: the layer's counter */
     void *object;     /* ir_weight, ir_scan */
 } ir_attributes;

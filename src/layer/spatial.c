@@ -6,7 +6,7 @@
 int spatial_axes(const kiln_layer *layer)
 {
     const char *name = layer->cls->class_name;
-    return name[strlen(name) - 2] - '0';
+    return name[strcspn(name, "123")] - '0';
 }
 
 kiln_status spatial_word(const char *field, const char *value, const char *allowed)

@@ -6,7 +6,7 @@
 #include "layer/layer.h"
 #include "op/window.h"
 
-/* 1, 2 or 3: the digit in the class's name ("MaxPooling2D"). */
+/* 1, 2 or 3: the digit in the class's name ("MaxPooling2D", "Conv1DTranspose"). */
 int spatial_axes(const kiln_layer *layer);
 
 /* Fails unless value is one of the words in `allowed`, separated by spaces. */

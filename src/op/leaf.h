@@ -15,6 +15,7 @@ extern const op_descriptor op_desc_transpose, op_desc_slice, op_desc_pad, op_des
 extern const op_descriptor op_desc_centered_product, op_desc_centered_square,
     op_desc_batch_normalize;                 /* OP_POINTWISE */
 extern const op_descriptor op_desc_reduce[]; /* OP_REDUCE, by op_reduction */
-extern const op_descriptor op_desc_matmul;   /* OP_PRODUCT */
+extern const op_descriptor op_desc_matmul, op_desc_conv,
+    op_desc_conv_weight_gradient; /* OP_PRODUCT */
 
 #endif

@@ -15,7 +15,7 @@ typedef enum op_kind {
     OP_INDEXED, /* reads its inputs at an index of its own: slices, transposes, padding, gathers */
     OP_VIEW,    /* the same elements under another shape */
     OP_REDUCE,  /* over a run of axes */
-    OP_PRODUCT, /* matrix product */
+    OP_PRODUCT, /* matrix product, or a convolution */
     OP_KERNEL,  /* a kernel of its own */
 } op_kind;
 

@@ -38,5 +38,7 @@ const op_descriptor *const op_registry[] = {
     &op_desc_reduce[R_LOGSUMEXP],
     &op_desc_reduce[R_ARGMAX],
     &op_desc_matmul,
+    &op_desc_conv,
+    &op_desc_conv_weight_gradient,
     NULL,
 };

@@ -151,11 +151,16 @@ static kiln_status slice_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
     ir_node n = g->items[node];
     int axis = (int)n.attr.integer[1];
     int64_t step = (int64_t)n.attr.number[0];
-    if (step < 0)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "slice: no gradient for a negative step");
-    return op_add_gradient(
-        g, &dx[0],
-        spread(g, dy, axis, n.attr.integer[2], step, g->items[n.inputs[0]].shape.dims[axis]));
+    int64_t first = n.attr.integer[2], count = n.shape.dims[axis],
+            length = g->items[n.inputs[0]].shape.dims[axis];
+    if (step < 0) { /* the same elements from last to first */
+        if (count > 1)
+            dy = op_slice(g, dy, axis, count - 1, count, -1);
+        first += (count - 1) * step;
+        step = -step;
+    }
+    return op_add_gradient(g, &dx[0],
+                           count == length ? dy : spread(g, dy, axis, first, step, length));
 }
 
 ir_id op_concatenate(ir_graph *g, int count, const ir_id *x, int axis)

@@ -112,11 +112,11 @@ class Devices(Case):
 class New(Case):
     def test_list(self):
         out = self.ok('new').out
-        for name in ('mlp', 'mlp1024', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'tabular'):
             self.assertIn(name + ' ', out)
 
     def test_json_of_keras(self):
-        for name in ('mlp', 'mlp1024', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'tabular'):
             model = self.ok('new', name).json()
             self.assertEqual(model['class_name'], 'Sequential')
             self.assertEqual(model['config']['name'], name)

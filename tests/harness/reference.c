@@ -359,7 +359,7 @@ static void evaluate(reference *r, ir_id id, const double *const *in, double *ou
 {
     const ir_node *n = &r->graph->items[id];
     if (source(r, n, out) || indexed(r, n, in, out) || reduction(r, n, in, out) ||
-        reference_window(r->graph, n, in, out))
+        reference_window(r->graph, n, in, out) || reference_convolution(r->graph, n, in, out))
         return;
     if (n->op == &op_desc_matmul) {
         product(r, n, in, out);

@@ -35,7 +35,9 @@ void reference_end(reference *r);
 
 /* A pointwise function of one to three values. */
 double reference_function(op_function f, const double *x, const double *numbers);
-/* The value of a node of src/op/window.h or picture.h; false for any other. */
+/* The value of a node of src/op/conv.h, or of window.h or picture.h; false for any other. */
+bool reference_convolution(const ir_graph *graph, const ir_node *n, const double *const *in,
+                           double *out);
 bool reference_window(const ir_graph *graph, const ir_node *n, const double *const *in,
                       double *out);
 

@@ -407,8 +407,12 @@ void trial_run_everywhere(trial *t, const char *label)
     {
         bool usual = device->serial_kernels;
         for (int parallel = 0; parallel < 2; parallel++) {
-            if (harness_is_slow(device) && (t->seed % 4 == 0) == (parallel == 1))
-                continue; /* one way or the other; serial kernels take the longest to compile */
+            /* On a slow one only one way or the other; serial kernels take the longest to compile.
+             */
+            if (t->only_usual_on && strstr(device->info.name, t->only_usual_on)
+                    ? usual == (parallel == 1)
+                    : harness_is_slow(device) && (t->seed % 4 == 0) == (parallel == 1))
+                continue;
             device->serial_kernels = !parallel;
             trial_run(t, device, label);
         }

@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Writes spatial_figures.h: what Keras makes of the same inputs, the gradients, and moving statistics.
 KERAS_BACKEND=jax make_spatial.py"""
 import json
@@ -14,8 +14,19 @@ FIRST = {"data_format": "channels_first"}
 L = keras.layers
 PICTURE, FRONT, STEPS, VOLUME = (4, 3, 2), (2, 4, 3), (6, 4), (2, 3, 2, 2)
 
-#name, layer, shape of one sample
+# name, layer, shape of one sample
 LAYERS = [
+    ("conv1d", L.Conv1D(3, 2, strides=2, activation="tanh"), STEPS),
+    ("conv1d_causal", L.Conv1D(5, 3, padding="causal", dilation_rate=2, use_bias=False), STEPS),
+    ("conv2d", L.Conv2D(3, 2), PICTURE),
+    ("conv2d_same", L.Conv2D(17, (3, 2), strides=(2, 1), padding="same", kernel_regularizer="l2"), PICTURE),
+    ("conv2d_first", L.Conv2D(4, 2, padding="same", groups=2, activation="sigmoid", **FIRST), FRONT),
+    ("conv3d", L.Conv3D(3, 2, padding="same"), VOLUME),
+    ("conv1d_transpose", L.Conv1DTranspose(3, 4, strides=3), STEPS),
+    ("conv2d_transpose", L.Conv2DTranspose(3, 3, strides=2, padding="same"), PICTURE),
+    ("conv2d_transpose_valid", L.Conv2DTranspose(2, (2, 3), strides=(3, 1)), PICTURE),
+    ("conv2d_transpose_first", L.Conv2DTranspose(3, (4, 3), strides=(2, 3), padding="same", **FIRST), FRONT),
+    ("conv3d_transpose", L.Conv3DTranspose(2, 2, strides=2), VOLUME),
     ("max_pooling1d", L.MaxPooling1D(), STEPS),
     ("max_pooling2d", L.MaxPooling2D(), PICTURE),
     ("max_pooling2d_same", L.MaxPooling2D((3, 2), strides=(2, 1), padding="same"), PICTURE),
@@ -107,8 +118,8 @@ def main():
         fixed = [v.value for v in layer.non_trainable_variables]
 
         def call(trainable, x):
-            y, updated = layer.stateless_call(trainable, fixed, x, **({
-    "training" : True} if training else {}))
+            told = {"training": training} if training or name == "random_flip" else {}
+            y, updated = layer.stateless_call(trainable, fixed, x, **told)
             w = pattern(int(np.prod(y.shape)), 7, 19).reshape(y.shape)
             return jnp.sum(y * w), (y, updated)
 

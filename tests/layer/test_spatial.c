@@ -14,11 +14,28 @@
 static kiln_layer *make(const char *name)
 {
     const char *first = "channels_first";
-    const kiln_shape two = {1, {2}}, one = {1, {1}};
+    const kiln_shape two = {1, {2}}, one = {1, {1}}, three = {1, {3}};
     struct {
         const char *name;
         kiln_layer *layer;
     } all[] = {
+        {"conv1d", kiln_conv1d(3, two, .strides = two, .activation = "tanh")},
+        {"conv1d_causal",
+         kiln_conv1d(5, three, .padding = "causal", .dilation_rate = two, .use_bias = KILN_NO)},
+        {"conv2d", kiln_conv2d(3, two)},
+        {"conv2d_same", kiln_conv2d(17, KILN_SHAPE(3, 2), .strides = KILN_SHAPE(2, 1),
+                                    .padding = "same", .kernel_regularizer = "l2")},
+        {"conv2d_first", kiln_conv2d(4, two, .padding = "same", .groups = 2,
+                                     .activation = "sigmoid", .data_format = first)},
+        {"conv3d", kiln_conv3d(3, two, .padding = "same")},
+        {"conv1d_transpose", kiln_conv1d_transpose(3, KILN_SHAPE(4), .strides = three)},
+        {"conv2d_transpose", kiln_conv2d_transpose(3, three, .strides = two, .padding = "same")},
+        {"conv2d_transpose_valid",
+         kiln_conv2d_transpose(2, KILN_SHAPE(2, 3), .strides = KILN_SHAPE(3, 1))},
+        {"conv2d_transpose_first",
+         kiln_conv2d_transpose(3, KILN_SHAPE(4, 3), .strides = KILN_SHAPE(2, 3), .padding = "same",
+                               .data_format = first)},
+        {"conv3d_transpose", kiln_conv3d_transpose(2, two, .strides = two)},
         {"max_pooling1d", kiln_max_pooling1d()},
         {"max_pooling2d", kiln_max_pooling2d()},
         {"max_pooling2d_same", kiln_max_pooling2d(.pool_size = KILN_SHAPE(3, 2),

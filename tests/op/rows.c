@@ -7,6 +7,7 @@ const op_table op_tables[] = {
     {"reductions", rows_reductions, &rows_reductions_count, 8},
     {"products", rows_products, &rows_products_count, 8},
     {"windows and pictures", rows_windows, &rows_windows_count, 8},
+    {"convolutions", rows_conv, &rows_conv_count, 4},
     {"statistics of a batch", rows_batch, &rows_batch_count, 8},
     {"leaves", rows_leaves, &rows_leaves_count, 24},
     {NULL, NULL, NULL, 0},

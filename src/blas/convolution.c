@@ -1,0 +1,270 @@
+#include "blas/convolution.h"
+
+#include "blas/tile.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int64_t product3(const int64_t *sizes)
+{
+    return sizes[0] * sizes[1] * sizes[2];
+}
+
+static int64_t blocks(int64_t size, int64_t block)
+{
+    return (size + block - 1) / block;
+}
+
+static int64_t smaller(int64_t x, int64_t y)
+{
+    return x < y ? x : y;
+}
+
+static int64_t gcd(int64_t x, int64_t y)
+{
+    return y ? gcd(y, x % y) : x;
+}
+
+blas_product blas_convolution_product(const blas_convolution *c)
+{
+    int64_t pixels = c->batch * product3(c->output), channels = c->channels / c->groups,
+            filters = c->filters / c->groups, k = product3(c->size) * channels;
+    blas_product p = {.m = pixels, .n = filters, .k = k, .lda = k, .batch = {1, c->groups}};
+    p.ldb = p.ldc = c->filters;
+    p.stride_b[1] = p.stride_c[1] = filters;
+    if (c->splits) {
+        p.m = p.lda = k;
+        p.k = pixels / c->splits;
+        p.transpose_a = true;
+        p.batch[0] = c->splits;
+        p.stride_b[0] = p.k * c->filters;
+        p.stride_c[0] = k * c->filters;
+    }
+    return p;
+}
+
+/* ---- the templates for devices whose work-items are threads ---- */
+
+static const char axis_names[] = "DHW";
+
+/* Appends "#define KILN_NAME value". */
+static void define(text *t, const char *name, int64_t value)
+{
+    text_add(t, "#define KILN_%s %" PRId64 "\n", name, value);
+}
+
+static void define_geometry(const blas_convolution *c, text *t)
+{
+    const struct {
+        char name;
+        const int64_t *values;
+    } of_axes[] = {{'I', c->input},    {'O', c->output}, {'K', c->size},  {'S', c->stride},
+                   {'D', c->dilation}, {'E', c->spread}, {'B', c->before}};
+    for (size_t i = 0; i < sizeof of_axes / sizeof *of_axes; i++)
+        for (int a = 0; a < CONVOLUTION_AXES; a++)
+            define(t, (char[]){of_axes[i].name, axis_names[a], 0}, of_axes[i].values[a]);
+    define(t, "BATCH", c->batch);
+    define(t, "G", c->groups);
+    define(t, "C", c->channels / c->groups);
+    define(t, "F", c->filters / c->groups);
+}
+
+/* Whether every window lies inside the input along an axis. */
+static bool inside(const blas_convolution *c, int axis)
+{
+    int64_t last = (c->output[axis] - 1) * c->stride[axis] - c->before[axis] +
+                   (c->size[axis] - 1) * c->dilation[axis];
+    return c->before[axis] <= 0 && last < c->input[axis];
+}
+
+/* A register tile for m rows by n columns whose left side has elements `distance` apart. */
+static tile register_tile(const kiln_device *device, int64_t m, int64_t n, int64_t k,
+                          int64_t distance)
+{
+    tile t = {.serial = true};
+    blas_product p = blas_plain(m, n, k, false, false);
+    p.lda = distance;
+    p.batch[0] = device->info.compute_units ? device->info.compute_units : 1;
+    tile_registers(device, &p, &t);
+    if (t.rm > m)
+        t.rm = (int)m;
+    return t;
+}
+
+/* Floats that an item may keep beside its sums. */
+enum { MOST_PACKED = 48 * 1024 };
+
+static void forward(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
+                    text *t)
+{
+    int64_t w = CONVOLUTION_AXES - 1, channels = c->channels / c->groups,
+            filters = c->filters / c->groups,
+            phases = c->spread[w] / gcd(c->spread[w], c->stride[w]), taps = product3(c->size),
+            units = device->info.compute_units ? device->info.compute_units : 1;
+    bool pack = c->spread[w] > 1 || !inside(c, (int)w);
+    tile t0 = register_tile(device, c->output[w] / phases ? c->output[w] / phases : 1, filters,
+                              taps * channels, phases * c->stride[w] / c->spread[w] * channels);
+    if (phases > c->output[w])
+        phases = c->output[w]; /* each pixel is a tile */
+    int64_t reach = 0;
+    for (;; t0.rm = (t0.rm + 1) / 2) {
+        reach = ((t0.rm - 1) * phases * c->stride[w] + (c->size[w] - 1) * c->dilation[w]) /
+                    c->spread[w] +
+                1;
+        if (t0.rm == 1 || reach * c->size[0] * c->size[1] * channels <= MOST_PACKED)
+            break;
+    }
+    /* An item's filters: all, when their part of the kernel stays in the second cache. */
+    int64_t tn =
+        taps * channels * filters <= 64 * 1024 ? blocks(filters, t0.rn) * t0.rn : t0.rn;
+    int64_t slices = c->batch * c->output[0] * c->groups * blocks(filters, tn), rows = c->output[1];
+    while (rows > 1 && slices * blocks(c->output[1], rows) < 8 * units)
+        rows = (rows + 1) / 2;
+    define(t, "PHASES", phases);
+    define(t, "PACK", pack);
+    define(t, "ROWS", rows);
+    define(t, "TN", tn);
+    define(t, "RM", t0.rm);
+    define(t, "RN", t0.rn);
+    choice->file = "conv_serial.cl";
+    choice->tile_m = t0.rm;
+    choice->tile_n = t0.rn;
+    choice->global[0] = (size_t)(slices * blocks(c->output[1], rows));
+}
+
+/* Pixels that a strip of rows should have: enough to pay for taking the sums up again. */
+enum { STRIP = 96, MOST_SUMS = 48 * 1024, SMALL = 13 };
+
+static void weight_gradient(const kiln_device *device, const blas_convolution *c,
+                            blas_choice *choice, text *t)
+{
+    int64_t channels = c->channels / c->groups, filters = c->filters / c->groups,
+            k = product3(c->size) * channels, run = c->size[2] * channels,
+            taps = c->size[0] * c->size[1];
+    bool spread = c->spread[0] > 1 || c->spread[1] > 1 || c->spread[2] > 1;
+    bool is_small = !spread && c->size[0] == 1 && k <= SMALL,
+         gather = !is_small && (spread || c->dilation[2] > 1 || run < 8);
+    bool pack = c->groups > 1 && channels > 1 ? true : !inside(c, 2);
+    if (is_small)
+        pack = pack || !inside(c, 0) || !inside(c, 1);
+    if (is_small || gather) {
+        run = k;
+        taps = 1;
+    }
+    tile t0 = register_tile(device, run, filters, c->output[1] * c->output[2], 1);
+    if (is_small) {
+        t0.rm = (int)run;
+        t0.rn = filters >= 32 ? 32 : 16;
+    }
+    int64_t tn = blocks(filters, t0.rn) * t0.rn, length = blocks(run, t0.rm) * t0.rm,
+            together = taps;
+    while (tn > t0.rn && length * tn > MOST_SUMS && tn > 128)
+        tn = blocks(tn / 2, t0.rn) * t0.rn;
+    while (length > t0.rm && length * tn > MOST_SUMS)
+        length = blocks(length / 2, t0.rm) * t0.rm;
+    while (together > 1 && together * length * tn > MOST_SUMS)
+        together = (together + 1) / 2;
+    int64_t rows = smaller(blocks(STRIP, c->output[2]), c->output[1]);
+    int64_t reach = (c->output[2] - 1) * c->stride[2] + (c->size[2] - 1) * c->dilation[2] + 1;
+    while (pack && !gather && rows > 1 &&
+           c->size[0] * ((rows - 1) * c->stride[1] + (c->size[1] - 1) * c->dilation[1] + 1) *
+                   reach * channels >
+               MOST_PACKED)
+        rows = (rows + 1) / 2;
+    while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
+        length = blocks(length / 2, t0.rm) * t0.rm;
+    define(t, "SPLITS", c->splits);
+    define(t, "PACK", pack && !gather);
+    define(t, "GATHER", gather);
+    define(t, "SMALL", is_small);
+    define(t, "TAPS", together);
+    define(t, "RUN", length);
+    define(t, "ROWS", rows);
+    define(t, "TN", tn);
+    define(t, "RM", t0.rm);
+    define(t, "RN", t0.rn);
+    choice->file = "conv_weight_serial.cl";
+    choice->tile_m = t0.rm;
+    choice->tile_n = t0.rn;
+    choice->global[0] = (size_t)(blocks(run, length) * blocks(taps, together) *
+                                 blocks(filters, tn) * c->splits * c->groups);
+}
+
+kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
+                                    blas_choice *choice)
+{
+    blas_product p = blas_convolution_product(c);
+    bool serial = device->serial_kernels || device->info.largest_work_group < 64;
+    if (!serial) {
+        tile t;
+        tile_rule(device, &p, true, &t);
+        return tile_describe(&p, &t, choice);
+    }
+    memset(choice, 0, sizeof *choice);
+    choice->engine = BLAS_TILE;
+    choice->serial = true;
+    choice->dims = 1;
+    choice->local[0] = 1;
+    text t = {0};
+    define_geometry(c, &t);
+    if (c->splits)
+        weight_gradient(device, c, choice, &t);
+    else
+        forward(device, c, choice, &t);
+    kiln_status status = KILN_OK;
+    if (t.failed)
+        status = KILN_ERROR_MEMORY;
+    else if (t.length >= sizeof choice->defines)
+        status = kiln_fail(KILN_ERROR_ARGUMENT,
+                           "convolution: the sizes are too long to be written down");
+    else
+        memcpy(choice->defines, t.data, t.length + 1);
+    text_free(&t);
+    return status;
+}
+
+/* ---- the operand loader for the other templates ---- */
+
+void blas_convolution_loader(const blas_convolution *c, text *out)
+{
+    int64_t channels = c->channels / c->groups, k = product3(c->size) * channels;
+    const char *type = c->batch * product3(c->input) * c->channels >= INT32_MAX ||
+                               c->batch * product3(c->output) * k >= INT32_MAX
+                           ? "ulong"
+                           : "uint";
+    text_add(out,
+             "static float @_window(__global const float *a, const ulong a_offset, const uint "
+             "group, const "
+             "%s pixel, const uint k)\n{\nconst uint tap = k / %" PRId64
+             "u;\n%s at = pixel / %" PRId64 "u;\n",
+             type, channels, type, product3(c->output));
+    int64_t outer_taps = product3(c->size), outer = product3(c->output);
+    for (int a = 0; a < CONVOLUTION_AXES; a++) {
+        outer_taps /= c->size[a];
+        outer /= c->output[a];
+        if (c->input[a] == 1 && c->output[a] == 1 && c->size[a] == 1 && c->before[a] == 0)
+            continue;
+        text_add(out,
+                 "const int p%d = (int)(pixel / %" PRId64 "u %% %" PRId64 "u) * %" PRId64
+                 " - (%" PRId64 ") + (int)(tap / %" PRId64 "u %% %" PRId64 "u) * %" PRId64 ";\n",
+                 a, outer, c->output[a], c->stride[a], c->before[a], outer_taps, c->size[a],
+                 c->dilation[a]);
+        text_add(out, "if (p%d < 0 || p%d >= %" PRId64, a, a, c->input[a] * c->spread[a]);
+        if (c->spread[a] > 1)
+            text_add(out, " || p%d %% %" PRId64 " != 0", a, c->spread[a]);
+        text_add(out, ")\n    return 0.0f;\nat = at * %" PRId64 "u + (%s)(p%d / %" PRId64 ");\n",
+                 c->input[a], type, a, c->spread[a]);
+    }
+    text_add(out,
+             "return a[a_offset + at * %" PRId64 "u + group * %" PRId64 "u + k %% %" PRId64
+             "u];\n}\n",
+             c->channels, channels, channels);
+    if (c->splits)
+        text_add(out,
+                 "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, (batch) %% %" PRId64
+                 "u, (batch) / %" PRId64 "u * %" PRId64 "u + (k), row)\n",
+                 c->groups, c->groups, c->batch / c->splits * product3(c->output));
+    else
+        text_add(out, "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, batch, row, k)\n");
+}

@@ -1,0 +1,39 @@
+/* Convolutions: a product whose left side is read from the windows of a tensor.
+ *
+ * x is (batch, depth, height, width, channels), the kernel (taps, channels of a group, filters),
+ * the result (batch, output depth, height, width, filters), row-major float32. Along an axis, tap k
+ * of output o reads the element (o * stride - before + k * dilation) / spread, or zero where that
+ * is no whole number or outside the input. With spread 1 this is what Keras calls a convolution (a
+ * cross-correlation, with these strides, dilation_rate and padding); spread is the stride of the
+ * convolution whose gradient, or transpose, it is. Axes that are not there have sizes of 1. */
+#ifndef BLAS_CONVOLUTION_H
+#define BLAS_CONVOLUTION_H
+
+#include "base/memory.h"
+#include "blas/blas.h"
+
+#define CONVOLUTION_AXES 3
+
+typedef struct blas_convolution {
+    int64_t batch, channels, filters, groups; /* groups divide channels and filters */
+    int64_t input[CONVOLUTION_AXES], output[CONVOLUTION_AXES];
+    int64_t size[CONVOLUTION_AXES], stride[CONVOLUTION_AXES], dilation[CONVOLUTION_AXES],
+        spread[CONVOLUTION_AXES], before[CONVOLUTION_AXES];
+    /* 0: the convolution. Else the gradient of its kernel: of x and the result's gradient, (splits,
+     * taps * channels of a group, filters), each of the first axis the sum over a part of the
+     * batch, which `splits` divides. */
+    int64_t splits;
+} blas_convolution;
+
+/* The product it is, for the templates of cl/: its left side is op(A)[row][k] = window(row, k), of
+ * the gradient's, transposed, window(k, row). Its batch axes are splits and groups. */
+blas_product blas_convolution_product(const blas_convolution *c);
+
+/* Like blas_choose; the engine is BLAS_TILE. */
+kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
+                                    blas_choice *choice);
+
+/* Writes the hook KILN_LOAD_A that gemm_local.cl needs for it. */
+void blas_convolution_loader(const blas_convolution *c, text *out);
+
+#endif

@@ -1,0 +1,63 @@
+#include "op/conv.h"
+#include "rows.h"
+
+/* a: the input; b: sizes of the window, channels of a group, filters; c: strides, dilations; which:
+ * the padding; axis: groups (0: 1); keep: bias and relu behind it; last: the transpose. */
+static ir_id conv(trial *t, const op_row *r)
+{
+    ir_graph *g = &t->graph;
+    op_window w = {.axes = r->a.rank - 2};
+    kiln_shape shape, kernel = {.rank = 3, .dims = {1, r->b.dims[w.axes], r->b.dims[w.axes + 1]}};
+    for (int i = 0; i < w.axes; i++) {
+        kernel.dims[0] *= w.size[i] = r->b.dims[i];
+        w.stride[i] = r->c.dims[i];
+        w.dilation[i] = r->c.dims[w.axes + i];
+    }
+    ir_id k = trial_float(t, kernel, -1, 1);
+    if (op_window_place("a window", &w, (op_padding)r->which, r->a, &shape) != KILN_OK)
+        return IR_NONE;
+    op_conv c = op_conv_of(&w, shape, r->axis ? r->axis : 1);
+    if (r->last) {
+        shape.dims[shape.rank - 1] = kernel.dims[2];
+        return op_convolve_back(g, trial_float(t, shape, -1, 1), k, &c, &r->a.dims[1]);
+    }
+    ir_id x = r->dtype == KILN_FLOAT32 ? trial_float(t, r->a, -1, 1)
+                                       : trial_whole(t, r->dtype, r->a, 0, 3);
+    ir_id y = op_convolve(g, x, k, &c);
+    if (!r->keep)
+        return y;
+    return op_unary(
+        g, F_TANH,
+        op_binary(g, F_ADD, y, trial_float(t, (kiln_shape){1, {kernel.dims[2]}}, -1, 1)));
+}
+
+#define C(...)                                                                                     \
+    {                                                                                              \
+        .name = "conv", .build = conv, .tolerance = 3e-5, .a = __VA_ARGS__                         \
+    }
+
+const op_row rows_conv[] = {
+    C(S(4, 8, 9, 3), .b = S(3, 3, 3, 16), .c = S(1, 1, 1, 1)),
+    C(S(4, 8, 13, 1), .b = S(3, 3, 1, 32), .c = S(1, 1, 1, 1), .keep = true),
+    C(S(3, 7, 7, 16), .b = S(3, 3, 16, 33), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
+      .keep = true),
+    C(S(2, 9, 8, 4), .b = S(3, 3, 4, 20), .c = S(2, 2, 1, 1), .which = PADDING_SAME),
+    C(S(2, 9, 11, 5), .b = S(3, 2, 5, 7), .c = S(2, 3, 1, 1)),
+    C(S(2, 10, 9, 2), .b = S(3, 3, 2, 6), .c = S(1, 1, 2, 2), .which = PADDING_SAME),
+    C(S(2, 6, 7, 8), .b = S(3, 3, 4, 32), .c = S(1, 1, 1, 1), .axis = 2, .which = PADDING_SAME,
+      .keep = true),
+    C(S(2, 6, 7, 6), .b = S(2, 3, 2, 9), .c = S(1, 2, 1, 1), .axis = 3),
+    C(S(2, 5, 6, 17), .b = S(1, 1, 17, 12), .c = S(2, 2, 1, 1)),
+    C(S(2, 5, 6, 8), .b = S(1, 1, 8, 16), .c = S(1, 1, 1, 1)),
+    C(S(4, 15, 4), .b = S(4, 4, 18), .c = S(1, 2), .which = PADDING_CAUSAL),
+    C(S(3, 11, 3), .b = S(5, 3, 16), .c = S(2, 1), .which = PADDING_SAME),
+    C(S(2, 4, 5, 6, 2), .b = S(2, 3, 3, 2, 5), .c = S(1, 2, 1, 1, 1, 1), .which = PADDING_SAME),
+    C(S(2, 4, 5, 4, 3), .b = S(3, 2, 2, 3, 17), .c = S(1, 1, 2, 1, 2, 1)),
+    C(S(2, 8, 10, 4), .b = S(3, 3, 4, 18), .c = S(2, 2, 1, 1), .which = PADDING_SAME, .last = 1),
+    C(S(2, 7, 9, 16), .b = S(4, 4, 16, 3), .c = S(2, 2, 1, 1), .last = 1),
+    C(S(2, 5, 8, 1), .b = S(3, 3, 1, 6), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
+      .dtype = KILN_UINT8),
+    C(S(1, 20, 3, 24), .b = S(3, 3, 24, 48), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
+    C(S(8, 4, 4, 3), .b = S(2, 2, 3, 20), .c = S(2, 2, 1, 1)),
+};
+ROWS(rows_conv);
