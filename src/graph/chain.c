@@ -42,7 +42,8 @@ static bool fits(const builder *b, const cluster *c, int64_t rows)
 static bool within_rows(const op_descriptor *op)
 {
     return op == &op_desc_pick || op == &op_desc_one_hot || op == &op_desc_pool ||
-           op == &op_desc_unpool || op == &op_desc_max_pool_gradient || op == &op_desc_resize ||
+           op == &op_desc_unpool || op == &op_desc_max_pool_index ||
+           op == &op_desc_max_pool_gradient || op == &op_desc_resize ||
            op == &op_desc_resize_gradient || op == &op_desc_warp;
 }
 

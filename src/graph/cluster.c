@@ -83,7 +83,7 @@ static bool reads_memory(const ir_node *n, int i)
         return false;
     if (n->op == &op_desc_one_hot || n->op == &op_desc_scan_state)
         return false;
-    if (n->op == &op_desc_pick || n->op == &op_desc_gather)
+    if (n->op == &op_desc_pick || n->op == &op_desc_gather || n->op == &op_desc_max_pool_index)
         return i == 0;
     return true;
 }

@@ -124,8 +124,10 @@ kiln_status code_source(code *c, ir_id id, argument *a)
                         .type = code_storage_type(n->dtype)};
         return KILN_OK;
     }
-    *a = (argument){.kind = ARGUMENT_NODE, .type = "float"};
-    return place_of(b, base, &a->where);
+    *a = (argument){.kind = ARGUMENT_NODE};
+    KILN_TRY(place_of(b, base, &a->where));
+    a->type = code_storage_type(place_dtype(b, a->where.owner));
+    return KILN_OK;
 }
 
 kiln_status code_state(code *c, int *k)
@@ -326,13 +328,17 @@ kiln_status code_store_all(code *c, bool *scalar_only)
         } else {
             a.kind = ARGUMENT_NODE;
             a.where = place_written(b, shown);
+            a.type = code_storage_type(place_dtype(b, a.where.owner));
         }
         KILN_TRY(code_buffer(c, &a, &k));
-        if (c->lanes == 16)
-            text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k,
-                     c->domains.items[0].flat);
+        const char *flat = c->domains.items[0].flat;
+        if (c->lanes == 16 && strcmp(a.type, "float") != 0)
+            text_add(&c->out, "vstore16(convert_%s16(%s), 0, p%d + (o%d + %s));\n", a.type, name, k,
+                     k, flat);
+        else if (c->lanes == 16)
+            text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k, flat);
         else
-            text_add(&c->out, "p%d[o%d + %s] = %s;\n", k, k, c->domains.items[0].flat, name);
+            text_add(&c->out, "p%d[o%d + %s] = (%s)%s;\n", k, k, flat, a.type, name);
     }
     *scalar_only = c->scalar_only;
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;

@@ -148,7 +148,7 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
             text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k,
                      k, out, width, column);
     } else if (n->op == &op_desc_pool || n->op == &op_desc_unpool ||
-               n->op == &op_desc_max_pool_gradient) {
+               n->op == &op_desc_max_pool_index || n->op == &op_desc_max_pool_gradient) {
         return code_window(c, id, d, lanes, out);
     } else if (n->op == &op_desc_box || n->op == &op_desc_resize ||
                n->op == &op_desc_resize_gradient || n->op == &op_desc_warp) {

@@ -187,45 +187,73 @@ static kiln_status unpool(window_code *x, const ir_node *n)
     return KILN_OK;
 }
 
-/* An element takes the gradient of the windows whose value it is, unless an element before it in
- * the window has the same value. */
+/* The number of the element <out>i<axis> in the window that begins at <out>s<axis>. */
+static void write_number(const window_code *x, char *to, size_t room)
+{
+    char before[240];
+    snprintf(to, room, "0");
+    for (int a = 0; a < x->w.axes; a++) {
+        snprintf(before, sizeof before, "%s", to);
+        snprintf(to, room, "(%s) * %" PRId64 " + %si%d - %ss%d", before, x->w.size[a], x->out, a,
+                 x->out, a);
+    }
+}
+
+/* The first element that the largest is equal to. */
+static kiln_status max_index(window_code *x, const ir_node *n, int d)
+{
+    code *c = x->c;
+    const char *v = x->out, *type = code_value_type(x->lanes);
+    argument a;
+    int k;
+    char index[200], name[SHORT], largest[SHORT];
+    KILN_TRY(code_source(c, n->inputs[0], &a));
+    KILN_TRY(code_buffer(c, &a, &k));
+    KILN_TRY(code_value_at(c, n->inputs[1], d, x->lanes, largest));
+    text_add(&c->out, "%s %s = (%s)(-1.0f);\n", type, v, type);
+    for (int i = 0; i < x->w.axes; i++)
+        text_add(&c->out, "const int %sw%d = %sc%d;\n", v, i, v, i + 1);
+    open_elements(x);
+    write_index(x, x->input, "i", index, sizeof index);
+    snprintf(name, sizeof name, "%st", v);
+    code_read(c, &a, k, NULL, index, x->lanes, name);
+    write_number(x, index, sizeof index);
+    text_add(&c->out, "%s = ((%s < (%s)(0.0f)) && (%s == %s)) ? (%s)((float)(%s)) : %s;\n", v, v,
+             type, name, largest, type, index, v);
+    close_loops(x);
+    text_add(&c->out, "%s = fmax(%s, (%s)(0.0f));\n", v, v, type); /* NaN is equal to nothing */
+    return KILN_OK;
+}
+
+/* An element takes the gradient of the windows whose largest it is. */
 static kiln_status max_gradient(window_code *x, const ir_node *n)
 {
     code *c = x->c;
     const char *v = x->out, *type = code_value_type(x->lanes);
-    argument a[3];
-    int k[3];
+    argument a[2];
+    int k[2];
     char index[200], name[SHORT];
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         KILN_TRY(code_source(c, n->inputs[i], &a[i]));
         KILN_TRY(code_buffer(c, &a[i], &k[i]));
     }
     text_add(&c->out, "%s %s = (%s)(0.0f);\n", type, v, type);
     for (int i = 0; i < x->w.axes; i++)
         text_add(&c->out, "const int %si%d = %sc%d;\n", v, i, v, i + 1);
-    write_index(x, x->input, "i", index, sizeof index);
-    text_add(&c->out, "const %s %sj = %s;\n", x->type, v, index);
-    snprintf(name, sizeof name, "%sx", v);
-    snprintf(index, sizeof index, "%sj", v);
-    code_read(c, &a[0], k[0], NULL, index, x->lanes, name);
     open_windows(x);
+    for (int i = 0; i < x->w.axes; i++)
+        text_add(&c->out, "const int %ss%d = %sw%d * %" PRId64 " - %" PRId64 ";\n", v, i, v, i,
+                 x->w.stride[i], x->w.before[i]);
     write_index(x, x->windows, "w", index, sizeof index);
     text_add(&c->out, "const %s %so = %s;\n", x->type, v, index);
     snprintf(index, sizeof index, "%so", v);
-    snprintf(name, sizeof name, "%sy", v);
-    code_read(c, &a[1], k[1], NULL, index, x->lanes, name);
-    snprintf(name, sizeof name, "%sg", v);
-    code_read(c, &a[2], k[2], NULL, index, x->lanes, name);
-    text_add(&c->out, "%s %sh = (%sx == %sy) ? %sg : (%s)(0.0f);\n", type, v, v, v, v, type);
-    open_elements(x);
-    write_index(x, x->input, "i", index, sizeof index);
-    text_add(&c->out, "const %s %sq = %s;\nif (%sq < %sj) {\n", x->type, v, index, v, v);
-    snprintf(index, sizeof index, "%sq", v);
-    snprintf(name, sizeof name, "%st", v);
+    snprintf(name, sizeof name, "%sn", v);
     code_read(c, &a[0], k[0], NULL, index, x->lanes, name);
-    text_add(&c->out, "%sh = (%st == %sy) ? (%s)(0.0f) : %sh;\n}\n", v, v, v, type, v);
-    close_loops(x);
-    text_add(&c->out, "%s += %sh;\n", v, v);
+    snprintf(name, sizeof name, "%sg", v);
+    code_read(c, &a[1], k[1], NULL, index, x->lanes, name);
+    write_number(x, index, sizeof index);
+    text_add(&c->out, "%s += (%sn == (%s)((float)(%s))) ? %sg : (%s)(0.0f);\n", v, v, type, index,
+             v, type);
     close_loops(x);
     return KILN_OK;
 }
@@ -237,10 +265,9 @@ kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
     window_code x = {.c = c, .w = op_window_of(&n->attr), .out = out, .lanes = lanes};
     bool done;
     snprintf(out, SHORT, "v%d", c->next++);
-    x.input = n->op == &op_desc_pool ? of : n->shape;
-    x.windows = n->op == &op_desc_pool                ? n->shape
-                : n->op == &op_desc_max_pool_gradient ? c->b->g->items[n->inputs[1]].shape
-                                                      : of;
+    bool forward = n->op == &op_desc_pool || n->op == &op_desc_max_pool_index;
+    x.input = forward ? of : n->shape;
+    x.windows = forward ? n->shape : of;
     x.type = c->wide_index || kiln_shape_size(x.input) >= INT32_MAX ||
                      kiln_shape_size(x.windows) >= INT32_MAX
                  ? "ulong"
@@ -248,8 +275,9 @@ kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
     KILN_TRY(code_coordinates(c, d, n->shape, x.w.axes + 1, lanes, out, x.channel, &done));
     if (!done)
         return code_give_up(c, out);
-    KILN_TRY(n->op == &op_desc_pool     ? pool(&x, n)
-             : n->op == &op_desc_unpool ? unpool(&x, n)
-                                        : max_gradient(&x, n));
+    KILN_TRY(n->op == &op_desc_pool             ? pool(&x, n)
+             : n->op == &op_desc_max_pool_index ? max_index(&x, n, d)
+             : n->op == &op_desc_unpool         ? unpool(&x, n)
+                                                : max_gradient(&x, n));
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }

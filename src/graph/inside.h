@@ -177,6 +177,9 @@ blas_product graph_product(const ir_graph *g, const ir_node *n);
 kiln_status place_of(const builder *b, ir_id id, place *out);
 place place_written(const builder *b, ir_id id);
 int64_t place_elements(const builder *b, ir_id owner); /* of an owner's storage */
+/* What its elements are kept as: KILN_FLOAT32, but for indices of elements in windows. */
+kiln_dtype place_dtype(const builder *b, ir_id owner);
+size_t place_element_size(const builder *b, ir_id owner); /* bytes */
 
 /* lower.c, lower_*.c: appends the launches of a cluster. */
 kiln_status lower_cluster(builder *b, int number);

@@ -67,7 +67,8 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
         }
         for (size_t i = 0; i < b->count; i++)
             if (first[i] >= 0) {
-                size_t bytes = (size_t)place_elements(b, (ir_id)i) * 4;
+                size_t bytes =
+                    (size_t)place_elements(b, (ir_id)i) * place_element_size(b, (ir_id)i);
                 list[n++] = (interval){.owner = (ir_id)i,
                                        .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
                                        .first = first[i],

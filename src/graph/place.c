@@ -82,3 +82,14 @@ int64_t place_elements(const builder *b, ir_id owner)
         return size * (scan_of(b, owner)->steps + 1);
     return b->stacked[owner] ? size * scan_of(b, owner)->steps : size;
 }
+
+kiln_dtype place_dtype(const builder *b, ir_id owner)
+{
+    const ir_node *n = &b->g->items[owner];
+    return n->op == &op_desc_max_pool_index ? n->dtype : KILN_FLOAT32;
+}
+
+size_t place_element_size(const builder *b, ir_id owner)
+{
+    return place_dtype(b, owner) == KILN_UINT8 ? 1 : 4;
+}

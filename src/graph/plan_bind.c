@@ -13,7 +13,7 @@ void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory
             *offset = p->b.fixed[o].offset + (cl_ulong)at;
         } else if (p->places.arena[o] >= 0) {
             *memory = p->arenas[p->places.arena[o]];
-            *offset = p->places.offset[o] / 4 + (cl_ulong)at;
+            *offset = p->places.offset[o] / place_element_size(&p->b, o) + (cl_ulong)at;
         } else { /* an anchor that only its epilogue sees: the template wants a buffer and does not
                     use it */
             *memory = p->b.state;
@@ -59,7 +59,8 @@ kiln_status plan_set_argument(plan *p, bound *c, int k)
 static size_t argument_bytes(const plan *p, const argument *a)
 {
     if (a->kind == ARGUMENT_NODE)
-        return (size_t)kiln_shape_size(p->graph.items[a->where.owner].shape) * 4;
+        return (size_t)kiln_shape_size(p->graph.items[a->where.owner].shape) *
+               place_element_size(&p->b, a->where.owner);
     return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
 }
 

@@ -20,6 +20,7 @@ const op_descriptor *const op_registry[] = {
     &op_desc_one_hot,
     &op_desc_pool,
     &op_desc_unpool,
+    &op_desc_max_pool_index,
     &op_desc_max_pool_gradient,
     &op_desc_box,
     &op_desc_resize,

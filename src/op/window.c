@@ -73,20 +73,28 @@ bool op_window_inside(const op_window *w, int axis, int64_t length, int64_t coun
                                        length;
 }
 
-/* ---- pooling: integer[0] the kind; inputs of the gradient of max: x, y, dy ---- */
+/* ---- pooling: integer[0] the kind. The gradient of max wants to know, of each window, which of
+ * its elements it was: inputs of the index are x and y, of the gradient the index and dy ---- */
+const op_descriptor op_desc_max_pool_index = {
+    .name = "max_pool_index", .kind = OP_INDEXED, .inputs = 2};
 const op_descriptor op_desc_max_pool_gradient = {
-    .name = "max_pool_gradient", .kind = OP_INDEXED, .inputs = 3};
+    .name = "max_pool_gradient", .kind = OP_INDEXED, .inputs = 2};
 
 static kiln_status pool_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
 {
     ir_node n = g->items[node];
     kiln_shape shape = g->items[n.inputs[0]].shape;
-    const op_descriptor *op =
-        n.attr.integer[0] == POOL_MAX ? &op_desc_max_pool_gradient : &op_desc_unpool;
-    ir_id inputs[3] = {n.inputs[0], node, dy};
+    if (n.attr.integer[0] != POOL_MAX)
+        return op_add_gradient(g, &dx[0],
+                               op_node(g, &op_desc_unpool, 1, &dy, KILN_FLOAT32, shape, &n.attr));
+    int64_t size = 1;
+    for (int a = 0; a < n.attr.shape.rank / 2; a++)
+        size *= n.attr.shape.dims[a];
+    ir_id index = op_node(g, &op_desc_max_pool_index, 2, (ir_id[]){n.inputs[0], node},
+                          size <= 256 ? KILN_UINT8 : KILN_INT32, n.shape, &n.attr);
     return op_add_gradient(g, &dx[0],
-                           op->inputs == 3 ? op_node(g, op, 3, inputs, KILN_FLOAT32, shape, &n.attr)
-                                           : op_node(g, op, 1, &dy, KILN_FLOAT32, shape, &n.attr));
+                           op_node(g, &op_desc_max_pool_gradient, 2, (ir_id[]){index, dy},
+                                   KILN_FLOAT32, shape, &n.attr));
 }
 
 static kiln_status unpool_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
@@ -119,11 +127,41 @@ static bool fits(const char *what, const op_window *w, kiln_shape input, kiln_sh
     return ok;
 }
 
+/* Functions that do not decrease, and have no gradient where they are constant. */
+static bool is_monotone(const ir_node *n)
+{
+    static const op_function functions[] = {F_RELU, F_RELU6, F_TANH, F_SIGMOID, F_SOFTPLUS, F_SELU};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (n->op == op_pointwise(functions[i]))
+            return true;
+    return (n->op == op_pointwise(F_LEAKY_RELU) || n->op == op_pointwise(F_ELU)) &&
+           n->attr.number[0] >= 0;
+}
+
+/* Whether x has one value for a whole window: nothing but channels. */
+static bool by_channel(const ir_graph *g, ir_id x)
+{
+    kiln_shape s = g->items[x].shape;
+    return kiln_shape_size(s) == (s.rank ? s.dims[s.rank - 1] : 1);
+}
+
 ir_id op_pool(ir_graph *g, op_pooling pooling, ir_id x, const op_window *w, kiln_shape output)
 {
     ir_attributes attr = {.integer = {pooling}};
     if (x == IR_NONE || !fits("pool", w, g->items[x].shape, output))
         return IR_NONE;
+    /* The largest of f(x + b) is f(the largest of x, + b), to the bit: rounding does not decrease
+     * either. There is less of it behind the pooling, and x may be a product whose launch can pool
+     * what it makes. */
+    ir_node n = g->items[x];
+    if (pooling == POOL_MAX && n.scope == g->scope) {
+        if (is_monotone(&n))
+            return op_node(g, n.op, 1, (ir_id[]){op_pool(g, pooling, n.inputs[0], w, output)},
+                           KILN_FLOAT32, output, &n.attr);
+        if (n.op == op_pointwise(F_ADD) && by_channel(g, n.inputs[1]) &&
+            ir_shape_equal(g->items[n.inputs[0]].shape, n.shape))
+            return op_binary(g, F_ADD, op_pool(g, pooling, n.inputs[0], w, output), n.inputs[1]);
+    }
     op_window_store(w, &attr);
     return op_node(g, &op_desc_pool, 1, &x, KILN_FLOAT32, output, &attr);
 }

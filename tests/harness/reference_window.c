@@ -48,16 +48,26 @@ static int elements(const op_window *w, kiln_shape input, const int64_t *at, int
     return count;
 }
 
+/* Where in the window at `at` the element at a position is, in row-major order, padding included.
+ */
+static double number(const op_window *w, kiln_shape input, const int64_t *at, int64_t position)
+{
+    int64_t in[KILN_MAX_RANK], result = 0;
+    unravel(input, position, in);
+    for (int a = 0; a < w->axes; a++)
+        result = result * w->size[a] + in[a + 1] - (at[a + 1] * w->stride[a] - w->before[a]);
+    return (double)result;
+}
+
 #define MOST 512
 
 static void window(const ir_graph *g, const ir_node *n, const double *const *in, double *out)
 {
     op_window w = op_window_of(&n->attr);
-    bool pool = n->op == &op_desc_pool, max = n->op == &op_desc_max_pool_gradient;
-    kiln_shape of = g->items[n->inputs[0]].shape, input = pool ? of : n->shape,
-               windows = pool  ? n->shape
-                         : max ? g->items[n->inputs[1]].shape
-                               : of;
+    bool pool = n->op == &op_desc_pool, max = n->op == &op_desc_max_pool_gradient,
+         index = n->op == &op_desc_max_pool_index;
+    kiln_shape of = g->items[n->inputs[0]].shape, input = pool || index ? of : n->shape,
+               windows = pool || index ? n->shape : of;
     for (int64_t i = 0; i < kiln_shape_size(n->shape); i++)
         out[i] = 0;
     for (int64_t o = 0; o < kiln_shape_size(windows); o++) {
@@ -65,7 +75,7 @@ static void window(const ir_graph *g, const ir_node *n, const double *const *in,
         unravel(windows, o, at);
         int count = elements(&w, input, at, positions), best = 0;
         double sum = 0;
-        if (pool || max)
+        if (pool || index)
             for (int k = 0; k < count; k++) {
                 sum += in[0][positions[k]];
                 if (in[0][positions[k]] > in[0][positions[best]])
@@ -75,8 +85,11 @@ static void window(const ir_graph *g, const ir_node *n, const double *const *in,
             out[o] = n->attr.integer[0] == POOL_MAX   ? in[0][positions[best]]
                      : n->attr.integer[0] == POOL_SUM ? sum
                                                       : sum / count;
+        else if (index)
+            out[o] = number(&w, input, at, positions[best]);
         else if (max)
-            out[positions[best]] += in[2][o];
+            for (int k = 0; k < count; k++)
+                out[positions[k]] += number(&w, input, at, positions[k]) == in[0][o] ? in[1][o] : 0;
         else
             for (int k = 0; k < count; k++)
                 out[positions[k]] += in[0][o] / (n->attr.integer[0] == POOL_AVERAGE ? count : 1);
@@ -186,7 +199,8 @@ static void warp(const ir_graph *g, const ir_node *n, const double *const *in, d
 
 bool reference_window(const ir_graph *g, const ir_node *n, const double *const *in, double *out)
 {
-    if (n->op == &op_desc_pool || n->op == &op_desc_unpool || n->op == &op_desc_max_pool_gradient)
+    if (n->op == &op_desc_pool || n->op == &op_desc_unpool || n->op == &op_desc_max_pool_index ||
+        n->op == &op_desc_max_pool_gradient)
         window(g, n, in, out);
     else if (n->op == &op_desc_box)
         box(g, n, in[0], out);

@@ -25,6 +25,25 @@ static ir_id pool(trial *t, const op_row *r)
     return r->axis == 2 ? op_unary(g, F_TANH, op_binary(g, F_MUL, y, op_unary(g, F_SIN, y))) : y;
 }
 
+/* b: sizes of the window, side by side; which: a function behind the sum of x and a bias. */
+static ir_id pool_behind(trial *t, const op_row *r)
+{
+    ir_graph *g = &t->graph;
+    op_window w = {.axes = r->a.rank - 2};
+    kiln_shape shape;
+    for (int i = 0; i < w.axes; i++) {
+        w.size[i] = w.stride[i] = r->b.dims[i];
+        w.dilation[i] = 1;
+    }
+    ir_id x = trial_float(t, r->a, -2, 2),
+          bias = trial_float(t, (kiln_shape){1, {r->a.dims[r->a.rank - 1]}}, -1, 1);
+    if (op_window_place("a window", &w, PADDING_VALID, r->a, &shape) != KILN_OK)
+        return IR_NONE;
+    ir_id y = op_unary_with(g, (op_function)r->which, op_binary(g, F_ADD, x, bias), 0.3, 0);
+    ir_id z = op_pool(g, POOL_MAX, y, &w, shape);
+    return r->keep ? op_binary(g, F_ADD, op_reduce(g, R_SUM, y, 0, -1, false), z) : z;
+}
+
 /* Ties: of equal elements the first has the gradient. Not smooth, so against the reference's own
  * gradient. */
 static ir_id pool_ties(trial *t, const op_row *r)
@@ -96,6 +115,10 @@ const op_row rows_windows[] = {
     W(pool, S(2, 7, 9, 16), .b = S(3, 3), .c = S(2, 2), .which = POOL_SUM, .keep = true),
     W(pool, S(2, 6, 9, 16), .b = S(2, 3), .c = S(2, 3), .axis = 1),
     W(pool, S(2, 6, 9, 5), .b = S(3, 3), .c = S(1, 2), .axis = 1, .keep = true),
+    W(pool, S(2, 40, 3), .b = S(300), .c = S(7), .which = POOL_MAX, .keep = true),
+    W(pool_behind, S(3, 6, 7, 16), .b = S(2, 2), .which = F_RELU),
+    W(pool_behind, S(3, 9, 6, 5), .b = S(3, 2), .which = F_LEAKY_RELU, .keep = true),
+    W(pool_behind, S(2, 8, 33), .b = S(2), .which = F_TANH),
     W(pool_ties, S(2, 7, 5, 16), .flat = true),
     W(pool_ties, S(2, 6, 6, 3), .keep = true, .flat = true),
     W(box, S(2, 3, 4, 16), .b = S(0, 1, 2, 0), .c = S(2, 6, 7, 16)),
