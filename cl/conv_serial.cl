@@ -20,6 +20,11 @@
  *   KILN_RM, KILN_RN              register tile; KILN_RM at most the pixels of a row that are KILN_PHASES apart
  *   KILN_PHASES                   KILN_EW / gcd(KILN_EW, KILN_SW)
  *   KILN_PACK                     1: tiles copy what they read
+ *   KILN_PH, KILN_PW              (optional) windows of a maximum pooling: a tile is of KILN_RM / (KILN_PH * KILN_PW) such
+ *                                 windows side by side, KILN_ROWS counts rows of windows, and what is stored is the largest
+ *                                 of each and its index, in KILN_STORE_C16(batch, row, col, v, index) alone, row counting
+ *                                 windows. KILN_F is a multiple of KILN_RN, KILN_PHASES is 1, and rows outside the input
+ *                                 are reached with KILN_PACK only.
  *   KILN_STORE_C16(batch, row, col, v)  takes 16 filters from col on of group `batch`, of pixel `row` of all the output's;
  *   KILN_STORE_C1(batch, row, col, x)   one
  * The hooks may use the parameters and KILN_C_AT(batch, row, col), the index of an element from c on.
@@ -67,6 +72,13 @@
 #define KILN_PHASES 1
 #endif
 
+#ifdef KILN_PH
+#define KG_POOLS 1
+#else
+#define KG_POOLS 0
+#define KILN_PH 1
+#define KILN_PW 1
+#endif
 #define KG_GLUE2(a, b) a##_##b
 #define KG_GLUE(a, b) KG_GLUE2(a, b)
 #define KG(suffix) KG_GLUE(KILN_NAME, suffix)
@@ -83,7 +95,10 @@
 #define KG_LONG (KILN_EW == 1 && KILN_DW == 1) /* the taps of a row are one run */
 /* Elements of the input between pixels of a tile, and those that a tile's windows reach over. */
 #define KG_PIXEL (KILN_PHASES * KILN_SW / KILN_EW)
-#define KG_REACH (((KILN_RM - 1) * KILN_PHASES * KILN_SW + (KILN_KW - 1) * KILN_DW) / KILN_EW + 1)
+#define KG_REACH (((KILN_RM / KILN_PH - 1) * KILN_PHASES * KILN_SW + (KILN_KW - 1) * KILN_DW) / KILN_EW + 1)
+#define KG_CELL (KILN_PH * KILN_PW)
+#define KG_CELLS (KILN_RM / KG_CELL)
+#define KG_LINES (KILN_OH / KILN_PH)
 #if KILN_PACK
 #define KG_A_SPACE __private
 #define KG_CHANNELS KILN_C
@@ -99,10 +114,28 @@
 #define KG_B_ROW KG_FT
 #endif
 
+/* Where the windows of a tile's pixel i begin. */
+#if KILN_PACK
+#define KG_DOWN (KILN_KH * KG_REACH * KILN_C)
+#else
+#define KG_DOWN (KILN_SH * KILN_IW * KG_CT)
+#endif
+#if KG_POOLS
+#define KG_OF(i)                                                                                                       \
+    (((i) % KG_CELL / KILN_PW) * (size_t)KG_DOWN +                                                                      \
+     ((i) / KG_CELL * KILN_PW + (i) % KILN_PW) * (size_t)(KG_PIXEL * KG_CHANNELS))
+#else
+#define KG_OF(i) ((i) * (size_t)(KG_PIXEL * KG_CHANNELS))
+#endif
+
 #define KILN_C_AT(batch, row, col) (c_offset + (row) * (ulong)KG_FT + (batch) * (ulong)KILN_F + (col))
 #ifndef KILN_STORE_C16
 #define KG_PLAIN
+#if KG_POOLS
+#define KILN_STORE_C16(batch, row, col, v, index) vstore16(v, 0, c + KILN_C_AT(batch, row, col))
+#else
 #define KILN_STORE_C16(batch, row, col, v) vstore16(v, 0, c + KILN_C_AT(batch, row, col))
+#endif
 #endif
 #ifndef KILN_STORE_C1
 #define KILN_STORE_C1(batch, row, col, x) c[KILN_C_AT(batch, row, col)] = (x)
@@ -119,7 +152,7 @@ static inline void KG(run)(float16 acc[KILN_RM][KG_RV], KG_A_SPACE const float *
             row[j] = vload16(j, pb + k * KG_B_ROW);
 #pragma unroll
         for (int i = 0; i < KILN_RM; i++) {
-            float16 x = pa[i * (size_t)(KG_PIXEL * KG_CHANNELS) + k];
+            float16 x = pa[KG_OF(i) + k];
 #pragma unroll
             for (int j = 0; j < KG_RV; j++)
                 acc[i][j] = fma(x, row[j], acc[i][j]);
@@ -152,6 +185,31 @@ static inline void KG(pack)(float *packed, __global const float *row, int first)
 }
 #endif
 
+#if KG_POOLS
+/* Stores the cells of a register tile from i0 on; the tile begins at cell `first` of the row whose 0th is `cell`. */
+static inline void KG(store)(KG_PARAMS, float16 acc[KILN_RM][KG_RV], size_t group, size_t cell, size_t first,
+                             size_t tile_col, size_t i0, size_t col0)
+{
+    float16 largest[KG_CELLS * KG_RV], index[KG_CELLS * KG_RV];
+#pragma unroll
+    for (int i = 0; i < KG_CELLS; i++)
+#pragma unroll
+        for (int j = 0; j < KG_RV; j++) {
+            float16 v = acc[i * KG_CELL][j], at = 0.0f;
+#pragma unroll
+            for (int p = 1; p < KG_CELL; p++) {
+                const float16 x = acc[i * KG_CELL + p][j];
+                at = (v >= x) || (v != v) ? at : (float16)(float)p;
+                v = (v >= x) || (v != v) ? v : x;
+            }
+            largest[i * KG_RV + j] = v;
+            index[i * KG_RV + j] = at;
+        }
+#pragma nounroll
+    for (size_t i = (i0 - first) * KG_RV; i < KG_CELLS * KG_RV; i++)
+        KILN_STORE_C16(group, (cell + first + i / KG_RV), (tile_col + i % KG_RV * 16), largest[i], index[i]);
+}
+#else
 /* Stores the elements of a register tile from pixel i0 and filter col0 on; the tile itself begins at pixel `first` of
  * those KILN_PHASES apart, the 0th of which is `pixel`, and at tile_col. */
 static inline void KG(store)(KG_PARAMS, float16 acc[KILN_RM][KG_RV], size_t group, size_t pixel, size_t first,
@@ -197,10 +255,12 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KILN_RM][KG_RV], size_t grou
 #endif
 }
 
+#endif
+
 static void KG(body)(KG_PARAMS, size_t item)
 {
-    const size_t strips = (KILN_OH + KILN_ROWS - 1) / KILN_ROWS, col_blocks = (KILN_F + KILN_TN - 1) / KILN_TN;
-    const size_t row_begin = item % strips * KILN_ROWS, row_end = min(row_begin + KILN_ROWS, (size_t)KILN_OH);
+    const size_t strips = (KG_LINES + KILN_ROWS - 1) / KILN_ROWS, col_blocks = (KILN_F + KILN_TN - 1) / KILN_TN;
+    const size_t row_begin = item % strips * KILN_ROWS, row_end = min(row_begin + KILN_ROWS, (size_t)KG_LINES);
     const size_t slice = item / strips % (KILN_BATCH * KILN_OD), image = slice / KILN_OD;
     const size_t rest = item / (strips * KILN_BATCH * KILN_OD), group = rest / col_blocks;
     const size_t col_begin = rest % col_blocks * KILN_TN, col_end = min(col_begin + KILN_TN, (size_t)KILN_F);
@@ -215,25 +275,33 @@ static void KG(body)(KG_PARAMS, size_t item)
     __global const float *taps = b + b_offset + group * KILN_F;
 #endif
 #if KILN_PACK
-    float packed[KILN_KD * KILN_KH * KG_REACH * KILN_C] __attribute__((aligned(64)));
+    float packed[KILN_PH * KILN_KD * KILN_KH * KG_REACH * KILN_C] __attribute__((aligned(64)));
 #endif
     for (size_t row = row_begin; row < row_end; row++)
         for (size_t phase = 0; phase < KILN_PHASES; phase++) {
-            const size_t count = (KILN_OW - phase + KILN_PHASES - 1) / KILN_PHASES;
-            const int y0 = (int)row * KILN_SH - KILN_BH;
-            for (size_t i0 = 0; i0 < count; i0 += KILN_RM) {
-                const size_t first = min(i0, count - KILN_RM);
+#if KG_POOLS
+            const size_t count = KILN_OW / KILN_PW, step = KG_CELLS;
+#else
+            const size_t count = (KILN_OW - phase + KILN_PHASES - 1) / KILN_PHASES, step = KILN_RM;
+#endif
+            const int y0 = (int)(row * KILN_PH) * KILN_SH - KILN_BH;
+            for (size_t i0 = 0; i0 < count; i0 += step) {
+                const size_t first = min(i0, count - step);
                 /* Where the tile's first window begins before spreading, and the first element it may reach. */
-                const int x0 = (int)(phase + first * KILN_PHASES) * KILN_SW - KILN_BW;
+                const int x0 = (int)(phase + first * (KILN_PHASES * KILN_PW)) * KILN_SW - KILN_BW;
                 const int left = x0 >= 0 ? (x0 + KILN_EW - 1) / KILN_EW : -(-x0 / KILN_EW);
 #if KILN_PACK
                 for (int kz = 0; kz < KILN_KD; kz++)
-                    for (int ky = 0; ky < KILN_KH; ky++) {
+                    for (int line = 0; line < KILN_PH * KILN_KH; line++) {
+                        const int ky = line % KILN_KH * KILN_DH + line / KILN_KH * KILN_SH;
+                        float *to = packed + (kz * (KILN_PH * KILN_KH) + line) * (KG_REACH * KILN_C);
                         const int z = KG_ELEMENT(z0 + kz * KILN_DD, KILN_ED, KILN_ID);
-                        const int y = KG_ELEMENT(y0 + ky * KILN_DH, KILN_EH, KILN_IH);
+                        const int y = KG_ELEMENT(y0 + ky, KILN_EH, KILN_IH);
                         if (z >= 0 && y >= 0)
-                            KG(pack)(packed + (kz * KILN_KH + ky) * (KG_REACH * KILN_C),
-                                     x + (z * KILN_IH + y) * ((size_t)KILN_IW * KG_CT), left);
+                            KG(pack)(to, x + (z * KILN_IH + y) * ((size_t)KILN_IW * KG_CT), left);
+                        else if (KG_POOLS) /* other rows of the windows may be inside */
+                            for (int k = 0; k < KG_REACH * KILN_C; k++)
+                                to[k] = 0.0f;
                     }
 #endif
                 for (size_t col0 = col_begin; col0 < col_end; col0 += KILN_RN) {
@@ -248,10 +316,10 @@ static void KG(body)(KG_PARAMS, size_t item)
                         for (int ky = 0; ky < KILN_KH; ky++) {
                             const int z = KG_ELEMENT(z0 + kz * KILN_DD, KILN_ED, KILN_ID);
                             const int y = KG_ELEMENT(y0 + ky * KILN_DH, KILN_EH, KILN_IH);
-                            if (z < 0 || y < 0)
+                            if (z < 0 || (y < 0 && !KG_POOLS))
                                 continue;
 #if KILN_PACK
-                            const float *line = packed + (kz * KILN_KH + ky) * (KG_REACH * KILN_C);
+                            const float *line = packed + (kz * (KILN_PH * KILN_KH) + ky) * (KG_REACH * KILN_C);
 #else
                             __global const float *line =
                                 x + ((z * KILN_IH + y) * (size_t)KILN_IW + (size_t)left) * KG_CT;
@@ -269,7 +337,7 @@ static void KG(body)(KG_PARAMS, size_t item)
                             }
 #endif
                         }
-                    const size_t pixel = (slice * KILN_OH + row) * KILN_OW + phase;
+                    const size_t pixel = (slice * KG_LINES + row) * (KILN_OW / KILN_PW) + phase;
                     KG(store)(KG_ARGS, acc, group, pixel, first, tile_col, i0, col0);
                 }
             }
@@ -288,18 +356,24 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_A_SPACE
 #undef KG_B_ROW
 #undef KG_B_SPACE
+#undef KG_CELL
+#undef KG_CELLS
 #undef KG_CHANNELS
 #undef KG_CT
+#undef KG_DOWN
 #undef KG_ELEMENT
 #undef KG_FT
 #undef KG_GLUE
 #undef KG_GLUE2
 #undef KG_K
+#undef KG_LINES
 #undef KG_LONG
 #undef KG_NARROW
+#undef KG_OF
 #undef KG_PARAMS
 #undef KG_PIXEL
 #undef KG_PLAIN
+#undef KG_POOLS
 #undef KG_REACH
 #undef KG_RV
 #undef KILN_BATCH
@@ -330,7 +404,9 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_OH
 #undef KILN_OW
 #undef KILN_PACK
+#undef KILN_PH
 #undef KILN_PHASES
+#undef KILN_PW
 #undef KILN_RM
 #undef KILN_RN
 #undef KILN_ROWS

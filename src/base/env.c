@@ -30,6 +30,7 @@ static const struct {
     {"dot", "print the graph of each compiled model for Graphviz"},
     {"no-chains", "give each step of a chain of rows a launch of its own"},
     {"no-groups", "do not put independent launches into one kernel"},
+    {"no-pooling", "do not pool in the kernels of convolutions"},
     {"source", "print the source of each program before it is compiled, and the log of one that "
                "does not compile"},
     {"program-cache", "keep compiled programs on disk also where the driver does so itself"},

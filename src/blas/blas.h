@@ -27,7 +27,7 @@ blas_product blas_plain(int64_t m, int64_t n, int64_t k, bool transpose_a, bool 
 typedef struct blas_choice {
     blas_engine engine; /* BLAS_CLBLAST or BLAS_TILE */
     /* BLAS_TILE: */
-    const char *file;  /* template in cl/ */
+    const char *file;   /* template in cl/ */
     char defines[1024]; /* "#define ..." lines: sizes, strides, tile; the caller adds name, loaders
                           and epilogue */
     int dims;

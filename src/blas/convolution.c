@@ -26,10 +26,23 @@ static int64_t gcd(int64_t x, int64_t y)
     return y ? gcd(y, x % y) : x;
 }
 
+/* Windows of a pooling along an axis. */
+static int64_t cells(const int64_t *pool, const int64_t *of, int axis)
+{
+    return pool[axis] ? of[axis] / pool[axis] : of[axis];
+}
+
+static int64_t all_cells(const int64_t *pool, const int64_t *of)
+{
+    return cells(pool, of, 0) * cells(pool, of, 1) * cells(pool, of, 2);
+}
+
 blas_product blas_convolution_product(const blas_convolution *c)
 {
-    int64_t pixels = c->batch * product3(c->output), channels = c->channels / c->groups,
-            filters = c->filters / c->groups, k = product3(c->size) * channels;
+    int64_t pixels = c->batch * all_cells(c->pool, c->output) *
+                     (c->pool[2] ? c->pool[0] * c->pool[1] * c->pool[2] : 1),
+            channels = c->channels / c->groups, filters = c->filters / c->groups,
+            k = product3(c->size) * channels;
     blas_product p = {.m = pixels, .n = filters, .k = k, .lda = k, .batch = {1, c->groups}};
     p.ldb = p.ldc = c->filters;
     p.stride_b[1] = p.stride_c[1] = filters;
@@ -95,6 +108,173 @@ static tile register_tile(const kiln_device *device, int64_t m, int64_t n, int64
 /* Floats that an item may keep beside its sums. */
 enum { MOST_PACKED = 48 * 1024 };
 
+/* ---- maximum pooling behind a convolution ---- */
+
+/* Sums of sixteen that registers hold. */
+static int64_t most_sums(const kiln_device *device)
+{
+    tile t = register_tile(device, 1024, 1024, 1024, 1);
+    return (int64_t)t.rm * t.rn / 16;
+}
+
+static bool is_serial(const kiln_device *device)
+{
+    return device->serial_kernels || device->info.largest_work_group < 64;
+}
+
+/* Rows or columns from one cell to the next, and those that a cell's windows cover. */
+typedef struct cell_reach {
+    int64_t step, span, map; /* map: what all cells cover */
+} cell_reach;
+
+/* Of the convolution whose gradient c is; in terms of this one, whatever c is. */
+typedef struct pooled_geometry {
+    int64_t stride[CONVOLUTION_AXES], before[CONVOLUTION_AXES], input[CONVOLUTION_AXES],
+        output[CONVOLUTION_AXES], channels, filters;
+    cell_reach reach[CONVOLUTION_AXES];
+} pooled_geometry;
+
+static pooled_geometry pooled(const blas_convolution *c)
+{
+    pooled_geometry g = {.channels = c->splits ? c->channels : c->filters,
+                         .filters = c->splits ? c->filters : c->channels};
+    for (int a = 0; a < CONVOLUTION_AXES; a++) {
+        int64_t last = (c->size[a] - 1) * c->dilation[a];
+        g.stride[a] = c->splits ? c->stride[a] : c->spread[a];
+        g.before[a] = c->splits ? c->before[a] : last - c->before[a];
+        g.input[a] = c->splits ? c->input[a] : c->output[a];
+        g.output[a] = c->splits ? c->output[a] : c->input[a];
+        int64_t size = c->unpool[a] ? c->unpool[a] : 1;
+        g.reach[a].step = size * g.stride[a];
+        g.reach[a].span = (size - 1) * g.stride[a] + last + 1;
+        g.reach[a].map = (cells(c->unpool, g.output, a) - 1) * g.reach[a].step + g.reach[a].span;
+    }
+    return g;
+}
+
+/* Taps whose sums or weights are held while the cells go by; taps and channels that are held for
+ * sixteen filters; floats of a map that should stay in the first cache. */
+enum { MOST_TAPS = 25, MOST_SMALL = 13, MAP = 10 * 1024 };
+
+bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c)
+{
+    if (!is_serial(device) || c->groups != 1)
+        return false;
+    if (c->pool[2]) {
+        int64_t size = c->pool[1] * c->pool[2];
+        return c->pool[0] == 1 && size > 1 && size <= most_sums(device) && !c->splits &&
+               c->spread[0] == 1 && c->spread[1] == 1 && c->spread[2] == 1 &&
+               c->filters % 16 == 0 && cells(c->pool, c->output, 1) > 0 &&
+               cells(c->pool, c->output, 2) > 0;
+    }
+    int64_t taps = product3(c->size);
+    pooled_geometry g = pooled(c);
+    return c->unpool[2] && c->unpool[0] == 1 && g.before[1] >= 0 && g.before[2] >= 0 &&
+           c->input[0] == 1 && c->output[0] == 1 && c->size[0] == 1 && c->before[0] == 0 &&
+           g.filters % 16 == 0 &&
+           (c->splits ? c->spread[1] == 1 && c->spread[2] == 1
+                      : c->stride[1] == 1 && c->stride[2] == 1) &&
+           c->unpool[1] * c->unpool[2] <= 16 && cells(c->unpool, g.output, 1) > 0 &&
+           cells(c->unpool, g.output, 2) > 0 &&
+           g.reach[1].span * g.reach[2].map * 16 <= MOST_PACKED &&
+           ((g.channels % 16 == 0 && taps <= MOST_TAPS) ||
+            (c->splits && taps * g.channels <= MOST_SMALL));
+}
+
+/* The largest of `most`, most / 2 ... 16 that divides n. */
+static int64_t divisor(int64_t n, int64_t most)
+{
+    while (most > 16 && n % most)
+        most /= 2;
+    return most;
+}
+
+static void unpooled(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
+                     text *t)
+{
+    pooled_geometry g = pooled(c);
+    int64_t taps = product3(c->size), most = most_sums(device),
+            units = device->info.compute_units ? device->info.compute_units : 1;
+    int mode = !c->splits ? 0 : g.channels % 16 == 0 && taps <= MOST_TAPS ? 1 : 2;
+    int64_t cb = mode == 2              ? 16
+                 : taps * 2 <= most + 4 ? divisor(g.channels, 32)
+                                        : 16,
+            fb = mode == 2 ? (taps * g.channels * 2 <= most + 4 ? divisor(g.filters, 32) : 16)
+                           : divisor(g.filters, 64),
+            width = g.reach[2].map * (mode == 2 ? g.channels : cb), rows, items;
+    if (mode == 0) {
+        /* What strips share is computed twice. */
+        int64_t whole = g.input[1];
+        rows = whole;
+        while (rows > 4 * g.reach[1].span && (rows + 2 * g.reach[1].span) * width > MAP)
+            rows = (rows + 1) / 2;
+        while (rows > 1 && (rows + 3 * g.reach[1].span) * width > MOST_PACKED)
+            rows = (rows + 1) / 2;
+        while (rows > 4 * g.reach[1].span &&
+               c->batch * blocks(whole, rows) * (g.channels / cb) < 4 * units)
+            rows = (rows + 1) / 2;
+        items = c->batch * blocks(whole, rows) * (g.channels / cb);
+    } else {
+        rows = cells(c->unpool, g.output, 1);
+        while (rows > 1 && ((rows - 1) * g.reach[1].step + g.reach[1].span) * width > MAP)
+            rows = (rows + 1) / 2;
+        items = c->splits * (g.filters / fb) * (mode == 1 ? g.channels / cb : 1);
+    }
+    const struct {
+        const char *name;
+        int64_t value;
+    } values[] = {{"MODE", mode},
+                  {"PH", c->unpool[1]},
+                  {"PW", c->unpool[2]},
+                  {"CH", cells(c->unpool, g.output, 1)},
+                  {"CW", cells(c->unpool, g.output, 2)},
+                  {"ROWS", rows},
+                  {"CB", cb},
+                  {"FB", fb},
+                  {"SPLITS", c->splits ? c->splits : 1},
+                  {"BATCH", c->batch},
+                  {"C", g.channels},
+                  {"F", g.filters},
+                  {"IH", g.input[1]},
+                  {"IW", g.input[2]},
+                  {"KH", c->size[1]},
+                  {"KW", c->size[2]},
+                  {"SH", g.stride[1]},
+                  {"SW", g.stride[2]},
+                  {"DH", c->dilation[1]},
+                  {"DW", c->dilation[2]},
+                  {"BH", g.before[1]},
+                  {"BW", g.before[2]}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        define(t, values[i].name, values[i].value);
+    choice->file = "conv_pooled_serial.cl";
+    choice->tile_m = (int)taps;
+    choice->tile_n = (int)cb;
+    choice->global[0] = (size_t)items;
+}
+
+/* Cells of a register tile, and its filters: as few sums as possible twice, and not too few at
+ * once. */
+static void pooled_tile(const kiln_device *device, const blas_convolution *c, tile *t)
+{
+    int64_t size = c->pool[1] * c->pool[2], columns = cells(c->pool, c->output, 2),
+            most = most_sums(device);
+    double best = 0;
+    for (int vectors = 1; vectors <= 2; vectors++)
+        for (int64_t m = 1; m <= columns && m * size * vectors <= most; m++) {
+            if (c->filters % (16 * vectors))
+                continue;
+            double sums = (double)(m * size * vectors), loads = (double)(m * size + vectors) / sums,
+                   score = (double)columns / (double)(blocks(columns, m) * m) * (1 - 0.2 * loads) *
+                           (sums < 12 ? sums / 12 : 1);
+            if (score > best) {
+                best = score;
+                t->rm = (int)(m * size);
+                t->rn = 16 * vectors;
+            }
+        }
+}
+
 static void forward(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
                     text *t)
 {
@@ -102,25 +282,35 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
             filters = c->filters / c->groups,
             phases = c->spread[w] / gcd(c->spread[w], c->stride[w]), taps = product3(c->size),
             units = device->info.compute_units ? device->info.compute_units : 1;
-    bool pack = c->spread[w] > 1 || !inside(c, (int)w);
+    bool pack = c->spread[w] > 1 || !inside(c, (int)w), pools = c->pool[w] > 0;
+    int64_t pool_w = pools ? c->pool[w] : 1, pool_h = pools ? c->pool[1] : 1,
+            lines = cells(c->pool, c->output, 1);
+    if (pools)
+        pack = pack || !inside(c, 0) || !inside(c, 1);
     tile t0 = register_tile(device, c->output[w] / phases ? c->output[w] / phases : 1, filters,
-                              taps * channels, phases * c->stride[w] / c->spread[w] * channels);
+                            taps * channels, phases * c->stride[w] / c->spread[w] * channels);
     if (phases > c->output[w])
         phases = c->output[w]; /* each pixel is a tile */
+    if (pools)
+        pooled_tile(device, c, &t0);
     int64_t reach = 0;
-    for (;; t0.rm = (t0.rm + 1) / 2) {
-        reach = ((t0.rm - 1) * phases * c->stride[w] + (c->size[w] - 1) * c->dilation[w]) /
+    for (;; t0.rm = pools ? (int)(pool_h * pool_w) : (t0.rm + 1) / 2) {
+        reach = ((t0.rm / pool_h - 1) * phases * c->stride[w] + (c->size[w] - 1) * c->dilation[w]) /
                     c->spread[w] +
                 1;
-        if (t0.rm == 1 || reach * c->size[0] * c->size[1] * channels <= MOST_PACKED)
+        if (t0.rm <= pool_h * pool_w ||
+            reach * c->size[0] * c->size[1] * pool_h * channels <= MOST_PACKED)
             break;
     }
     /* An item's filters: all, when their part of the kernel stays in the second cache. */
-    int64_t tn =
-        taps * channels * filters <= 64 * 1024 ? blocks(filters, t0.rn) * t0.rn : t0.rn;
-    int64_t slices = c->batch * c->output[0] * c->groups * blocks(filters, tn), rows = c->output[1];
-    while (rows > 1 && slices * blocks(c->output[1], rows) < 8 * units)
+    int64_t tn = taps * channels * filters <= 64 * 1024 ? blocks(filters, t0.rn) * t0.rn : t0.rn;
+    int64_t slices = c->batch * c->output[0] * c->groups * blocks(filters, tn), rows = lines;
+    while (rows > 1 && slices * blocks(lines, rows) < 8 * units)
         rows = (rows + 1) / 2;
+    if (pools) {
+        define(t, "PH", pool_h);
+        define(t, "PW", pool_w);
+    }
     define(t, "PHASES", phases);
     define(t, "PACK", pack);
     define(t, "ROWS", rows);
@@ -130,7 +320,7 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
     choice->file = "conv_serial.cl";
     choice->tile_m = t0.rm;
     choice->tile_n = t0.rn;
-    choice->global[0] = (size_t)(slices * blocks(c->output[1], rows));
+    choice->global[0] = (size_t)(slices * blocks(lines, rows));
 }
 
 /* Pixels that a strip of rows should have: enough to pay for taking the sums up again. */
@@ -195,8 +385,7 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
                                     blas_choice *choice)
 {
     blas_product p = blas_convolution_product(c);
-    bool serial = device->serial_kernels || device->info.largest_work_group < 64;
-    if (!serial) {
+    if (!is_serial(device)) {
         tile t;
         tile_rule(device, &p, true, &t);
         return tile_describe(&p, &t, choice);
@@ -207,8 +396,11 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
     choice->dims = 1;
     choice->local[0] = 1;
     text t = {0};
-    define_geometry(c, &t);
-    if (c->splits)
+    if (!c->unpool[2])
+        define_geometry(c, &t);
+    if (c->unpool[2])
+        unpooled(device, c, choice, &t);
+    else if (c->splits)
         weight_gradient(device, c, choice, &t);
     else
         forward(device, c, choice, &t);

@@ -23,11 +23,20 @@ typedef struct blas_convolution {
      * taps * channels of a group, filters), each of the first axis the sum over a part of the
      * batch, which `splits` divides. */
     int64_t splits;
+    /* Windows side by side of a maximum pooling, of sizes of 0 without one.
+     * pool: the result is the largest of each window, with its index in the window.
+     * unpool: x (of a kernel's gradient: the result's gradient) is zero but for one element of each
+     * window, and it is these that are given, with their indices (uchar). Further rows and columns,
+     * which make no window, are zero. */
+    int64_t pool[CONVOLUTION_AXES], unpool[CONVOLUTION_AXES];
 } blas_convolution;
 
 /* The product it is, for the templates of cl/: its left side is op(A)[row][k] = window(row, k), of
  * the gradient's, transposed, window(k, row). Its batch axes are splits and groups. */
 blas_product blas_convolution_product(const blas_convolution *c);
+
+/* Whether the device has kernels for what `pool` or `unpool` asks for. */
+bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c);
 
 /* Like blas_choose; the engine is BLAS_TILE. */
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,

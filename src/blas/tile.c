@@ -33,7 +33,11 @@ static double filled(int64_t size, int64_t block)
 void tile_registers(const kiln_device *device, const blas_product *p, tile *t)
 {
     const int lanes = vector_lanes(device);
-    const int registers = lanes == 16 ? 32 : lanes == 8 ? 16 : lanes == 4 ? 24 : 33, each = 16 / lanes;
+    const int registers = lanes == 16  ? 32
+                          : lanes == 8 ? 16
+                          : lanes == 4 ? 24
+                                       : 33,
+              each = 16 / lanes;
     double best = 0;
     for (int v = 1; v <= 4; v++)
         for (int m = 1; m <= 16 && m <= p->m; m++) {

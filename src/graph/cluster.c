@@ -46,8 +46,12 @@ static void mark_live(builder *b, ir_id id)
         return;
     const ir_node *n = &b->g->items[id];
     b->live[id] = true;
+    ir_id through = pooling_source(b, id);
     for (int i = 0; i < n->input_count; i++)
-        mark_live(b, n->inputs[i]);
+        if (through == IR_NONE || through_views(b, n->inputs[i]) != through)
+            mark_live(b, n->inputs[i]);
+    for (int i = 0; through != IR_NONE && i < b->g->items[through].input_count; i++)
+        mark_live(b, b->g->items[through].inputs[i]);
     if (n->op == &op_desc_scan_state) {
         ir_id next = b->g->scans[n->scope - 1].states[n->attr.integer[0]].next;
         b->state_of[next] = id;
@@ -108,6 +112,9 @@ static void mark_inlined(builder *b)
         for (int k = 0; k < n->input_count; k++)
             if (reads_memory(n, k))
                 b->inlined[through_views(b, n->inputs[k])] = false;
+        ir_id through = pooling_source(b, (ir_id)i);
+        for (int k = 0; through != IR_NONE && k < g->items[through].input_count; k++)
+            b->inlined[through_views(b, g->items[through].inputs[k])] = false;
     }
     /* A view of a stored node is no longer computed in place. */
     for (size_t i = 0; i < b->count; i++)
@@ -167,6 +174,7 @@ static kiln_status make_clusters(builder *b)
             continue;
         cluster c = {.kind = CLUSTER_POINTWISE,
                      .anchor = IR_NONE,
+                     .pooled = IR_NONE,
                      .elements = elements(b, (ir_id)i),
                      .scope = n->scope,
                      .chain = -1,
@@ -183,8 +191,7 @@ static kiln_status make_clusters(builder *b)
             if (n->op == &op_desc_matmul) {
                 KILN_TRY(blas_choose(b->device, b->request->engine, &p, false, &c.choice));
             } else {
-                blas_convolution v = op_conv_product(b->g, n);
-                KILN_TRY(blas_choose_convolution(b->device, &v, &c.choice));
+                c.choice.engine = BLAS_TILE; /* pooling_join may have a say in the rest */
             }
         } else if (n->op == &op_desc_scan_state) {
             c.kind = CLUSTER_STATE;
@@ -195,6 +202,14 @@ static kiln_status make_clusters(builder *b)
                           sizeof *b->clusters));
         b->clusters[b->cluster_count] = c;
         b->cluster_of[i] = (int)b->cluster_count++;
+    }
+    pooling_join(b);
+    for (size_t i = 0; i < b->cluster_count; i++) {
+        cluster *c = &b->clusters[i];
+        if (c->dead || c->kind != CLUSTER_PRODUCT || b->g->items[c->anchor].op == &op_desc_matmul)
+            continue;
+        blas_convolution v = graph_convolution(b, c->anchor);
+        KILN_TRY(blas_choose_convolution(b->device, &v, &c->choice));
     }
     return KILN_OK;
 }
@@ -281,11 +296,16 @@ static kiln_status make_edges(work *w)
         if (b->cluster_of[i] < 0)
             continue;
         const ir_node *n = &b->g->items[i];
+        ir_id through = pooling_source(b, (ir_id)i);
         for (int k = 0; k < n->input_count; k++) {
             int64_t wanted = elements(b, n->op->kind == OP_REDUCE ? n->inputs[0] : (ir_id)i);
-            bool fusable = !reads_memory(n, k) && elements(b, n->inputs[k]) == wanted;
-            KILN_TRY(add_edges_from(w, n->inputs[k], (ir_id)i, fusable));
+            bool fusable = (!reads_memory(n, k) && elements(b, n->inputs[k]) == wanted) ||
+                           cluster_is(b, n->inputs[k], b->cluster_of[i]); /* joined already */
+            if (through == IR_NONE || through_views(b, n->inputs[k]) != through)
+                KILN_TRY(add_edges_from(w, n->inputs[k], (ir_id)i, fusable));
         }
+        for (int k = 0; through != IR_NONE && k < b->g->items[through].input_count; k++)
+            KILN_TRY(add_edges_from(w, b->g->items[through].inputs[k], (ir_id)i, false));
     }
     KILN_TRY(add_update_edges(w));
     if (w->edges.count > 0)
@@ -406,6 +426,7 @@ static void merge(work *w, int from, int to)
         c->anchor = a->anchor;
         c->before = a->before;
         c->choice = a->choice;
+        c->pooled = a->pooled;
         memcpy(c->also, a->also, sizeof c->also);
         c->also_count = a->also_count;
     }
@@ -526,10 +547,18 @@ static kiln_status merge_all(work *w)
     w->stack = mem_new(b->cluster_count + 1, sizeof *w->stack);
     if (!w->next_member || !w->head || !w->tail || !w->stamp || !w->stack)
         return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < b->cluster_count; i++)
+        w->head[i] = -1;
     for (size_t i = 0; i < b->count; i++) {
         w->next_member[i] = -1;
-        if (b->cluster_of[i] >= 0)
-            w->head[b->cluster_of[i]] = w->tail[b->cluster_of[i]] = (int)i;
+        int k = b->cluster_of[i];
+        if (k < 0)
+            continue;
+        if (w->head[k] < 0)
+            w->head[k] = (int)i;
+        else
+            w->next_member[w->tail[k]] = (int)i;
+        w->tail[k] = (int)i;
     }
     join_sums(w);
     merge_edges(w, true); /* what leads to joined sums alone is not kept */

@@ -185,7 +185,7 @@ static kiln_status pointwise(code *c, const ir_node *n, int d, int lanes, char *
 static bool is_anchor(const builder *b, int number, ir_id id)
 {
     const cluster *c = &b->clusters[number];
-    bool found = id == c->anchor;
+    bool found = id == c->anchor || (id == c->pooled && id != IR_NONE);
     for (int i = 0; i < c->also_count; i++)
         found |= id == c->also[i];
     return found;

@@ -190,10 +190,10 @@ static kiln_status unpool(window_code *x, const ir_node *n)
 /* The number of the element <out>i<axis> in the window that begins at <out>s<axis>. */
 static void write_number(const window_code *x, char *to, size_t room)
 {
-    char before[240];
+    char before[120];
     snprintf(to, room, "0");
     for (int a = 0; a < x->w.axes; a++) {
-        snprintf(before, sizeof before, "%s", to);
+        snprintf(before, sizeof before, "%.100s", to);
         snprintf(to, room, "(%s) * %" PRId64 " + %si%d - %ss%d", before, x->w.size[a], x->out, a,
                  x->out, a);
     }

@@ -3,6 +3,7 @@
 #ifndef GRAPH_INSIDE_H
 #define GRAPH_INSIDE_H
 
+#include "blas/convolution.h"
 #include "graph/plan.h"
 
 /* Where a value lies: in the storage of node `owner`, so many elements in, plus `stride` for each
@@ -100,8 +101,11 @@ typedef enum cluster_kind {
 #define CLUSTER_MORE_SUMS 3
 typedef struct cluster {
     cluster_kind kind;
-    ir_id anchor;                  /* the reduction, product or state; IR_NONE */
-    ir_id also[CLUSTER_MORE_SUMS]; /* REDUCE: further sums, made in the same pass */
+    ir_id anchor; /* the reduction, product or state; IR_NONE */
+    ir_id pooled; /* PRODUCT: the maximum pooling that its launch does, whose result is the anchor's
+                     to what follows; IR_NONE */
+    ir_id also[CLUSTER_MORE_SUMS]; /* REDUCE: further sums, made in the same pass; PRODUCT: the
+                                      pooling's index */
     int also_count;
     int64_t elements; /* of its element-wise domain: that of the results behind the anchor */
     int64_t before;   /* REDUCE: elements of the domain in front of the anchor */
@@ -172,6 +176,15 @@ kiln_status chain_clusters(builder *b, const edge *edges, size_t count);
 kiln_status group_launches(builder *b);
 
 blas_product graph_product(const ir_graph *g, const ir_node *n);
+
+/* pooling.c */
+/* The gradient of a maximum pooling that a convolution reads through: it reads the node's inputs,
+ * index and pooled gradient. IR_NONE: none. */
+ir_id pooling_source(const builder *b, ir_id product);
+/* A convolution as its kernel has to know it. */
+blas_convolution graph_convolution(const builder *b, ir_id product);
+/* Puts poolings into the clusters of the convolutions that they alone follow. */
+void pooling_join(builder *b);
 
 /* place.c: where the value of a node is read from, and written to. */
 kiln_status place_of(const builder *b, ir_id id, place *out);

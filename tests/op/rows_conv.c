@@ -31,6 +31,40 @@ static ir_id conv(trial *t, const op_row *r)
         op_binary(g, F_ADD, y, trial_float(t, (kiln_shape){1, {kernel.dims[2]}}, -1, 1)));
 }
 
+/* A maximum pooling behind it: b, c, which as above; keep: bias and relu between them; last: the
+ * pooling's window is (2, 2), (1, 2), (3, 2) or (2) wide; axis: the unpooled map is used too. */
+static ir_id conv_pool(trial *t, const op_row *r)
+{
+    static const int64_t windows[][2] = {{2, 2}, {1, 2}, {3, 2}, {2, 1}};
+    ir_graph *g = &t->graph;
+    op_row plain = *r;
+    op_window w = {.axes = r->a.rank - 2};
+    kiln_shape shape;
+    plain.last = plain.axis = 0;
+    plain.keep = false;
+    ir_id y = conv(t, &plain), z = y;
+    if (y == IR_NONE)
+        return y;
+    if (r->keep)
+        z = op_unary(g, F_RELU,
+                     op_binary(g, F_ADD, y,
+                               trial_float(t, (kiln_shape){1, {r->b.dims[r->b.rank - 1]}}, -1, 1)));
+    for (int i = 0; i < w.axes; i++) {
+        w.size[i] = w.stride[i] = windows[r->last][i];
+        w.dilation[i] = 1;
+    }
+    if (op_window_place("a window", &w, PADDING_VALID, g->items[z].shape, &shape) != KILN_OK)
+        return IR_NONE;
+    ir_id pooled = op_pool(g, POOL_MAX, z, &w, shape);
+    if (r->axis)
+        return op_binary(g, F_ADD, pooled, op_mean(g, op_unary(g, F_TANH, y), 0, -1, false));
+    return r->keep ? pooled : op_unary(g, F_TANH, pooled);
+}
+
+#define P(...)                                                                                     \
+    {                                                                                              \
+        .name = "conv_pool", .build = conv_pool, .tolerance = 3e-5, .a = __VA_ARGS__               \
+    }
 #define C(...)                                                                                     \
     {                                                                                              \
         .name = "conv", .build = conv, .tolerance = 3e-5, .a = __VA_ARGS__                         \
@@ -59,5 +93,17 @@ const op_row rows_conv[] = {
       .dtype = KILN_UINT8),
     C(S(1, 20, 3, 24), .b = S(3, 3, 24, 48), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
     C(S(8, 4, 4, 3), .b = S(2, 2, 3, 20), .c = S(2, 2, 1, 1)),
+    P(S(4, 9, 13, 16), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .keep = true),
+    P(S(4, 8, 14, 1), .b = S(3, 3, 1, 32), .c = S(1, 1, 1, 1), .keep = true),
+    P(S(3, 7, 8, 32), .b = S(3, 3, 32, 16), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
+    P(S(2, 11, 12, 48), .b = S(3, 2, 48, 48), .c = S(2, 1, 1, 2), .which = PADDING_SAME,
+      .keep = true, .last = 2),
+    P(S(2, 6, 9, 16), .b = S(5, 5, 16, 16), .c = S(1, 1, 1, 1), .which = PADDING_SAME, .last = 1),
+    P(S(2, 9, 8, 2), .b = S(2, 3, 2, 16), .c = S(1, 2, 1, 1), .which = PADDING_SAME, .keep = true),
+    P(S(2, 9, 8, 16), .b = S(3, 3, 16, 20), .c = S(1, 1, 1, 1), .keep = true),
+    P(S(2, 8, 9, 16), .b = S(3, 3, 16, 16), .c = S(1, 1, 1, 1), .keep = true, .axis = 1),
+    P(S(4, 21, 16), .b = S(3, 16, 32), .c = S(1, 2), .which = PADDING_CAUSAL, .last = 3),
+    P(S(1, 41, 6, 16), .b = S(3, 3, 16, 16), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
+      .keep = true),
 };
 ROWS(rows_conv);
