@@ -63,6 +63,10 @@ static kiln_status describe_plan(kiln_model *model, kiln_device *device)
     printf("  weights and optimizer %s, activations and gradients %s, state %s\n",
            session_bytes(kiln_device_memory_used(device) - facts.arena_bytes - facts.state_bytes),
            session_bytes(facts.arena_bytes), session_bytes(facts.state_bytes));
+    if (facts.kept_bytes > 0)
+        printf("  activations that the backward pass needs %s; %.2f times that with the gradients\n",
+               session_bytes(facts.kept_bytes),
+               (double)facts.arena_bytes / (double)facts.kept_bytes);
     printf("  device memory %s of %s, besides the data\n",
            session_bytes(kiln_device_memory_used(device)), session_bytes(info->memory));
     return KILN_OK;

@@ -220,6 +220,7 @@ typedef struct memory_plan {
     int *arena;     /* by node; -1: none */
     size_t *sizes;  /* by arena */
     int arena_count;
+    size_t kept; /* bytes made before the loss and read after it */
 } memory_plan;
 kiln_status memory_plan_make(const builder *b, memory_plan *m);
 void memory_plan_free(memory_plan *m);

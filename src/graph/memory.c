@@ -1,5 +1,6 @@
 /* Places for values between launches: two share bytes when they are never alive together. */
 #include "graph/inside.h"
+#include "op/leaf.h"
 
 #include <string.h>
 
@@ -84,6 +85,31 @@ static kiln_status find_intervals(const builder *b, interval **result, size_t *c
     return status;
 }
 
+/* Whether the backward pass, whose nodes come behind the loss, reads what is in front of it. */
+static bool is_kept(const builder *b, ir_id owner, ir_id loss)
+{
+    if (b->g->items[owner].op == &op_desc_max_pool_index)
+        return true;
+    for (size_t i = (size_t)loss + 1; i < b->count && owner < loss; i++)
+        for (int k = 0; k < b->g->items[i].input_count && b->cluster_of[i] != b->cluster_of[owner];
+             k++)
+            if (b->live[i] && through_views(b, b->g->items[i].inputs[k]) == owner)
+                return true;
+    return false;
+}
+
+static size_t kept_bytes(const builder *b, const interval *list, size_t count)
+{
+    ir_id loss = b->request->loss;
+    size_t bytes = 0;
+    if (loss == IR_NONE || b->request->update_count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (!b->required[list[i].owner] && is_kept(b, list[i].owner, loss))
+            bytes += list[i].bytes;
+    return bytes;
+}
+
 /* The lowest offset in an arena where an interval fits between those already there. */
 static size_t lowest(const interval *list, const memory_plan *m, size_t placed, const interval *x,
                      int arena, size_t (*taken)[2])
@@ -123,8 +149,10 @@ kiln_status memory_plan_make(const builder *b, memory_plan *m)
     size_t limit = b->device->info.largest_allocation ? (size_t)b->device->info.largest_allocation
                                                       : SIZE_MAX,
            capacity = 0;
-    if (status == KILN_OK)
+    if (status == KILN_OK) {
+        m->kept = kept_bytes(b, list, count);
         qsort(list, count, sizeof *list, by_size);
+    }
     for (size_t i = 0; i < count && status == KILN_OK; i++) {
         int arena = 0;
         size_t at = 0;

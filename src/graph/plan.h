@@ -98,6 +98,7 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room);
 typedef struct plan_facts {
     int launches; /* a step */
     size_t arena_bytes, state_bytes;
+    size_t kept_bytes; /* of the arenas: made before the loss and read after it */
     double flops;        /* a step: products only */
     const char *engines; /* "tile", "clblast", "tile+clblast" */
 } plan_facts;

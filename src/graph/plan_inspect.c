@@ -79,7 +79,7 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 
 void plan_describe(const plan *p, plan_facts *f)
 {
-    *f = (plan_facts){.launches = (int)p->call_count, .flops = p->flops};
+    *f = (plan_facts){.launches = (int)p->call_count, .flops = p->flops, .kept_bytes = p->places.kept};
     for (int i = 0; i < p->places.arena_count; i++)
         f->arena_bytes += p->places.sizes[i];
     f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +

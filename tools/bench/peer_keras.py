@@ -1,4 +1,4 @@
-"""The MNIST program in Keras, as its tutorials write it: [KERAS_BACKEND=jax] peer_keras.py BATCH EPOCHS
+"""The MNIST program in Keras, as its tutorials write it: [KERAS_BACKEND=jax] peer_keras.py BATCH EPOCHS [cnn]
 
 A window is an epoch. With the same arguments it is also the whole program that `kiln fit mlp mnist` is timed against."""
 import os
@@ -15,13 +15,26 @@ import peer
 batch, epochs = int(sys.argv[1]), int(sys.argv[2])
 x, y, x_test, y_test = peer.mnist(np)
 keras.utils.set_random_seed(1)
-model = keras.Sequential([
-    keras.layers.Input((28, 28)),
-    keras.layers.Flatten(),
-    keras.layers.Dense(128, activation='relu'),
-    keras.layers.Dropout(0.2),
-    keras.layers.Dense(10),
-])
+if sys.argv[3:] == ['cnn']:
+    x, x_test = x[..., None], x_test[..., None]
+    model = keras.Sequential([
+        keras.layers.Input((28, 28, 1)),
+        keras.layers.Conv2D(32, (3, 3), activation='relu'),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(64, (3, 3), activation='relu'),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(10),
+    ])
+else:
+    model = keras.Sequential([
+        keras.layers.Input((28, 28)),
+        keras.layers.Flatten(),
+        keras.layers.Dense(128, activation='relu'),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(10),
+    ])
 model.compile(optimizer='adam', loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
               metrics=['accuracy'])
 

@@ -8,17 +8,25 @@ import torch
 import peer
 
 network, batch, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-hidden, rate = peer.NETWORKS[network]
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count())))
 torch.set_flush_denormal(True)
 torch.manual_seed(1)
 x, y, x_test, y_test = (torch.from_numpy(a) for a in peer.mnist(np))
-x, x_test, y, y_test = x.flatten(1), x_test.flatten(1), y.long(), y_test.long()
-layers, size = [], 784
-for units in hidden:
-    layers += [torch.nn.Linear(size, units), torch.nn.ReLU()] + ([torch.nn.Dropout(rate)] if rate else [])
-    size = units
-model = torch.nn.Sequential(*layers, torch.nn.Linear(size, 10))
+y, y_test = y.long(), y_test.long()
+if network == 'cnn':  # channels last is the faster layout on a CPU
+    x, x_test = (a[:, None].to(memory_format=torch.channels_last) for a in (x, x_test))
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(32, 64, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(1600, 10)).to(memory_format=torch.channels_last)
+else:
+    hidden, rate = peer.NETWORKS[network]
+    x, x_test = x.flatten(1), x_test.flatten(1)
+    layers, size = [], 784
+    for units in hidden:
+        layers += [torch.nn.Linear(size, units), torch.nn.ReLU()] + ([torch.nn.Dropout(rate)] if rate else [])
+        size = units
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(size, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
 order = torch.empty(0, dtype=torch.long)
 
