@@ -357,7 +357,60 @@ typedef struct kiln_group_normalization_args {
 } kiln_group_normalization_args;
 KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalization_args *args);
 
+/* Permute: the axes of a sample in another order, dims[i] being the axis (from 1 on) that becomes axis i + 1. */
+typedef struct kiln_permute_args {
+    kiln_shape dims;
+    KILN_LAYER_ARGS
+} kiln_permute_args;
+KILN_API kiln_layer *kiln_permute_with(const kiln_permute_args *args);
+
+/* RepeatVector: (batch, features) to (batch, n, features). */
+typedef struct kiln_repeat_vector_args {
+    int64_t n;
+    KILN_LAYER_ARGS
+} kiln_repeat_vector_args;
+KILN_API kiln_layer *kiln_repeat_vector_with(const kiln_repeat_vector_args *args);
+
+/* Layers of two or more inputs (model.h: kiln_apply), element by element; an axis of 1 is repeated, and an input of fewer
+ * axes has axes of 1 behind the batch. Subtract takes two. */
+typedef struct kiln_merging_args {
+    KILN_LAYER_ARGS
+} kiln_merging_args;
+KILN_API kiln_layer *kiln_add_with(const kiln_merging_args *args);
+KILN_API kiln_layer *kiln_subtract_with(const kiln_merging_args *args);
+KILN_API kiln_layer *kiln_multiply_with(const kiln_merging_args *args);
+KILN_API kiln_layer *kiln_average_with(const kiln_merging_args *args);
+KILN_API kiln_layer *kiln_maximum_with(const kiln_merging_args *args);
+KILN_API kiln_layer *kiln_minimum_with(const kiln_merging_args *args);
+
+/* Concatenate: the inputs one behind the other along an axis; in the others they agree. */
+typedef struct kiln_concatenate_args {
+    KILN_LAYER_ARGS
+    int64_t axis; /* default: -1, the last; counts the batch axis */
+} kiln_concatenate_args;
+KILN_API kiln_layer *kiln_concatenate_with(const kiln_concatenate_args *args);
+
+/* Dot: for each sample, the sums of products along an axis of each of two inputs; the result has the first's other axes,
+ * then the second's (or one of 1). normalize: each vector along them is divided by its length first. */
+typedef struct kiln_dot_args {
+    int64_t axes;  /* of the first input, and of the second unless axes2 is given; counts the batch axis */
+    int64_t axes2; /* default: as axes */
+    kiln_choice normalize; /* default: no */
+    KILN_LAYER_ARGS
+} kiln_dot_args;
+KILN_API kiln_layer *kiln_dot_with(const kiln_dot_args *args);
+
 #ifndef __cplusplus
+#define kiln_permute(...) kiln_permute_with(&(kiln_permute_args){.dims = __VA_ARGS__})
+#define kiln_repeat_vector(...) kiln_repeat_vector_with(&(kiln_repeat_vector_args){.n = __VA_ARGS__})
+#define kiln_add(...) kiln_add_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_subtract(...) kiln_subtract_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_multiply(...) kiln_multiply_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_average(...) kiln_average_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_maximum(...) kiln_maximum_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_minimum(...) kiln_minimum_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_concatenate(...) kiln_concatenate_with(&(kiln_concatenate_args){.unset_ = 0, __VA_ARGS__})
+#define kiln_dot(...) kiln_dot_with(&(kiln_dot_args){.axes = __VA_ARGS__})
 #define kiln_input_layer(...) kiln_input_layer_with(&(kiln_input_layer_args){.shape = __VA_ARGS__})
 #define kiln_flatten(...) kiln_flatten_with(&(kiln_flatten_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_reshape(...) kiln_reshape_with(&(kiln_reshape_args){.target_shape = __VA_ARGS__})

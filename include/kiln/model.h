@@ -18,6 +18,53 @@ KILN_API kiln_model *kiln_sequential_from(size_t count, kiln_layer *const *layer
                          (kiln_layer *const[]){__VA_ARGS__})
 #endif
 
+/* ---- functional models ---- */
+
+/* What a layer makes of its inputs, without values: a place in a net of layers. */
+typedef struct kiln_tensor kiln_tensor;
+
+typedef struct kiln_tensor_list {
+    size_t count;
+    kiln_tensor *const *items;
+} kiln_tensor_list;
+
+/* An input of the net: the shape of one sample. NULL on failure. */
+KILN_API kiln_tensor *kiln_input_with(const kiln_input_layer_args *args);
+
+/* Applies a layer to `count` tensors (1; 2 to 16 for a layer that merges) and builds it. Takes the layer over (on failure it
+ * frees it, unless it has been applied before); a layer that is applied again is shared: the same weights, another tensor.
+ * NULL for a layer or tensor is passed on, so that a program checks once. NULL on failure. */
+KILN_API kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *tensors);
+
+/* Of one sample. */
+KILN_API kiln_shape kiln_tensor_shape(const kiln_tensor *tensor);
+
+/* The model that makes `outputs` of `inputs`, which may lie within a net. Several models can be made from one net; they
+ * share its layers. The net's tensors live as long as one of them, and are then freed with the last; on failure they are
+ * freed unless another model has them. NULL on failure. Free with kiln_model_free. */
+typedef struct kiln_functional_args {
+    kiln_tensor_list inputs, outputs;
+    const char *name; /* default: "functional" */
+} kiln_functional_args;
+KILN_API kiln_model *kiln_functional_with(const kiln_functional_args *args);
+
+/* Frees a tensor and all that is connected with it, unless a model was made from them. NULL is allowed. */
+KILN_API void kiln_tensor_free(kiln_tensor *tensor);
+
+#ifndef __cplusplus
+/* kiln_tensor *x = kiln_input(KILN_SHAPE(32, 32, 3)), *y = kiln_apply(kiln_conv2d(16, KILN_SHAPE(3, 3)), x);
+ * y = kiln_apply(kiln_add(), y, z);
+ * kiln_model *model = kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y), .name = "net"); */
+#define KILN_TENSORS(...)                                                                          \
+    ((kiln_tensor_list){sizeof((kiln_tensor *const[]){__VA_ARGS__}) / sizeof(kiln_tensor *),       \
+                        (kiln_tensor *const[]){__VA_ARGS__}})
+#define kiln_input(...) kiln_input_with(&(kiln_input_layer_args){.shape = __VA_ARGS__})
+#define kiln_apply(layer, ...)                                                                     \
+    kiln_apply_to(layer, sizeof((kiln_tensor *const[]){__VA_ARGS__}) / sizeof(kiln_tensor *),      \
+                  (kiln_tensor *const[]){__VA_ARGS__})
+#define kiln_functional(...) kiln_functional_with(&(kiln_functional_args){.inputs = __VA_ARGS__})
+#endif
+
 /* Seeds the initial weights (default 0: drawn from the clock, anew for each model, and kept in it). Must come
  * before the model is compiled or its weights are read. */
 KILN_API kiln_status kiln_model_set_seed(kiln_model *model, uint64_t seed);

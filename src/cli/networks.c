@@ -88,17 +88,84 @@ static kiln_model *build_lenet(const kiln_dataset *data)
         kiln_dense(10));
 }
 
+/* ---- ResNet-20 for pictures of 32 x 32 (He et al., 2015, section 4.2) ---- */
+
+static kiln_tensor *normalized_conv(kiln_tensor *x, int64_t filters, int64_t size, int64_t stride)
+{
+    x = kiln_apply(kiln_conv2d(filters, KILN_SHAPE(size), .strides = KILN_SHAPE(stride),
+                               .padding = "same", .use_bias = KILN_NO,
+                               .kernel_initializer = "he_normal",
+                               .kernel_regularizer = "l2(0.0001)"),
+                   x);
+    return kiln_apply(kiln_batch_normalization(.momentum = 0.9), x);
+}
+
+/* Two convolutions, and a way past them; where the map gets smaller, through a convolution. */
+static kiln_tensor *residual_block(kiln_tensor *x, int64_t filters, int64_t stride)
+{
+    kiln_tensor *y = kiln_apply(kiln_relu(), normalized_conv(x, filters, 3, stride));
+    y = normalized_conv(y, filters, 3, 1);
+    if (stride > 1)
+        x = normalized_conv(x, filters, 1, stride);
+    return kiln_apply(kiln_relu(), kiln_apply(kiln_add(), x, y));
+}
+
+static kiln_model *build_resnet20(const kiln_dataset *data)
+{
+    kiln_shape shape = KILN_SHAPE(32, 32, 3);
+    int64_t outputs = 10;
+    if (data) {
+        if (data->input_count == 1)
+            shape = data->inputs[0].shape;
+        if (shape.rank == 2)
+            shape.dims[shape.rank++] = 1;
+        if (data->input_count != 1 || shape.rank != 3) {
+            kiln_fail(
+                KILN_ERROR_SHAPE,
+                "resnet20: the network takes pictures (height, width, channels), and the data "
+                "have %zu inputs, the first of shape %s",
+                data->input_count, ir_shape_text(data->inputs[0].shape));
+            return NULL;
+        }
+        outputs = network_outputs(data);
+    }
+    kiln_tensor *x = kiln_input(data ? data->inputs[0].shape : shape), *y = x;
+    if (data && data->inputs[0].shape.rank == 2)
+        y = kiln_apply(kiln_reshape(shape), y);
+    y = kiln_apply(kiln_rescaling(1 / 127.5, .offset = -1), y);
+    y = kiln_apply(kiln_random_flip("horizontal"), y);
+    y = kiln_apply(kiln_random_translation(0.125, .width_factor = 0.125, .fill_mode = "constant"),
+                   y);
+    y = kiln_apply(kiln_relu(), normalized_conv(y, 16, 3, 1));
+    for (int64_t stage = 0; stage < 3; stage++)
+        for (int block = 0; block < 3; block++)
+            y = residual_block(y, 16 << stage, stage > 0 && block == 0 ? 2 : 1);
+    y = kiln_apply(
+        kiln_dense(outputs, .kernel_initializer = "he_normal", .kernel_regularizer = "l2(0.0001)"),
+        kiln_apply(kiln_global_average_pooling2d(), y));
+    return kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
+}
+
 const network networks[] = {
-    {"mlp", "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10", 32, false, build_mlp},
-    {"mlp1024", "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10", 256, false,
-     build_mlp1024},
+    {"mlp", "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10", 32, {0}, build_mlp},
+    {"mlp1024", "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10", 256, {0}, build_mlp1024},
     {"cnn",
      "28 x 28 images: Conv2D 32 3 x 3 relu, pool, Conv2D 64 3 x 3 relu, pool, Dropout 0.5, Dense "
      "10",
-     128, false, build_cnn},
-    {"lenet", "28 x 28 images: LeNet-5, with tanh and average pooling", 128, false, build_lenet},
-    {"tabular", "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data", 32,
-     true, build_tabular},
+     128,
+     {0},
+     build_cnn},
+    {"lenet", "28 x 28 images: LeNet-5, with tanh and average pooling", 128, {0}, build_lenet},
+    {"resnet20",
+     "32 x 32 pictures: ResNet-20, with flips and shifts; sized by the data",
+     128,
+     {3, {32, 32, 3}},
+     build_resnet20},
+    {"tabular",
+     "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data",
+     32,
+     {1, {4}},
+     build_tabular},
     {0},
 };
 

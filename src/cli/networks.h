@@ -10,7 +10,7 @@ typedef struct network {
     const char *name;
     const char *summary;
     int64_t batch_size; /* of its benchmark */
-    bool sized_by_data;
+    kiln_shape sized; /* by its data: a sample where there are none; rank 0: always the same */
     kiln_model *(*build)(const kiln_dataset *data);
 } network;
 
@@ -20,7 +20,7 @@ extern const network networks[];
 /* NULL when there is none of that name; no failure is recorded. */
 const network *network_find(const char *name);
 
-/* Builds it. data sizes a network that is sized by it; NULL: 4 features and 3 classes. NULL on
+/* Builds it. data sizes a network that is sized by it; NULL: by network.sized. NULL on
  * failure. */
 kiln_model *network_build(const network *which, const kiln_dataset *data);
 

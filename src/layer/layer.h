@@ -53,6 +53,8 @@ typedef struct layer_call {
     size_t assign_count, assign_capacity;
 } layer_call;
 
+#define LAYER_MAX_INPUTS 16
+
 typedef struct layer_class {
     const char *class_name; /* "Dense" */
     const char *snake_name; /* "dense" */
@@ -66,6 +68,12 @@ typedef struct layer_class {
                                 kiln_shape *output);           /* default: the same */
     kiln_status (*build)(kiln_layer *layer, kiln_shape input); /* makes the weights */
     kiln_status (*call)(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output);
+    /* Instead of output_shape and call, of a layer of several inputs (at most LAYER_MAX_INPUTS).
+     * build() gets the first one's shape. */
+    kiln_status (*output_shape_of)(const kiln_layer *layer, int count, const kiln_shape *inputs,
+                                   kiln_shape *output);
+    kiln_status (*call_many)(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
+                             ir_id *output);
     /* Sets weights from data; rows x features values. A class with it wants it done before
      * training. */
     kiln_status (*adapt)(kiln_layer *layer, const float *values, int64_t rows, int64_t features);
@@ -135,6 +143,9 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
  * fits. */
 kiln_status layer_build(kiln_layer *layer, kiln_shape input);
 kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output);
+/* The shape of what the layer makes of inputs of these shapes; builds it. */
+kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
+                         kiln_shape *output);
 /* For call(): adds a penalty, a scalar node, to the call's loss. */
 kiln_status layer_add_penalty(layer_call *call, ir_id penalty);
 /* For call(): what a weight becomes after the step of training, and what it is by the calls so far:

@@ -39,9 +39,14 @@ kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *
                 made[i] = inputs[k];
         if (made[i] != IR_NONE || c->input_count == 0)
             continue;
+        ir_id from[MODEL_MAX_LAYER_INPUTS];
+        for (int k = 0; k < c->input_count; k++)
+            from[k] = made[c->inputs[k]];
         status = ir_set_place(call->graph, c->layer->name);
         if (status == KILN_OK)
-            status = c->layer->cls->call(c->layer, call, made[c->inputs[0]], &made[i]);
+            status = c->layer->cls->call_many
+                         ? c->layer->cls->call_many(c->layer, call, c->input_count, from, &made[i])
+                         : c->layer->cls->call(c->layer, call, from[0], &made[i]);
         if (status != KILN_OK)
             kiln_fail_in("%s", layer_label(c->layer));
     }

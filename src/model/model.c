@@ -29,8 +29,7 @@ static void free_names(char ***names, size_t *count)
     *count = 0;
 }
 
-/* One model less holds the layer. */
-static void let_go(kiln_layer *layer)
+void model_let_go(kiln_layer *layer)
 {
     if (--layer->references > 0)
         return;
@@ -45,8 +44,9 @@ void kiln_model_free(kiln_model *model)
         return;
     if (model->free_training)
         model->free_training(model);
+    model_leave_net(model);
     for (size_t i = 0; i < model->layer_count; i++)
-        let_go(model->layers[i]);
+        model_let_go(model->layers[i]);
     if (model->facts) {
         free_names(&model->facts->class_names, &model->facts->class_count);
         free_names(&model->facts->feature_names, &model->facts->feature_count);
@@ -147,16 +147,15 @@ static kiln_status settle_shape(const kiln_model *model, model_call *call)
         call->shape = layer->input_shape;
         return layer_build(layer, call->shape);
     }
-    kiln_shape input = model->calls[call->inputs[0]].shape;
-    if (layer->has_input_shape && !ir_shape_equal(layer->input_shape, input))
+    kiln_shape inputs[MODEL_MAX_LAYER_INPUTS];
+    for (int i = 0; i < call->input_count; i++)
+        inputs[i] = model->calls[call->inputs[i]].shape;
+    if (layer->has_input_shape && !ir_shape_equal(layer->input_shape, inputs[0]))
         return kiln_fail(KILN_ERROR_SHAPE, "%s has the input_shape %s, but %s yields %s",
                          layer_label(layer), ir_shape_text(layer->input_shape),
-                         layer_label(model->calls[call->inputs[0]].layer), ir_shape_text(input));
-    KILN_TRY(layer_output_shape(layer, input, &call->shape));
-    size_t elements;
-    if (weight_elements(call->shape, "its output", &elements) != KILN_OK)
-        return kiln_fail_in("%s", layer_label(layer));
-    return layer_build(layer, input);
+                         layer_label(model->calls[call->inputs[0]].layer),
+                         ir_shape_text(inputs[0]));
+    return layer_settle(layer, call->input_count, inputs, &call->shape);
 }
 
 kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs,
@@ -172,9 +171,9 @@ kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, c
                          is_input ? "%s is an input layer and cannot follow another layer"
                                   : "%s has no input",
                          layer_label(layer));
-    if (input_count > 1) /* no class has several inputs yet */
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s takes one input, not %d", layer_label(layer),
-                         input_count);
+    if (input_count > MODEL_MAX_LAYER_INPUTS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s has %d inputs; %d are possible",
+                         layer_label(layer), input_count, MODEL_MAX_LAYER_INPUTS);
     for (int i = 0; i < input_count; i++) {
         if (inputs[i] < 0 || (size_t)inputs[i] >= model->call_count)
             return kiln_fail(KILN_ERROR_ARGUMENT, "%s: its input is not part of model %s",

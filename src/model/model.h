@@ -6,7 +6,7 @@
 
 #include <kiln/model.h>
 
-#define MODEL_MAX_LAYER_INPUTS 16
+#define MODEL_MAX_LAYER_INPUTS LAYER_MAX_INPUTS
 
 /* One application of a layer: its input tensors are outputs of earlier applications. */
 typedef struct model_call {
@@ -16,7 +16,8 @@ typedef struct model_call {
     kiln_shape shape; /* of one sample of its output */
 } model_call;
 
-struct model_training; /* train/: what kiln_compile made */
+typedef struct model_net model_net; /* tensor.c: tensors that are connected */
+struct model_training;              /* train/: what kiln_compile made */
 
 struct kiln_model {
     char *name;
@@ -31,6 +32,7 @@ struct kiln_model {
     bool seeded; /* the weights have their values */
     struct model_training *training;
     void (*free_training)(struct kiln_model *model);
+    model_net *net;            /* the model was made from; NULL: none */
     struct model_facts *facts; /* what is Kiln's own and kept with the model */
 };
 
@@ -54,6 +56,10 @@ kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, c
                         int *call);
 kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs,
                            const int *output_calls);
+/* One holder of a layer less; the last one frees it. */
+void model_let_go(kiln_layer *layer);
+/* The model's tensors go, with the last of the models made from them. */
+void model_leave_net(kiln_model *model);
 /* Adds a layer to the end of a sequential model; the first brings its input layer along. Takes the
  * layer over. model_close_sequential ends it. */
 kiln_status model_add(kiln_model *model, kiln_layer *layer);

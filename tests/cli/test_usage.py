@@ -112,7 +112,7 @@ class Devices(Case):
 class New(Case):
     def test_list(self):
         out = self.ok('new').out
-        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'resnet20', 'tabular'):
             self.assertIn(name + ' ', out)
 
     def test_json_of_keras(self):
@@ -123,6 +123,19 @@ class New(Case):
             classes = [layer['class_name'] for layer in model['config']['layers']]
             self.assertEqual(classes[0], 'InputLayer')
             self.assertEqual(classes[-1], 'Dense')
+
+    def test_residual(self):
+        done = self.ok('new', 'resnet20')
+        self.assertIn('(32, 32, 3)', done.err)
+        model = done.json()
+        self.assertEqual(model['class_name'], 'Functional')
+        layers = [layer['class_name'] for layer in model['config']['layers']]
+        self.assertEqual((layers.count('Conv2D'), layers.count('Add'), layers.count('BatchNormalization')), (21, 9, 21))
+        path = self.path('resnet20.json')
+        self.ok('new', 'resnet20', '-o', path)
+        self.assertEqual(self.ok('convert', path, self.path('again.json')).code, 0)
+        with open(path, encoding='utf-8') as one, open(self.path('again.json'), encoding='utf-8') as other:
+            self.assertEqual(json.load(one), json.load(other))
 
     def test_file(self):
         path = self.path('m.json')

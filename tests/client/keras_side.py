@@ -74,7 +74,54 @@ def two_inputs():
     return model, numbers(5)
 
 
-CASES = [mlp, momentum, centered, accumulated, adagrad, normalized]
+def residual():
+    """A way past two convolutions, and one past a narrower pair through a convolution of its own."""
+    x = keras.Input((8, 8, 3))
+    y = start = L.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    y = L.Activation("relu")(L.BatchNormalization()(y))
+    y = L.BatchNormalization(momentum=0.9)(L.Conv2D(8, 3, padding="same", use_bias=False)(y))
+    y = wide = L.ReLU()(L.Add()([start, y]))
+    y = L.Conv2D(16, 3, strides=2, padding="same", activation="relu")(y)
+    y = L.Add()([L.Conv2D(16, 1, strides=2, padding="same")(wide), L.Conv2D(16, 3, padding="same")(y)])
+    y = L.Dense(3)(L.GlobalAveragePooling2D()(L.ReLU()(y)))
+    model = keras.Model(x, y, name="residual")
+    model.compile(O.SGD(0.02, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                  metrics=["accuracy"])
+    return model, classes(3)
+
+
+def inception():
+    """Branches side by side; maximum pooling behind a convolution, and of a map that is used again."""
+    x = keras.Input((8, 8, 2))
+    start = L.Conv2D(16, 3, activation="relu", padding="same")(x)
+    branches = [L.Conv2D(4, 1, activation="relu")(start),
+                L.Conv2D(6, 3, padding="same", activation="tanh")(L.Conv2D(3, 1)(start)),
+                L.Conv2D(5, 1)(L.MaxPooling2D(3, strides=1, padding="same")(start))]
+    y = L.Concatenate()(branches)
+    y = L.Concatenate(axis=-1)([L.MaxPooling2D()(y), L.MaxPooling2D()(start)])
+    y = L.Conv2D(16, 3, activation="relu")(y)
+    y = L.Dense(2)(L.Flatten()(L.MaxPooling2D()(y)))
+    model = keras.Model(x, y)
+    model.compile(O.Adam(0.005), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model, classes(2)
+
+
+def merging():
+    """Every layer that merges, and broadcasting."""
+    a, b = keras.Input((4, 6), name="a"), keras.Input((6,), name="b")
+    p, q = L.Dense(6, activation="tanh")(a), L.Dense(6, activation="tanh")(b)
+    repeated = L.RepeatVector(4)(q)
+    merged = [L.Add()([p, q]), L.Subtract()([p, repeated]), L.Multiply()([p, q, repeated]), L.Average()([a, p, repeated]),
+              L.Maximum()([p, repeated]), L.Minimum()([p, a])]
+    y = L.Concatenate(axis=1)(merged)
+    dots = [L.Dot(axes=(2, 1))([y, q]), L.Flatten()(L.Dot(axes=2, normalize=True)([p, repeated])),
+            L.Flatten()(L.Permute((2, 1))(L.Dot(axes=(1, 2))([y, L.Permute((2, 1))(y)]))), L.Dot(axes=1)([q, b])]
+    model = keras.Model([a, b], L.Dense(3)(L.Concatenate()(dots)))
+    model.compile(O.Adam(0.001), "mse")
+    return model, numbers(3)
+
+
+CASES = [mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
 
 
 def classes(count):
@@ -115,8 +162,10 @@ def make(folder):
         model.save(folder / (name + ".h5"))
         model.save_weights(folder / (name + ".weights.h5"))
         (folder / (name + ".json")).write_text(model.to_json())
-        columns = {i.name: v for i, v in zip(model.inputs, x)} if isinstance(x, list) else {"x": x}
-        np.savez(folder / (name + ".npz"), y=y, **columns)
+        several = isinstance(x, list)  # arrays by the names of inputs and outputs, where there are several
+        columns = {i.name: v for i, v in zip(model.inputs, x)} if several else {"x": x}
+        columns[model.output_names[0] if several else "y"] = y
+        np.savez(folder / (name + ".npz"), **columns)
         made[name] = state(model)
         made[name]["history"] = train(model, x, y, 10)
     (folder / "made.json").write_text(json.dumps(made))
@@ -127,7 +176,8 @@ def check(folder):
     for case in CASES:
         name = case.__name__
         model = keras.models.load_model(folder / (name + ".kiln.keras"))
-        x, y = inputs(model), np.load(folder / (name + ".npz"))["y"]
+        arrays = np.load(folder / (name + ".npz"))
+        x, y = inputs(model), arrays["y" if "y" in arrays else model.output_names[0]]
         checked[name] = state(model)
         checked[name]["history"] = train(model, x, y, 5)
         architecture = keras.models.model_from_json((folder / (name + ".kiln.json")).read_text())
