@@ -41,7 +41,8 @@ static bool fits(const builder *b, const cluster *c, int64_t rows)
 /* Whether a read by index stays in the rows of the batch. */
 static bool within_rows(const op_descriptor *op)
 {
-    return op == &op_desc_pick || op == &op_desc_one_hot || op == &op_desc_pool ||
+    return op == &op_desc_pick || op == &op_desc_one_hot || op == &op_desc_depthwise ||
+           op == &op_desc_depthwise_back || op == &op_desc_window_tap || op == &op_desc_pool ||
            op == &op_desc_unpool || op == &op_desc_max_pool_index ||
            op == &op_desc_max_pool_gradient || op == &op_desc_resize ||
            op == &op_desc_resize_gradient || op == &op_desc_warp;

@@ -147,7 +147,8 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
         else
             text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k,
                      k, out, width, column);
-    } else if (n->op == &op_desc_pool || n->op == &op_desc_unpool ||
+    } else if (n->op == &op_desc_depthwise || n->op == &op_desc_depthwise_back ||
+               n->op == &op_desc_window_tap || n->op == &op_desc_pool || n->op == &op_desc_unpool ||
                n->op == &op_desc_max_pool_index || n->op == &op_desc_max_pool_gradient) {
         return code_window(c, id, d, lanes, out);
     } else if (n->op == &op_desc_box || n->op == &op_desc_resize ||

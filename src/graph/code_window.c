@@ -258,6 +258,101 @@ static kiln_status max_gradient(window_code *x, const ir_node *n)
     return KILN_OK;
 }
 
+/* Opens a loop for each axis over the taps <out>k<axis>, at the elements <out>i<axis> that they
+ * read of the window at <out>c<axis + 1>; or (back) the windows <out>w<axis> in which they read the
+ * element <out>c<axis + 1>. */
+static void open_taps(const window_code *x, bool back)
+{
+    text *t = &x->c->out;
+    const char *v = x->out;
+    for (int a = 0; a < x->w.axes; a++) {
+        int64_t length = x->input.dims[a + 1], count = x->windows.dims[a + 1];
+        text_add(t, "for (int %sk%d = 0; %sk%d < %" PRId64 "; %sk%d++) {\n", v, a, v, a,
+                 x->w.size[a], v, a);
+        if (!back) {
+            text_add(
+                t, "const int %si%d = %sc%d * %" PRId64 " - (%" PRId64 ") + %sk%d * %" PRId64 ";\n",
+                v, a, v, a + 1, x->w.stride[a], x->w.before[a], v, a, x->w.dilation[a]);
+            if (!op_window_inside(&x->w, a, length, count))
+                text_add(t, "if (%si%d < 0 || %si%d >= %" PRId64 ")\n    continue;\n", v, a, v, a,
+                         length);
+            continue;
+        }
+        text_add(t,
+                 "const int %sp%d = %sc%d + (%" PRId64 ") - %sk%d * %" PRId64 ";\n"
+                 "const int %sw%d = %sp%d / %" PRId64 ";\n"
+                 "if (%sp%d < 0 || %sw%d * %" PRId64 " != %sp%d || %sw%d >= %" PRId64
+                 ")\n    continue;\n",
+                 v, a, v, a + 1, x->w.before[a], v, a, x->w.dilation[a], v, a, v, a, x->w.stride[a],
+                 v, a, v, a, x->w.stride[a], v, a, v, a, count);
+    }
+}
+
+/* Sums over taps, each with its weight: of a window's elements, or (back) of the windows that an
+ * element is in. */
+static kiln_status weighted(window_code *x, const ir_node *n, bool back)
+{
+    code *c = x->c;
+    const char *v = x->out, *type = code_value_type(x->lanes);
+    argument a[2];
+    int k[2];
+    char index[200], name[SHORT];
+    kiln_shape map = back ? x->windows : x->input;
+    for (int i = 0; i < 2; i++) {
+        KILN_TRY(code_source(c, n->inputs[i], &a[i]));
+        KILN_TRY(code_buffer(c, &a[i], &k[i]));
+    }
+    text_add(&c->out, "%s %s = (%s)(0.0f);\n", type, v, type);
+    open_taps(x, back);
+    write_index(x, map, back ? "w" : "i", index, sizeof index);
+    snprintf(name, sizeof name, "%sx", v);
+    code_read(c, &a[0], k[0], NULL, index, x->lanes, name);
+    char number[120] = "0", before[100];
+    for (int i = 0; i < x->w.axes; i++) {
+        snprintf(before, sizeof before, "%.90s", number);
+        snprintf(number, sizeof number, "(%.60s) * %" PRId64 " + %sk%d", before, x->w.size[i], v,
+                 i);
+    }
+    snprintf(index, sizeof index, "(uint)(%s) * %" PRId64 "u + %s", number, map.dims[map.rank - 1],
+             x->channel);
+    snprintf(name, sizeof name, "%sf", v);
+    code_read(c, &a[1], k[1], NULL, index, x->lanes, name);
+    text_add(&c->out, "%s = fma(%sx, %sf, %s);\n", v, v, v, v);
+    close_loops(x);
+    return KILN_OK;
+}
+
+/* What one tap reads. */
+static kiln_status tap(window_code *x, const ir_node *n)
+{
+    code *c = x->c;
+    const char *v = x->out;
+    argument a;
+    int k;
+    char index[200], name[SHORT], inside[SHORT];
+    KILN_TRY(code_source(c, n->inputs[0], &a));
+    KILN_TRY(code_buffer(c, &a, &k));
+    bool all = true;
+    for (int i = 0; i < x->w.axes; i++) {
+        text_add(&c->out, "const int %si%d = %sc%d * %" PRId64 " + (%" PRId64 ");\n", v, i, v,
+                 i + 1, x->w.stride[i], n->attr.more.dims[i] * x->w.dilation[i] - x->w.before[i]);
+        all &= op_window_inside(&x->w, i, x->input.dims[i + 1], x->windows.dims[i + 1]);
+    }
+    snprintf(inside, sizeof inside, "%sb", v);
+    if (!all) {
+        text_add(&c->out, "const bool %s = true", inside);
+        for (int i = 0; i < x->w.axes; i++)
+            text_add(&c->out, " && %si%d >= 0 && %si%d < %" PRId64, v, i, v, i,
+                     x->input.dims[i + 1]);
+        text_add(&c->out, ";\n");
+    }
+    write_index(x, x->input, "i", index, sizeof index);
+    snprintf(name, sizeof name, "%sx", v);
+    code_read(c, &a, k, all ? NULL : inside, index, x->lanes, name);
+    text_add(&c->out, "const %s %s = %s;\n", code_value_type(x->lanes), v, name);
+    return KILN_OK;
+}
+
 kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
 {
     const ir_node *n = &c->b->g->items[id];
@@ -265,7 +360,8 @@ kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
     window_code x = {.c = c, .w = op_window_of(&n->attr), .out = out, .lanes = lanes};
     bool done;
     snprintf(out, SHORT, "v%d", c->next++);
-    bool forward = n->op == &op_desc_pool || n->op == &op_desc_max_pool_index;
+    bool forward = n->op == &op_desc_pool || n->op == &op_desc_max_pool_index ||
+                   n->op == &op_desc_depthwise || n->op == &op_desc_window_tap;
     x.input = forward ? of : n->shape;
     x.windows = forward ? n->shape : of;
     x.type = c->wide_index || kiln_shape_size(x.input) >= INT32_MAX ||
@@ -276,6 +372,9 @@ kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out)
     if (!done)
         return code_give_up(c, out);
     KILN_TRY(n->op == &op_desc_pool             ? pool(&x, n)
+             : n->op == &op_desc_depthwise      ? weighted(&x, n, false)
+             : n->op == &op_desc_depthwise_back ? weighted(&x, n, true)
+             : n->op == &op_desc_window_tap     ? tap(&x, n)
              : n->op == &op_desc_max_pool_index ? max_index(&x, n, d)
              : n->op == &op_desc_unpool         ? unpool(&x, n)
                                                 : max_gradient(&x, n));

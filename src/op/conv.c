@@ -186,6 +186,14 @@ static bool is_matmul(const op_conv *c, kiln_shape x)
     return one;
 }
 
+static bool is_depthwise(const op_conv *c, kiln_shape x, kiln_shape kernel)
+{
+    bool plain = c->groups > 1 && c->groups == x.dims[x.rank - 1] && kernel.dims[2] == c->groups;
+    for (int a = 0; a < c->window.axes; a++)
+        plain &= c->spread[a] == 1;
+    return plain;
+}
+
 ir_id op_convolve(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c)
 {
     if (x == IR_NONE || kernel == IR_NONE)
@@ -196,6 +204,8 @@ ir_id op_convolve(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c)
     if (is_matmul(c, from))
         return op_matmul(g, x, op_reshape(g, kernel, (kiln_shape){2, {taps.dims[1], taps.dims[2]}}),
                          false, false);
+    if (is_depthwise(c, from, taps))
+        return op_depthwise(g, as_float(g, x), as_float(g, kernel), &c->window, c->output);
     ir_attributes attr = {.integer = {0}};
     store(c, &attr);
     ir_id y =

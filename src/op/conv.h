@@ -20,6 +20,10 @@ op_conv op_conv_of(const op_window *w, kiln_shape output, int64_t groups);
  * of group g, as in Keras. */
 ir_id op_convolve(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c);
 
+/* What op_convolve is where each channel is a group of its own and has one filter. x (batch, axes...,
+ * channels), kernel (taps, 1, channels), output: windows along each axis. */
+ir_id op_depthwise(ir_graph *g, ir_id x, ir_id kernel, const op_window *w, const int64_t *output);
+
 /* The transpose of a convolution, in x: what the gradient of its input is, given that of its
  * result. x (batch, output..., filters), kernel as for the convolution: (batch, input...,
  * channels). */
