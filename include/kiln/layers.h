@@ -357,6 +357,51 @@ typedef struct kiln_group_normalization_args {
 } kiln_group_normalization_args;
 KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalization_args *args);
 
+/* DepthwiseConv: convolves each channel by itself, depth_multiplier times: kernel (kernel_size..., channels,
+ * depth_multiplier), bias and result of channels * depth_multiplier, those of a channel side by side. */
+typedef struct kiln_depthwise_conv_args {
+    kiln_shape kernel_size;
+    kiln_shape strides;       /* default: 1 */
+    const char *padding;      /* default: "valid"; or "same" */
+    const char *data_format;  /* default: "channels_last"; or "channels_first" */
+    kiln_shape dilation_rate; /* default: 1 */
+    int64_t depth_multiplier; /* default: 1 */
+    const char *activation;   /* default: linear */
+    kiln_choice use_bias;     /* default: yes */
+    const char *depthwise_initializer; /* default: glorot_uniform */
+    const char *bias_initializer;      /* default: zeros */
+    const char *depthwise_regularizer; /* default: none */
+    const char *bias_regularizer;      /* default: none */
+    const char *activity_regularizer;  /* default: none */
+    KILN_LAYER_ARGS
+} kiln_depthwise_conv_args;
+KILN_API kiln_layer *kiln_depthwise_conv1d_with(const kiln_depthwise_conv_args *args);
+KILN_API kiln_layer *kiln_depthwise_conv2d_with(const kiln_depthwise_conv_args *args);
+
+/* SeparableConv: a DepthwiseConv without bias, then a convolution of single elements: depthwise_kernel as above,
+ * pointwise_kernel (1..., channels * depth_multiplier, filters), bias (filters). */
+typedef struct kiln_separable_conv_args {
+    int64_t filters;
+    kiln_shape kernel_size;
+    kiln_shape strides;       /* default: 1 */
+    const char *padding;      /* default: "valid"; or "same" */
+    const char *data_format;  /* default: "channels_last"; or "channels_first" */
+    kiln_shape dilation_rate; /* default: 1 */
+    int64_t depth_multiplier; /* default: 1 */
+    const char *activation;   /* default: linear */
+    kiln_choice use_bias;     /* default: yes */
+    const char *depthwise_initializer; /* default: glorot_uniform */
+    const char *pointwise_initializer; /* default: glorot_uniform */
+    const char *bias_initializer;      /* default: zeros */
+    const char *depthwise_regularizer; /* default: none */
+    const char *pointwise_regularizer; /* default: none */
+    const char *bias_regularizer;      /* default: none */
+    const char *activity_regularizer;  /* default: none */
+    KILN_LAYER_ARGS
+} kiln_separable_conv_args;
+KILN_API kiln_layer *kiln_separable_conv1d_with(const kiln_separable_conv_args *args);
+KILN_API kiln_layer *kiln_separable_conv2d_with(const kiln_separable_conv_args *args);
+
 /* Permute: the axes of a sample in another order, dims[i] being the axis (from 1 on) that becomes axis i + 1. */
 typedef struct kiln_permute_args {
     kiln_shape dims;
@@ -401,6 +446,10 @@ typedef struct kiln_dot_args {
 KILN_API kiln_layer *kiln_dot_with(const kiln_dot_args *args);
 
 #ifndef __cplusplus
+#define kiln_depthwise_conv1d(...) kiln_depthwise_conv1d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})
+#define kiln_depthwise_conv2d(...) kiln_depthwise_conv2d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})
+#define kiln_separable_conv1d(...) kiln_separable_conv1d_with(&(kiln_separable_conv_args){.filters = __VA_ARGS__})
+#define kiln_separable_conv2d(...) kiln_separable_conv2d_with(&(kiln_separable_conv_args){.filters = __VA_ARGS__})
 #define kiln_permute(...) kiln_permute_with(&(kiln_permute_args){.dims = __VA_ARGS__})
 #define kiln_repeat_vector(...) kiln_repeat_vector_with(&(kiln_repeat_vector_args){.n = __VA_ARGS__})
 #define kiln_add(...) kiln_add_with(&(kiln_merging_args){.unset_ = 0, __VA_ARGS__})

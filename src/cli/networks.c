@@ -88,6 +88,40 @@ static kiln_model *build_lenet(const kiln_dataset *data)
         kiln_dense(10));
 }
 
+/* ---- networks for colour pictures, sized by the data ---- */
+
+/* The input for a data set's pictures, or for 32 x 32 colour ones of 10 classes; shape: with
+ * channels. */
+static kiln_tensor *picture_input(const char *name, const kiln_dataset *data, kiln_shape *shape,
+                                  int64_t *outputs)
+{
+    *shape = KILN_SHAPE(32, 32, 3);
+    *outputs = 10;
+    if (data == NULL)
+        return kiln_input(*shape);
+    if (data->input_count == 1)
+        *shape = data->inputs[0].shape;
+    if (shape->rank == 2)
+        shape->dims[shape->rank++] = 1;
+    if (data->input_count != 1 || shape->rank != 3) {
+        kiln_fail(KILN_ERROR_SHAPE,
+                  "%s: the network takes pictures (height, width, channels), and the data have %zu "
+                  "inputs, the first of shape %s",
+                  name, data->input_count, ir_shape_text(data->inputs[0].shape));
+        return NULL;
+    }
+    *outputs = network_outputs(data);
+    return kiln_input(data->inputs[0].shape);
+}
+
+/* Pictures with channels, from -1 to 1. */
+static kiln_tensor *picture_begin(kiln_tensor *x, kiln_shape shape)
+{
+    if (x && kiln_tensor_shape(x).rank == 2)
+        x = kiln_apply(kiln_reshape(shape), x);
+    return kiln_apply(kiln_rescaling(1 / 127.5, .offset = -1), x);
+}
+
 /* ---- ResNet-20 for pictures of 32 x 32 (He et al., 2015, section 4.2) ---- */
 
 static kiln_tensor *normalized_conv(kiln_tensor *x, int64_t filters, int64_t size, int64_t stride)
@@ -112,27 +146,10 @@ static kiln_tensor *residual_block(kiln_tensor *x, int64_t filters, int64_t stri
 
 static kiln_model *build_resnet20(const kiln_dataset *data)
 {
-    kiln_shape shape = KILN_SHAPE(32, 32, 3);
-    int64_t outputs = 10;
-    if (data) {
-        if (data->input_count == 1)
-            shape = data->inputs[0].shape;
-        if (shape.rank == 2)
-            shape.dims[shape.rank++] = 1;
-        if (data->input_count != 1 || shape.rank != 3) {
-            kiln_fail(
-                KILN_ERROR_SHAPE,
-                "resnet20: the network takes pictures (height, width, channels), and the data "
-                "have %zu inputs, the first of shape %s",
-                data->input_count, ir_shape_text(data->inputs[0].shape));
-            return NULL;
-        }
-        outputs = network_outputs(data);
-    }
-    kiln_tensor *x = kiln_input(data ? data->inputs[0].shape : shape), *y = x;
-    if (data && data->inputs[0].shape.rank == 2)
-        y = kiln_apply(kiln_reshape(shape), y);
-    y = kiln_apply(kiln_rescaling(1 / 127.5, .offset = -1), y);
+    kiln_shape shape;
+    int64_t outputs;
+    kiln_tensor *x = picture_input("resnet20", data, &shape, &outputs), *y;
+    y = picture_begin(x, shape);
     y = kiln_apply(kiln_random_flip("horizontal"), y);
     y = kiln_apply(kiln_random_translation(0.125, .width_factor = 0.125, .fill_mode = "constant"),
                    y);
@@ -143,6 +160,39 @@ static kiln_model *build_resnet20(const kiln_dataset *data)
     y = kiln_apply(
         kiln_dense(outputs, .kernel_initializer = "he_normal", .kernel_regularizer = "l2(0.0001)"),
         kiln_apply(kiln_global_average_pooling2d(), y));
+    return kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
+}
+
+/* ---- MobileNet for small pictures (Howard et al., 2017, with a quarter of its depth) ---- */
+
+static kiln_tensor *normalized_relu(kiln_tensor *x)
+{
+    return kiln_apply(kiln_relu(.max_value = 6),
+                      kiln_apply(kiln_batch_normalization(.momentum = 0.9), x));
+}
+
+static kiln_tensor *separable_block(kiln_tensor *x, int64_t filters, int64_t stride)
+{
+    x = kiln_apply(kiln_depthwise_conv2d(KILN_SHAPE(3), .strides = KILN_SHAPE(stride),
+                                         .padding = "same", .use_bias = KILN_NO),
+                   x);
+    x = kiln_apply(kiln_conv2d(filters, KILN_SHAPE(1), .use_bias = KILN_NO), normalized_relu(x));
+    return normalized_relu(x);
+}
+
+static kiln_model *build_mobilenet_small(const kiln_dataset *data)
+{
+    static const int64_t blocks[][2] = {{32, 1},  {64, 2},  {64, 1}, {128, 2},
+                                        {128, 1}, {256, 2}, {256, 1}};
+    kiln_shape shape;
+    int64_t outputs;
+    kiln_tensor *x = picture_input("mobilenet_small", data, &shape, &outputs), *y;
+    y = kiln_apply(kiln_random_flip("horizontal"), picture_begin(x, shape));
+    y = normalized_relu(
+        kiln_apply(kiln_conv2d(32, KILN_SHAPE(3), .padding = "same", .use_bias = KILN_NO), y));
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        y = separable_block(y, blocks[i][0], blocks[i][1]);
+    y = kiln_apply(kiln_dense(outputs), kiln_apply(kiln_global_average_pooling2d(), y));
     return kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
 }
 
@@ -161,6 +211,11 @@ const network networks[] = {
      128,
      {3, {32, 32, 3}},
      build_resnet20},
+    {"mobilenet_small",
+     "32 x 32 pictures: a small MobileNet, with flips; sized by the data",
+     128,
+     {3, {32, 32, 3}},
+     build_mobilenet_small},
     {"tabular",
      "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data",
      32,

@@ -103,3 +103,29 @@ ir_id spatial_leave(ir_graph *g, ir_id y, ir_id like, const char *data_format)
         shape.dims[i] = from.dims[i - 1];
     return op_reshape(g, y, shape);
 }
+
+kiln_shape spatial_channels_last(const char *data_format, kiln_shape sample)
+{
+    kiln_shape s = sample;
+    for (int i = 0; spatial_channels_first(data_format) && i < s.rank; i++)
+        s.dims[i] = sample.dims[(i + 1) % s.rank];
+    return s;
+}
+
+kiln_shape spatial_as_given(const char *data_format, kiln_shape sample)
+{
+    kiln_shape s = sample;
+    for (int i = 0; spatial_channels_first(data_format) && i < s.rank; i++)
+        s.dims[(i + 1) % s.rank] = sample.dims[i];
+    return s;
+}
+
+ir_id spatial_move_channels(ir_graph *g, ir_id x, bool back)
+{
+    if (x == IR_NONE)
+        return IR_NONE;
+    int rank = g->items[x].shape.rank, order[KILN_MAX_RANK] = {0};
+    for (int i = 1; i < rank; i++)
+        order[i] = back ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1);
+    return op_transpose(g, x, order);
+}

@@ -19,6 +19,12 @@ kiln_status spatial_input(kiln_shape input, int axes);
 /* Where the axes of a sample begin: 0, or 1 behind the channels. */
 int spatial_begin(const char *data_format);
 
+/* A sample's axes, then its channels, as data_format has them; and back. */
+kiln_shape spatial_channels_last(const char *data_format, kiln_shape sample);
+kiln_shape spatial_as_given(const char *data_format, kiln_shape sample);
+/* Channels from the second to the last axis of x (batch, ...), or back. */
+ir_id spatial_move_channels(ir_graph *g, ir_id x, bool back);
+
 /* A field of sizes, one for each axis: none given takes `fallback` (0: they must be given), a
  * single one stands for all. For builders and reading. */
 kiln_status spatial_fill(const char *field, kiln_shape *sizes, int axes, int64_t fallback,

@@ -112,7 +112,7 @@ class Devices(Case):
 class New(Case):
     def test_list(self):
         out = self.ok('new').out
-        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'resnet20', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'resnet20', 'mobilenet_small', 'tabular'):
             self.assertIn(name + ' ', out)
 
     def test_json_of_keras(self):

@@ -83,23 +83,6 @@ static kiln_status check(const kiln_layer *layer)
     return spatial_format(c->data_format);
 }
 
-/* The sample's axes, then its channels. */
-static kiln_shape channels_last(const conv_config *c, kiln_shape sample)
-{
-    kiln_shape s = sample;
-    for (int i = 0; spatial_channels_first(c->data_format) && i < s.rank; i++)
-        s.dims[i] = sample.dims[(i + 1) % s.rank];
-    return s;
-}
-
-static kiln_shape as_given(const conv_config *c, kiln_shape sample)
-{
-    kiln_shape s = sample;
-    for (int i = 0; spatial_channels_first(c->data_format) && i < s.rank; i++)
-        s.dims[(i + 1) % s.rank] = sample.dims[i];
-    return s;
-}
-
 /* The convolution over x (rows, axes..., channels), or that whose transpose it is; result: the
  * layer's result. */
 static kiln_status place(const kiln_layer *layer, kiln_shape x, op_conv *conv, kiln_shape *result)
@@ -131,20 +114,21 @@ static kiln_status output_shape(const kiln_layer *layer, kiln_shape input, kiln_
 {
     const conv_config *c = layer->config;
     KILN_TRY(spatial_input(input, spatial_axes(layer)));
-    kiln_shape sample = channels_last(c, input), x = {.rank = sample.rank + 1, .dims = {1}}, y;
+    kiln_shape sample = spatial_channels_last(c->data_format, input),
+               x = {.rank = sample.rank + 1, .dims = {1}}, y;
     op_conv conv;
     memcpy(&x.dims[1], sample.dims, (size_t)sample.rank * sizeof *x.dims);
     KILN_TRY(place(layer, x, &conv, &y));
     sample.rank = y.rank - 1;
     memcpy(sample.dims, &y.dims[1], (size_t)sample.rank * sizeof *y.dims);
-    *output = as_given(c, sample);
+    *output = spatial_as_given(c->data_format, sample);
     return activation_shape(c->activation, *output, output);
 }
 
 static kiln_status build(kiln_layer *layer, kiln_shape input)
 {
     const conv_config *c = layer->config;
-    kiln_shape sample = channels_last(c, input), kernel = c->kernel_size;
+    kiln_shape sample = spatial_channels_last(c->data_format, input), kernel = c->kernel_size;
     int64_t channels = sample.dims[sample.rank - 1];
     if (channels % c->groups != 0)
         return kiln_fail(KILN_ERROR_SHAPE,
@@ -160,23 +144,12 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
                             c->bias_regularizer, true);
 }
 
-/* Channels from second to last, or back. */
-static ir_id move_channels(ir_graph *g, ir_id x, bool back)
-{
-    if (x == IR_NONE)
-        return IR_NONE;
-    int rank = g->items[x].shape.rank, order[KILN_MAX_RANK] = {0};
-    for (int i = 1; i < rank; i++)
-        order[i] = back ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1);
-    return op_transpose(g, x, order);
-}
-
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
 {
     const conv_config *c = layer->config;
     ir_graph *g = call->graph;
     bool first = spatial_channels_first(c->data_format);
-    ir_id x = first ? move_channels(g, input, false) : input;
+    ir_id x = first ? spatial_move_channels(g, input, false) : input;
     if (x == IR_NONE)
         return kiln_last_status();
     op_conv conv;
@@ -191,7 +164,7 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
     if (c->use_bias)
         y = op_binary(g, F_ADD, y, op_weight(g, &layer->weights[1]->weight));
     if (first) /* the activation's axis is the last of what the layer returns */
-        y = move_channels(g, y, true);
+        y = spatial_move_channels(g, y, true);
     y = activation_apply(g, c->activation, y);
     if (y == IR_NONE)
         return kiln_last_status();
