@@ -212,7 +212,8 @@ class Tables(Case):
                              self.write('labels', idx((40,), [i % 10 for i in range(40)]))])
         for line in self.ok('new').out.splitlines():
             name, path = line.split()[0], self.path('m.json')
-            self.ok('new', name, '-o', path)
+            sized = ['--data', pictures] if '32 x 32' in line else []
+            self.ok('new', name, '-o', path, *sized)
             self.ok('fit', path, csv if name == 'tabular' else pictures, '--verbose', 0)
 
 

@@ -1,5 +1,6 @@
 /* Layers: what they compute against Keras, their weights, and what they refuse. */
 #include "layer_figures.h"
+#include "merging_figures.h"
 #include "runner.h"
 #include "spatial_figures.h"
 
@@ -133,10 +134,12 @@ START_TEST(all_have_figures)
             found = strcmp(layer_figures[i].class_name, (*c)->class_name) == 0;
         for (size_t i = 0; i < COUNT(spatial_figures) && !found; i++)
             found = strcmp(spatial_figures[i].class_name, (*c)->class_name) == 0;
+        for (size_t i = 0; i < COUNT(merging_figures) && !found; i++)
+            found = strcmp(merging_figures[i].class_name, (*c)->class_name) == 0;
         ck_assert_msg(
             found,
-            "layer class %s has no figures: add it to make_figures.py or make_spatial.py, "
-            "and to make()",
+            "layer class %s has no figures: add it to make_figures.py, make_spatial.py or "
+            "make_merging.py, and to make()",
             (*c)->class_name);
         ck_assert_ptr_eq(layer_find_class((*c)->class_name), *c);
     }

@@ -13,7 +13,35 @@ torch.set_flush_denormal(True)
 torch.manual_seed(1)
 x, y, x_test, y_test = (torch.from_numpy(a) for a in peer.mnist(np))
 y, y_test = y.long(), y_test.long()
-if network == 'cnn':  # channels last is the faster layout on a CPU
+
+
+class Block(torch.nn.Module):
+    """Two convolutions, and a way past them; where the map gets smaller, through a convolution."""
+
+    def __init__(self, inputs, filters, stride):
+        super().__init__()
+        self.body = torch.nn.Sequential(*convolution(inputs, filters, 3, stride), torch.nn.ReLU(),
+                                        *convolution(filters, filters, 3, 1))
+        self.past = torch.nn.Sequential(*(convolution(inputs, filters, 1, stride) if stride > 1 else []))
+
+    def forward(self, values):
+        return torch.relu(self.past(values) + self.body(values))
+
+
+def convolution(inputs, filters, size, stride):
+    return [torch.nn.Conv2d(inputs, filters, size, stride, size // 2, bias=False), torch.nn.BatchNorm2d(filters)]
+
+
+if network == 'resnet20':  # on random pictures: figures of time alone
+    x = torch.randint(0, 256, (1024, 3, 32, 32)).float().to(memory_format=torch.channels_last)
+    y = torch.randint(0, 10, (1024,))
+    x_test, y_test = x[:128], y[:128]
+    model = torch.nn.Sequential(
+        *convolution(3, 16, 3, 1), torch.nn.ReLU(),
+        *[Block(8 << stage if stage and not block else 16 << stage, 16 << stage, 2 if stage and not block else 1)
+          for stage in range(3) for block in range(3)],
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 10)).to(memory_format=torch.channels_last)
+elif network == 'cnn':  # channels last is the faster layout on a CPU
     x, x_test = (a[:, None].to(memory_format=torch.channels_last) for a in (x, x_test))
     model = torch.nn.Sequential(
         torch.nn.Conv2d(1, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
