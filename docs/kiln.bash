@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict convert bench profile help"
+    local commands="devices new summary fit evaluate predict convert plot bench profile help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
@@ -65,6 +65,7 @@ _kiln()
         evaluate) options="--json --loss --metrics --label $pictures $common" ;;
         predict) options="-o --rows --label $pictures $common" ;;
         convert) options="--model --help" ;;
+        plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         profile) options="--steps --loss --optimizer --label --json $pictures $common" ;;
         esac

@@ -83,6 +83,9 @@ KILN_API kiln_shape kiln_model_output_shape(const kiln_model *model, size_t inde
 /* Prints Keras's table of layers. */
 KILN_API kiln_status kiln_summary(kiln_model *model, FILE *stream);
 
+/* Draws the layers, what they read and the shapes between them, as SVG into a file. */
+KILN_API kiln_status kiln_plot_model(const kiln_model *model, const char *path);
+
 /* Weights in Keras's order (layer by layer; kernel, bias). path is "dense/kernel". Values are copied; count is the number of
  * elements and must match. */
 KILN_API size_t kiln_model_weight_count(const kiln_model *model);

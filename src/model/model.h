@@ -91,6 +91,9 @@ kiln_status model_set_weight(kiln_model *model, size_t index, const float *value
  * none yet. */
 kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_params, text *out);
 
+/* A drawing of the model: SVG (plot.c). */
+kiln_status model_plot(const kiln_model *model, text *out);
+
 /* Device memory of weights (store.c): places those not yet on the device, one after the other in
  * the order given, each at a multiple of 64 elements, in as few slabs as the device's largest
  * allocation allows, and uploads their host values (which are freed: the device's are the weight

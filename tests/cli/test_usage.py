@@ -3,6 +3,7 @@
 import json
 import os
 import unittest
+from xml.etree import ElementTree
 
 from support import Case, environment, kiln, main
 
@@ -157,6 +158,36 @@ class New(Case):
 
     def test_unwritable(self):
         self.fails('new', 'mlp', '-o', self.path('missing/m.json'), says='m.json')
+
+
+class Plot(Case):
+    def test_boxes_and_lines(self):
+        path = self.path('net.svg')
+        self.assertEqual(self.ok('plot', 'resnet20', '-o', path).out, '')
+        root = ElementTree.parse(path).getroot()
+        svg = '{http://www.w3.org/2000/svg}'
+        boxes = [[float(box.get(k)) for k in ('x', 'y', 'width', 'height')] for box in root.iter(svg + 'rect')]
+        names = [text.text for text in root.iter(svg + 'text') if text.get('class') == 'name']
+        self.assertEqual(len(boxes), len(names))
+        self.assertEqual(len(set(names)), len(names))
+        self.assertIn('conv2d_20', names)
+        self.assertEqual(len([p for p in root.iter(svg + 'path') if p.get('marker-end')]), len(names) - 1 + 9)
+        width, height = float(root.get('width')), float(root.get('height'))
+        for i, (x, y, w, h) in enumerate(boxes):
+            self.assertTrue(0 <= x and x + w <= width and 0 <= y and y + h <= height)
+            for other in boxes[:i]:
+                self.assertTrue(x >= other[0] + w or other[0] >= x + w or y >= other[1] + h or other[1] >= y + h)
+
+    def test_standard_output_and_names(self):
+        self.assertIn('</svg>', self.ok('plot', 'mlp').out)
+        model = self.ok('new', 'mlp').json()
+        model['config']['layers'][2]['config']['name'] = 'a<b>&"c"' + 'd' * 60
+        path = self.write('m.json', json.dumps(model))
+        texts = [t.text for t in ElementTree.fromstring(self.ok('plot', path).out).iter()]
+        self.assertTrue(any(t and t.startswith('a<b>&"c"') for t in texts))
+        self.assertEqual(kiln('plot', 'mlp', '-o', self.path('m.png')).code, 2)
+        self.fails('plot', self.path('missing.keras'), says='missing.keras')
+        self.fails('plot', 'mlp', '-o', self.path('missing/m.svg'), says='m.svg')
 
 
 class Output(Case):
