@@ -27,7 +27,7 @@ static const option options[] = {
     {"--steps-per-epoch", OPTION_WHOLE, AT(steps_per_epoch), "N",
      "batches in an epoch (all the data)", 1},
     {"--optimizer", OPTION_TEXT, AT(objective.optimizer), "NAME",
-     "sgd, adam (default), adamw, rmsprop or adagrad", 0},
+     "sgd, adam (default), adamw, rmsprop or adagrad; with arguments in parentheses", 0},
     {"--learning-rate", OPTION_REAL, AT(objective.learning_rate), "X",
      "the optimizer's (Keras's default)", 0},
     {"--schedule", OPTION_TEXT, AT(objective.schedule), "S",

@@ -164,7 +164,8 @@ bool objective_is_classifier(const kiln_model *model, size_t output, bool *from_
 
 /* ---- the optimizer ---- */
 
-static kiln_status named_optimizer(const char *name, kiln_optimizer_kind *kind)
+/* "sgd", or with Keras's arguments: "sgd(momentum=0.9, nesterov=true)". */
+static kiln_status named_optimizer(const char *source, kiln_optimizer *o)
 {
     static const struct {
         const char *name;
@@ -174,15 +175,62 @@ static kiln_status named_optimizer(const char *name, kiln_optimizer_kind *kind)
                  {"adamw", KILN_OPTIMIZER_ADAMW},
                  {"rmsprop", KILN_OPTIMIZER_RMSPROP},
                  {"adagrad", KILN_OPTIMIZER_ADAGRAD}};
+    const struct {
+        const char *name, *of; /* the optimizers that have it */
+        double *number;
+        kiln_choice *choice;
+    } arguments[] = {{"learning_rate", "sgd adam adamw rmsprop adagrad", &o->learning_rate, NULL},
+                     {"momentum", "sgd rmsprop", &o->momentum, NULL},
+                     {"nesterov", "sgd", NULL, &o->nesterov},
+                     {"beta_1", "adam adamw", &o->beta_1, NULL},
+                     {"beta_2", "adam adamw", &o->beta_2, NULL},
+                     {"amsgrad", "adam adamw", NULL, &o->amsgrad},
+                     {"rho", "rmsprop", &o->rho, NULL},
+                     {"centered", "rmsprop", NULL, &o->centered},
+                     {"epsilon", "adam adamw rmsprop adagrad", &o->epsilon, NULL},
+                     {"initial_accumulator_value", "adagrad", &o->initial_accumulator_value, NULL},
+                     {"weight_decay", "sgd adam adamw rmsprop adagrad", &o->weight_decay, NULL}};
+    enum { ARGUMENTS = sizeof arguments / sizeof *arguments };
+    const char *keys[ARGUMENTS + 1] = {NULL};
+    size_t key_count = 0;
+    spec s;
+    bool found = false;
+    if (spec_parse(source, "optimizer", &s) != KILN_OK)
+        return kiln_fail_in("--optimizer");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcasecmp(kinds[i].name, name) == 0) {
-            *kind = kinds[i].kind;
-            return KILN_OK;
+        if (strcasecmp(kinds[i].name, s.name) == 0) {
+            o->kind = kinds[i].kind;
+            for (size_t k = 0; k < ARGUMENTS; k++) {
+                const char *at = strstr(arguments[k].of, kinds[i].name);
+                size_t length = strlen(kinds[i].name);
+                if (at && strcmp(kinds[i].name, "adam") == 0 && at[length] != ' ')
+                    at = NULL;
+                if (at)
+                    keys[key_count++] = arguments[k].name;
+            }
+            found = true;
         }
-    return kiln_fail(
-        KILN_ERROR_ARGUMENT,
-        "--optimizer '%s': there is none of that name; use sgd, adam, adamw, rmsprop or adagrad",
-        name);
+    if (!found)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "--optimizer '%s': there is none of that name; use sgd, adam, adamw, "
+                         "rmsprop or adagrad",
+                         s.name);
+    if (spec_only(&s, "optimizer", keys) != KILN_OK)
+        return kiln_fail_in("--optimizer");
+    for (int i = 0; i < s.count; i++) {
+        const char *key = s.keys[i][0] ? s.keys[i] : keys[i];
+        if (s.words[i][0] || s.given_none[i])
+            return kiln_fail(KILN_ERROR_ARGUMENT, "--optimizer '%s': %s must be a number", source,
+                             key);
+        for (size_t k = 0; k < ARGUMENTS; k++)
+            if (strcmp(arguments[k].name, key) == 0) {
+                if (arguments[k].choice)
+                    *arguments[k].choice = s.values[i] != 0 ? KILN_YES : KILN_NO;
+                else
+                    *arguments[k].number = s.values[i] == 0 ? KILN_ZERO : s.values[i];
+            }
+    }
+    return KILN_OK;
 }
 
 static kiln_status no_key(const spec *s, const char *const *keys)
@@ -274,7 +322,7 @@ static kiln_status choose_optimizer(const kiln_model *model, const objective_opt
         say_zeros(&o);
     }
     if (given->optimizer)
-        KILN_TRY(named_optimizer(given->optimizer, &o.kind));
+        KILN_TRY(named_optimizer(given->optimizer, &o));
     if (given->learning_rate > 0) {
         o.learning_rate = given->learning_rate;
         o.schedule = (kiln_schedule){0};

@@ -18,7 +18,7 @@ static const option options[] = {
     {"--loss", OPTION_TEXT, offsetof(__typeof__(given), objective.loss), "L",
      "by Keras's name (from the labels and the last activation)", 0},
     {"--optimizer", OPTION_TEXT, offsetof(__typeof__(given), objective.optimizer), "NAME",
-     "sgd, adam (default), adamw, rmsprop or adagrad", 0},
+     "sgd, adam (default), adamw, rmsprop or adagrad; with arguments in parentheses", 0},
     {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
      "label column of a CSV file, by name or index (the last)", 0},
     {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL, "an array of launches", 0},

@@ -131,6 +131,8 @@ class Tabular(Case):
 
     def test_optimizers_and_schedules(self):
         for options in (['--optimizer', 'sgd', '--learning-rate', 0.05], ['--optimizer', 'AdamW'],
+                        ['--optimizer', 'sgd(0.05, momentum=0.9, nesterov=true)'],
+                        ['--optimizer', 'adam(beta_1=0, epsilon=1e-6)'],
                         ['--optimizer', 'rmsprop', '--schedule', 'cosine'],
                         ['--optimizer', 'adagrad', '--learning-rate', 0.05],
                         ['--schedule', 'exponential(decay_rate=0.5, decay_steps=20)'],
