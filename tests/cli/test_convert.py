@@ -49,6 +49,11 @@ class Files(Case):
 
 
 class Saved(Files):
+    def test_files_of_the_working_folder_do_not_matter(self):
+        for name in ('kiln', 'image', 'model.weights.h5'):
+            self.write(name, 'no HDF5')
+        self.ok('predict', saved('keras3.keras'), self.data('keras3'), cwd=self.folder)
+
     def test_predicts_and_trains_on(self):
         for file in ('keras3.keras', 'keras2.keras', 'keras2.h5'):
             with self.subTest(file=file):
