@@ -445,7 +445,59 @@ typedef struct kiln_dot_args {
 } kiln_dot_args;
 KILN_API kiln_layer *kiln_dot_with(const kiln_dot_args *args);
 
+/* Embedding: for each whole number of (batch, ...), row of that number of the table embeddings (input_dim, output_dim):
+ * (batch, ..., output_dim). Numbers outside 0 .. input_dim - 1 give zeros, and no row a gradient. mask_zero: 0 is no
+ * token but the filling behind one. */
+typedef struct kiln_embedding_args {
+    int64_t input_dim; /* at most 16777216 */
+    int64_t output_dim;
+    const char *embeddings_initializer; /* default: random_uniform */
+    const char *embeddings_regularizer; /* default: none */
+    const char *activity_regularizer;   /* default: none */
+    kiln_choice mask_zero;              /* default: no */
+    KILN_LAYER_ARGS
+} kiln_embedding_args;
+KILN_API kiln_layer *kiln_embedding_with(const kiln_embedding_args *args);
+
+/* Recurrent layers: (batch, steps, features) to the last step's (batch, units), or with return_sequences to all steps'
+ * (batch, steps, units). With * the product element by element, s the recurrent_activation, h and c of the step before
+ * (0 at first), and kernel, recurrent_kernel and bias cut into a gate's columns, in the order given:
+ *   SimpleRNN (Elman, 1990): h' = activation(x kernel + h recurrent_kernel + bias)
+ *   LSTM (Hochreiter and Schmidhuber, 1997; forget gate by Gers et al., 2000), gates i f g o, each with sum
+ *     z = x kernel + h recurrent_kernel + bias: c' = s(zf) * c + s(zi) * activation(zg); h' = s(zo) * activation(c')
+ *   GRU (Cho et al., 2014), gates z r g: h' = z * h + (1 - z) * activation(x kernel + (r * h) recurrent_kernel + bias);
+ *     reset_after: r * (h recurrent_kernel + bias[1]) in the place of the second product, and bias is (2, 3 units), which
+ *     is what libraries for GPUs compute.
+ * Weights: kernel (features, gates * units), recurrent_kernel (units, gates * units), bias (gates * units). */
+typedef struct kiln_recurrent_args {
+    int64_t units;
+    const char *activation;            /* default: tanh */
+    const char *recurrent_activation;  /* LSTM and GRU; default: sigmoid */
+    kiln_choice use_bias;              /* default: yes */
+    const char *kernel_initializer;    /* default: glorot_uniform */
+    const char *recurrent_initializer; /* default: orthogonal */
+    const char *bias_initializer;      /* default: zeros */
+    kiln_choice unit_forget_bias;      /* LSTM; the forget gate's bias starts at 1; default: yes */
+    const char *kernel_regularizer;    /* default: none */
+    const char *recurrent_regularizer; /* default: none */
+    const char *bias_regularizer;      /* default: none */
+    const char *activity_regularizer;  /* default: none */
+    double dropout;                    /* of the inputs, the same elements at each step; default: 0 */
+    double recurrent_dropout;          /* of h in front of its product, as dropout; default: 0 */
+    kiln_choice reset_after;           /* GRU; default: yes */
+    kiln_choice return_sequences;      /* default: no */
+    kiln_choice go_backwards;          /* from the last step to the first; results in that order; default: no */
+    KILN_LAYER_ARGS
+} kiln_recurrent_args;
+KILN_API kiln_layer *kiln_simple_rnn_with(const kiln_recurrent_args *args);
+KILN_API kiln_layer *kiln_lstm_with(const kiln_recurrent_args *args);
+KILN_API kiln_layer *kiln_gru_with(const kiln_recurrent_args *args);
+
 #ifndef __cplusplus
+#define kiln_embedding(...) kiln_embedding_with(&(kiln_embedding_args){.input_dim = __VA_ARGS__})
+#define kiln_simple_rnn(...) kiln_simple_rnn_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+#define kiln_lstm(...) kiln_lstm_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+#define kiln_gru(...) kiln_gru_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
 #define kiln_depthwise_conv1d(...) kiln_depthwise_conv1d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})
 #define kiln_depthwise_conv2d(...) kiln_depthwise_conv2d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})
 #define kiln_separable_conv1d(...) kiln_separable_conv1d_with(&(kiln_separable_conv_args){.filters = __VA_ARGS__})

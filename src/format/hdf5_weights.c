@@ -27,22 +27,31 @@ static bool is_count(const kiln_layer *layer, const layer_weight *weight)
            strcmp(slash, "/count") == 0;
 }
 
-static kiln_status write_place(const weight_place *place, hdf5_contents *contents)
+static kiln_status write_part(const weight_place *place, const weight_part *part,
+                              hdf5_contents *contents)
 {
-    for (size_t i = 0; i < place->count; i++) {
-        char *name = str_format("%s/vars/%zu", place->path, i);
+    for (size_t i = 0; i < part->count; i++) {
+        layer_weight *weight = place->items[part->first + i];
+        char *name = str_format("%s/vars/%zu", part->path, i);
         kiln_status status =
-            name ? tensor_of_weight(place->items[i], name, &contents->arrays) : KILN_ERROR_MEMORY;
+            name ? tensor_of_weight(weight, name, &contents->arrays) : KILN_ERROR_MEMORY;
         free(name);
         KILN_TRY(status);
         data_array *array = &contents->arrays.items[contents->arrays.count - 1];
-        if (is_count(place->layer, place->items[i]) && array->rank == 0) {
+        if (is_count(place->layer, weight) && array->rank == 0) {
             float value = *(float *)array->data;
             array->dtype = KILN_INT32;
             *(int32_t *)array->data = value > 0 && value < 2e9f ? (int32_t)value : 0;
         }
     }
-    return note_name(contents, place->path, place->layer->name);
+    return note_name(contents, part->path, part->name);
+}
+
+static kiln_status write_place(const weight_place *place, hdf5_contents *contents)
+{
+    for (size_t i = 0; i < place->part_count; i++)
+        KILN_TRY(write_part(place, &place->parts[i], contents));
+    return KILN_OK;
 }
 
 static kiln_status write_extra(const archive_arrays *extra, hdf5_contents *contents)
@@ -130,26 +139,34 @@ static long find_variable(const hdf5_contents *contents, const char *place, size
     return found;
 }
 
-static kiln_status read_place(const hdf5_contents *contents, const weight_place *place, bool *used)
+static kiln_status read_part(const hdf5_contents *contents, const weight_place *place,
+                             const weight_part *part, bool *used)
 {
-    for (size_t i = 0; i < place->count; i++) {
-        long found = find_variable(contents, place->path, i);
+    for (size_t i = 0; i < part->count; i++) {
+        layer_weight *weight = place->items[part->first + i];
+        long found = find_variable(contents, part->path, i);
         if (found < 0) {
             for (size_t k = 0; k < contents->others.count; k++) {
                 const hdf5_text *o = &contents->others.items[k];
-                size_t n = strlen(place->path);
-                if (strncmp(o->path, place->path, n) == 0 && o->path[n] == '/')
+                size_t n = strlen(part->path);
+                if (strncmp(o->path, part->path, n) == 0 && o->path[n] == '/')
                     return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: \"%s\" has %s",
                                      layer_label(place->layer), o->path, o->values[0]);
             }
             return kiln_fail(KILN_ERROR_FORMAT,
                              "%s: its weight %s is not in the file, which has no \"%s/vars/%zu\"",
-                             layer_label(place->layer), weight_name(place->items[i]), place->path,
-                             i);
+                             layer_label(place->layer), weight_name(weight), part->path, i);
         }
-        KILN_TRY(tensor_to_weight(&contents->arrays.items[found], place->layer, place->items[i]));
+        KILN_TRY(tensor_to_weight(&contents->arrays.items[found], place->layer, weight));
         used[found] = true;
     }
+    return KILN_OK;
+}
+
+static kiln_status read_place(const hdf5_contents *contents, const weight_place *place, bool *used)
+{
+    for (size_t i = 0; i < place->part_count; i++)
+        KILN_TRY(read_part(contents, place, &place->parts[i], used));
     return KILN_OK;
 }
 

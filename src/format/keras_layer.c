@@ -397,7 +397,8 @@ static bool is_left_out(const kiln_layer *layer, const layer_field *field)
 {
     if (!field->quiet)
         return false;
-    return field->type == FIELD_FIXED || *(char *const *)layer_field_at(layer, field) == NULL;
+    return field->type == FIELD_FIXED || field->type == FIELD_IGNORED ||
+           *(char *const *)layer_field_at(layer, field) == NULL;
 }
 
 kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)

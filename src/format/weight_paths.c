@@ -144,25 +144,47 @@ static kiln_status order_layers(const kiln_model *model, kiln_layer ***order, si
 void weight_places_free(weight_places *places)
 {
     for (size_t i = 0; i < places->count; i++) {
-        free(places->items[i].path);
-        free(places->items[i].items);
+        weight_place *place = &places->items[i];
+        for (size_t k = 0; k < place->part_count; k++) {
+            free(place->parts[k].path);
+            free(place->parts[k].name);
+        }
+        free(place->parts);
+        free(place->items);
     }
     free(places->items);
     *places = (weight_places){0};
 }
 
-/* Those that train first, otherwise as the layer made them. */
-static kiln_status list_weights(kiln_layer *layer, weight_place *place)
+/* A part without weights so far. Takes path and name over. */
+static kiln_status add_part(weight_place *place, char *path, char *name)
 {
-    place->layer = layer;
-    place->items = mem_new(layer->weight_count, sizeof *place->items);
-    if (place->items == NULL)
-        return KILN_ERROR_MEMORY;
+    if (path && name &&
+        mem_grow(&place->parts, &place->part_capacity, place->part_count + 1,
+                 sizeof *place->parts) == KILN_OK) {
+        place->parts[place->part_count++] =
+            (weight_part){.path = path, .name = name, .first = place->count};
+        return KILN_OK;
+    }
+    free(path);
+    free(name);
+    return KILN_ERROR_MEMORY;
+}
+
+/* Those that train first, otherwise as the layer made them. Takes path over. */
+static kiln_status list_weights(const kiln_layer *layer, char *path, weight_place *place)
+{
+    KILN_TRY(add_part(place, path, str_copy(layer->name)));
+    if (layer->cls->weights_of_cell)
+        KILN_TRY(add_part(place, str_format("%s/cell", path),
+                          str_format("%s_cell", layer->cls->snake_name)));
     for (int trainable = 1; trainable >= 0; trainable--)
         for (size_t i = 0; i < layer->weight_count; i++)
             if (!layer->weights[i]->constant &&
-                layer->weights[i]->weight.trainable == (trainable == 1))
+                layer->weights[i]->weight.trainable == (trainable == 1)) {
                 place->items[place->count++] = layer->weights[i];
+                place->parts[place->part_count - 1].count++;
+            }
     return KILN_OK;
 }
 
@@ -181,9 +203,13 @@ kiln_status weight_places_list(const kiln_model *model, weight_places *places)
         if (status != KILN_OK)
             break;
         weight_place *place = &places->items[places->count++];
-        *place = (weight_place){.path = before ? str_format("layers/%s_%zu", name, before)
-                                               : str_format("layers/%s", name)};
-        status = place->path ? list_weights(order[i], place) : KILN_ERROR_MEMORY;
+        char *path =
+            before ? str_format("layers/%s_%zu", name, before) : str_format("layers/%s", name);
+        *place = (weight_place){.layer = order[i],
+                                .items = mem_new(order[i]->weight_count, sizeof *place->items)};
+        status = path && place->items ? list_weights(order[i], path, place) : KILN_ERROR_MEMORY;
+        if (path && place->items == NULL)
+            free(path);
     }
     free(order);
     if (status != KILN_OK)

@@ -10,12 +10,21 @@
 
 #include "model/model.h"
 
+/* A layer's own weights, or those of an object in it: a recurrent layer's cell, a layer that
+ * another wraps. */
+typedef struct weight_part {
+    char *path;          /* "layers/lstm_1/cell" */
+    char *name;          /* the object's: "lstm_cell" */
+    size_t first, count; /* of the place's items */
+} weight_part;
+
 /* A layer's weights. */
 typedef struct weight_place {
-    char *path;           /* "layers/dense_1" */
     kiln_layer *layer;    /* the model's */
     layer_weight **items; /* in Keras's order; without constants */
     size_t count;
+    weight_part *parts; /* the layer itself first */
+    size_t part_count, part_capacity;
 } weight_place;
 
 typedef struct weight_places {

@@ -48,7 +48,7 @@ static void mark_wanted(differ *d, int count, const ir_id *wrt)
                 wanted |=
                     d->wanted
                         [g->scans[g->items[i].scope - 1].states[g->items[i].attr.integer[0]].next];
-            spreads |= wanted && !d->wanted[i] && g->items[i].op == &op_desc_scan_state;
+            spreads |= wanted && !d->wanted[i] && g->items[i].scope != 0;
             d->wanted[i] = wanted;
         }
     }

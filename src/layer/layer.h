@@ -61,7 +61,9 @@ typedef struct layer_class {
     size_t config_size;
     const layer_field *fields;
     size_t field_count;
-    bool no_trainable; /* Keras's constructor does not take `trainable` */
+    bool any_input;       /* weights fit inputs of any shape */
+    bool weights_of_cell; /* files keep the weights as those of the layer's cell */
+    bool no_trainable;    /* Keras's constructor does not take `trainable` */
     /* All may be NULL. Shapes are of one sample. */
     kiln_status (*check)(const kiln_layer *layer);
     kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input,
@@ -81,9 +83,10 @@ typedef struct layer_class {
 
 typedef struct layer_weight {
     ir_weight weight;
-    char *initializer; /* spec */
-    char *regularizer; /* spec or NULL */
-    bool constant;     /* follows from the configuration: neither counted nor saved */
+    char *initializer;              /* spec */
+    char *regularizer;              /* spec or NULL */
+    int64_t ones_first, ones_count; /* elements that start as 1 whatever the initializer */
+    bool constant;                  /* follows from the configuration: neither counted nor saved */
 } layer_weight;
 
 struct kiln_layer {

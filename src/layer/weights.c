@@ -40,7 +40,8 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
         return KILN_ERROR_MEMORY;
     w->weight.shape = shape;
     w->weight.trainable = trainable;
-    w->weight.path = layer->name ? str_format("%s/%s", layer->name, name) : str_copy(name);
+    /* The first part of a path is the layer's name, when it has one. */
+    w->weight.path = str_format("%s/%s", layer->name ? layer->name : layer->cls->snake_name, name);
     w->initializer = str_copy(initializer ? initializer : "zeros");
     w->regularizer = regularizer ? str_copy(regularizer) : NULL;
     if (w->weight.path == NULL || w->initializer == NULL ||
@@ -56,7 +57,7 @@ kiln_status layer_build(kiln_layer *layer, kiln_shape input)
 {
     if (layer->built) {
         const kiln_shape *was = &layer->built_shape;
-        if (layer->weight_count > 0 && was->rank > 0 &&
+        if (layer->weight_count > 0 && was->rank > 0 && !layer->cls->any_input &&
             (input.rank == 0 || input.dims[input.rank - 1] != was->dims[was->rank - 1]))
             return kiln_fail(KILN_ERROR_SHAPE,
                              "%s has weights for inputs %s and cannot take inputs %s",
@@ -115,6 +116,8 @@ kiln_status layer_initialize(kiln_layer *layer, uint64_t seed, uint32_t first_we
             free(values);
             return kiln_fail_in("%s", w->weight.path);
         }
+        for (int64_t k = 0; k < w->ones_count; k++)
+            values[w->ones_first + k] = 1.0f;
         w->weight.host = values;
     }
     return KILN_OK;

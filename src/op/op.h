@@ -165,6 +165,8 @@ ir_id op_scan_state(ir_graph *g, ir_id initial);
 /* Inside: what the state becomes for the next step. */
 kiln_status op_scan_update(ir_graph *g, ir_id state, ir_id next);
 kiln_status op_scan_end(ir_graph *g);
+/* The body's node that a state becomes; IR_NONE before its update. Its stack is the state's own. */
+ir_id op_scan_next(const ir_graph *g, ir_id state);
 /* Outside, after the end: all values of a body's node, (steps, ...), by time (not by order of
  * execution). */
 ir_id op_scan_stack(ir_graph *g, ir_id inner);

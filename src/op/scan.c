@@ -95,6 +95,13 @@ kiln_status op_scan_update(ir_graph *g, ir_id state, ir_id next)
     return own == IR_NONE ? kiln_last_status() : KILN_OK;
 }
 
+ir_id op_scan_next(const ir_graph *g, ir_id state)
+{
+    if (state == IR_NONE || g->items[state].op != &op_desc_scan_state)
+        return IR_NONE;
+    return g->scans[g->items[state].scope - 1].states[g->items[state].attr.integer[0]].next;
+}
+
 ir_id op_scan_stack(ir_graph *g, ir_id inner)
 {
     if (inner == IR_NONE)

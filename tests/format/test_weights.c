@@ -13,7 +13,7 @@ static void compare(const json_t *wanted, const weight_places *places)
         const json_t *entry = json_array_get(wanted, i), *shapes = json_array_get(entry, 2);
         const weight_place *place = &places->items[i];
         ck_assert_str_eq(place->layer->name, json_string_value(json_array_get(entry, 0)));
-        ck_assert_str_eq(place->path, json_string_value(json_array_get(entry, 1)));
+        ck_assert_str_eq(place->parts[0].path, json_string_value(json_array_get(entry, 1)));
         ck_assert_uint_eq(place->count, json_array_size(shapes));
         for (size_t k = 0; k < place->count; k++) {
             const json_t *shape = json_array_get(shapes, k);

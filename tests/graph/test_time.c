@@ -69,6 +69,20 @@ static void lstm(trial *t, int64_t steps)
     trial_output(t, op_scan_final(g, c));
 }
 
+/* A state that depends on the weights through its updates alone; asks for the last value only. */
+static void from_zero(trial *t, int64_t steps)
+{
+    ir_graph *g = &t->graph;
+    ir_id x = trial_float(t, shape3(steps, ROWS, UNITS), -1, 1);
+    ir_id u = trial_weight(t, shape2(UNITS, UNITS), -0.4, 0.4);
+    harness_ok(op_scan_begin(g, steps, false));
+    ir_id h = op_scan_state(g, op_broadcast(g, op_constant(g, 0), shape2(ROWS, UNITS)));
+    ir_id sum = op_binary(g, F_ADD, op_scan_slice(g, x), op_matmul(g, h, u, false, false));
+    harness_ok(op_scan_update(g, h, op_unary(g, F_TANH, sum)));
+    harness_ok(op_scan_end(g));
+    trial_output(t, op_scan_final(g, h));
+}
+
 static void check(void (*build)(trial *, int64_t), int64_t steps, const char *label)
 {
     trial t;
@@ -95,6 +109,7 @@ START_TEST(short_loops)
     check(rnn_forward, 5, "five steps");
     check(rnn_reverse, 5, "five steps backward");
     check(lstm, 4, "lstm of four steps");
+    check(from_zero, 4, "a state that starts at zero");
 }
 END_TEST
 

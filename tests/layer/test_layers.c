@@ -1,6 +1,7 @@
 /* Layers: what they compute against Keras, their weights, and what they refuse. */
 #include "layer_figures.h"
 #include "merging_figures.h"
+#include "recurrent_figures.h"
 #include "runner.h"
 #include "spatial_figures.h"
 
@@ -136,6 +137,8 @@ START_TEST(all_have_figures)
             found = strcmp(spatial_figures[i].class_name, (*c)->class_name) == 0;
         for (size_t i = 0; i < COUNT(merging_figures) && !found; i++)
             found = strcmp(merging_figures[i].class_name, (*c)->class_name) == 0;
+        for (size_t i = 0; i < COUNT(recurrent_figures) && !found; i++)
+            found = strcmp(recurrent_figures[i].class_name, (*c)->class_name) == 0;
         ck_assert_msg(
             found,
             "layer class %s has no figures: add it to make_figures.py, make_spatial.py or "

@@ -1,0 +1,260 @@
+/* Recurrent layers and embeddings against Keras: read from Keras's JSON and made by their builders;
+ * dropout, long sequences, files. */
+#include "recurrent_figures.h"
+#include "runner.h"
+
+#include "format/keras_layer.h"
+#include "graph/autodiff.h"
+
+#include <math.h>
+
+#define COUNT(ARRAY) (sizeof(ARRAY) / sizeof *(ARRAY))
+
+/* The layers of recurrent_figures.h, by their names there. */
+static kiln_layer *make(const char *name)
+{
+    const kiln_choice yes = KILN_YES, no = KILN_NO;
+    struct {
+        const char *name;
+        kiln_layer *layer;
+    } all[] = {
+        {"embedding", kiln_embedding(7, 5)},
+        {"embedding_wide",
+         kiln_embedding(19, 17, .mask_zero = yes, .embeddings_regularizer = "l2")},
+        {"simple_rnn", kiln_simple_rnn(5)},
+        {"simple_rnn_sequences",
+         kiln_simple_rnn(3, .activation = "relu", .use_bias = no, .return_sequences = yes)},
+        {"simple_rnn_backwards", kiln_simple_rnn(3, .return_sequences = yes, .go_backwards = yes)},
+        {"simple_rnn_softmax",
+         kiln_simple_rnn(3, .activation = "softmax", .recurrent_regularizer = "l2")},
+        {"lstm", kiln_lstm(5)},
+        {"lstm_sequences",
+         kiln_lstm(3, .return_sequences = yes, .unit_forget_bias = no, .dropout = 0.25)},
+        {"lstm_backwards",
+         kiln_lstm(17, .go_backwards = yes, .use_bias = no, .recurrent_dropout = 0.5)},
+        {"lstm_hard", kiln_lstm(3, .activation = "softsign", .recurrent_activation = "hard_sigmoid",
+                                .return_sequences = yes, .go_backwards = yes)},
+        {"lstm_long", kiln_lstm(2, .recurrent_initializer = "glorot_uniform")},
+        {"gru", kiln_gru(5)},
+        {"gru_sequences", kiln_gru(3, .return_sequences = yes, .kernel_initializer = "he_normal")},
+        {"gru_backwards",
+         kiln_gru(4, .go_backwards = yes, .return_sequences = yes, .use_bias = no)},
+        {"gru_before", kiln_gru(5, .reset_after = no)},
+        {"gru_before_sequences", kiln_gru(3, .activation = "relu", .reset_after = no,
+                                          .use_bias = no, .return_sequences = yes)},
+    };
+    kiln_layer *found = NULL;
+    for (size_t i = 0; i < COUNT(all); i++) {
+        ck_assert_msg(all[i].layer != NULL, "%s: %s", all[i].name, kiln_last_error());
+        if (strcmp(all[i].name, name) == 0)
+            found = all[i].layer;
+        else
+            kiln_layer_free(all[i].layer);
+    }
+    ck_assert_msg(found != NULL, "make() has no layer %s", name);
+    return found;
+}
+
+static kiln_layer *read_layer(const char *json)
+{
+    json_t *object = json_parse("the figures", json, strlen(json));
+    kiln_layer *layer = object ? keras_layer_read(object, 1) : NULL;
+    json_decref(object);
+    ck_assert_msg(layer != NULL, "%s: %s", json, kiln_last_error());
+    return layer;
+}
+
+static void write_layer(const kiln_layer *layer, text *out)
+{
+    json_writer w = {.out = out, .indent = -1};
+    *out = (text){0};
+    harness_ok(keras_layer_write(&w, layer));
+    ck_assert(!out->failed);
+}
+
+/* A builder's layer says of itself what the one from Keras's JSON says, and all that Keras said. */
+START_TEST(builders)
+{
+    for (size_t i = 0; i < COUNT(recurrent_figures); i++) {
+        const char *name = recurrent_figures[i].name, *key;
+        kiln_layer *read = read_layer(recurrent_figures[i].json), *built = make(name);
+        text a, b;
+        json_t *value;
+        harness_ok(layer_set_name(built, name));
+        write_layer(read, &a);
+        write_layer(built, &b);
+        ck_assert_str_eq(a.data, b.data);
+        ck_assert_str_eq(built->cls->class_name, recurrent_figures[i].class_name);
+        json_t *keras = json_loads(recurrent_figures[i].json, 0, NULL);
+        text_add(&a, "}");
+        json_t *own = json_loads(a.data, 0, NULL);
+        ck_assert_msg(own != NULL, "%s", a.data);
+        json_object_foreach(json_object_get(keras, "config"), key, value)
+        {
+            if (!json_is_null(value) || json_object_get(json_object_get(own, "config"), key))
+                ck_assert_msg(
+                    json_equal(json_object_get(json_object_get(own, "config"), key), value) ||
+                        json_is_object(value),
+                    "%s: %s", name, key);
+        }
+        json_decref(keras);
+        json_decref(own);
+        text_free(&a);
+        text_free(&b);
+        kiln_layer_free(read);
+        kiln_layer_free(built);
+    }
+}
+END_TEST
+
+static float *pattern(size_t count, int step, int base)
+{
+    float *values = malloc(count * sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    for (size_t i = 0; i < count; i++)
+        values[i] =
+            (float)((double)((int)(i * (size_t)step % (size_t)base) - base / 2) * 0.31 + 0.07);
+    return values;
+}
+
+/* Weights as make_recurrent.py sets them. */
+static void set_weights(kiln_model *model, float scale)
+{
+    for (size_t i = 0; i < kiln_model_weight_count(model); i++) {
+        size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
+        float *values = malloc(count * sizeof *values);
+        ck_assert_ptr_nonnull(values);
+        for (size_t k = 0; k < count; k++)
+            values[k] = (float)((int)((k * 7 + i * 3) % 13) - 6) * 0.125f * scale;
+        harness_ok(kiln_set_weights(model, i, values, count));
+        free(values);
+    }
+}
+
+static kiln_shape with_rows(kiln_shape shape, int64_t rows)
+{
+    kiln_shape out = {.rank = shape.rank + 1, .dims = {rows}};
+    memcpy(out.dims + 1, shape.dims, sizeof *shape.dims * (size_t)shape.rank);
+    return out;
+}
+
+#define MOST 16
+
+/* A model with a place for what a call of it computes: the output, then the gradients of
+ * sum(output * factors) by input (not those of whole numbers) and weights. */
+typedef struct trial {
+    kiln_model *model;
+    bool training, whole;
+    int64_t rows;
+    int count;
+    size_t sizes[MOST];
+    float *values[MOST];
+
+} trial;
+
+static void run(kiln_device *device, trial *t, const float *x, const float *factors)
+{
+    kiln_shape in = with_rows(kiln_model_input_shape(t->model, 0), t->rows),
+               out = with_rows(kiln_model_output_shape(t->model, 0), t->rows);
+    ir_id nodes[MOST], wrt[MOST], gradients[MOST];
+    ir_weight *weights[MOST];
+    size_t weight_count = model_weight_count(t->model);
+    harness_ok(model_seed_weights(t->model));
+    for (size_t i = 0; i < weight_count; i++)
+        weights[i] = &model_weight(t->model, i, NULL)->weight;
+    harness_ok(store_place(device, weights, weight_count));
+    runner r;
+    runner_start(&r, device);
+    layer_call call = {.graph = &r.graph, .loss = IR_NONE, .training = t->training};
+    ir_id input = runner_input(&r, in, x), factor = runner_input(&r, out, factors), y;
+    harness_ok(model_build_graph(t->model, &call, &input, &y));
+    ck_assert_msg(ir_shape_equal(r.graph.items[y].shape, out), "output %s, not %s",
+                  ir_shape_text(r.graph.items[y].shape), ir_shape_text(out));
+    ir_id loss = op_reduce(&r.graph, R_SUM, op_binary(&r.graph, F_MUL, y, factor), 0, -1, false);
+    int count = 0;
+    if (!t->whole)
+        wrt[count++] = input;
+    for (size_t i = 0; i < weight_count; i++)
+        if (weights[i]->trainable)
+            wrt[count++] = op_weight(&r.graph, weights[i]);
+    harness_ok(graph_gradients(&r.graph, loss, count, wrt, gradients));
+    nodes[0] = y;
+    for (int i = 0; i < count; i++) {
+        ck_assert_msg(gradients[i] != IR_NONE, "no gradient %d", i);
+        nodes[i + 1] = gradients[i];
+    }
+    t->count = count + 1;
+    for (int i = 0; i < t->count; i++) {
+        /* asked for as they are, also where a value is a source under another name */
+        nodes[i] = op_unary(&r.graph, F_IDENTITY, nodes[i]);
+        t->sizes[i] = (size_t)kiln_shape_size(r.graph.items[nodes[i]].shape);
+        t->values[i] = malloc(t->sizes[i] * sizeof **t->values);
+        ck_assert_ptr_nonnull(t->values[i]);
+    }
+    runner_run(&r, (uint32_t)t->rows, t->count, nodes, t->values);
+    runner_end(&r);
+    free(call.assigns);
+}
+
+static void drop_values(trial *t)
+{
+    for (int i = 0; i < t->count; i++)
+        free(t->values[i]);
+    t->count = 0;
+}
+
+static void run_layer(kiln_device *device, size_t number)
+{
+    const char *name = recurrent_figures[number].name;
+    kiln_layer *layer = make(name);
+    kiln_shape in = with_rows(recurrent_figures[number].input, RECURRENT_ROWS),
+               out = with_rows(recurrent_figures[number].output, RECURRENT_ROWS);
+    size_t inputs = (size_t)kiln_shape_size(in);
+    float *x = pattern(inputs, 11, 23), *w = pattern((size_t)kiln_shape_size(out), 7, 19);
+    bool whole = recurrent_figures[number].dx == NULL;
+    for (size_t i = 0; whole && i < inputs; i++)
+        x[i] = (float)(i * 5 % 7);
+    harness_ok(layer_set_name(layer, name));
+    trial t = {.model = kiln_sequential(kiln_input_layer(recurrent_figures[number].input), layer),
+               .rows = RECURRENT_ROWS,
+               .whole = whole};
+    ck_assert_msg(t.model != NULL, "%s: %s", name, kiln_last_error());
+    ck_assert(ir_shape_equal(with_rows(kiln_model_output_shape(t.model, 0), RECURRENT_ROWS), out));
+    set_weights(t.model, 1);
+    run(device, &t, x, w);
+    const float *next = recurrent_figures[number].dw;
+    for (int i = 0; i < t.count; i++) {
+        char what[80];
+        const float *expected = i == 0             ? recurrent_figures[number].y
+                                : i == 1 && !whole ? recurrent_figures[number].dx
+                                                   : next;
+        snprintf(what, sizeof what, "%s, value %d", name, i);
+        runner_compare(what, t.values[i], expected, t.sizes[i], 2e-5);
+        if (expected == next)
+            next += t.sizes[i];
+    }
+    drop_values(&t);
+    free(x);
+    free(w);
+    kiln_model_free(t.model);
+}
+
+START_TEST(figures)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        for (size_t i = 0; i < COUNT(recurrent_figures); i++)
+            run_layer(device, i);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("recurrent");
+    TCase *tests = tcase_create("recurrent");
+    tcase_add_test(tests, builders);
+    tcase_add_test(tests, figures);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
