@@ -447,7 +447,7 @@ KILN_API kiln_layer *kiln_dot_with(const kiln_dot_args *args);
 
 /* Embedding: for each whole number of (batch, ...), row of that number of the table embeddings (input_dim, output_dim):
  * (batch, ..., output_dim). Numbers outside 0 .. input_dim - 1 give zeros, and no row a gradient. mask_zero: 0 is no
- * token but the filling behind one. */
+ * token but the filling behind one; kept, but layers behind do not see it yet. */
 typedef struct kiln_embedding_args {
     int64_t input_dim; /* at most 16777216 */
     int64_t output_dim;

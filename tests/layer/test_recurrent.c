@@ -249,12 +249,225 @@ START_TEST(figures)
 }
 END_TEST
 
+/* ---- beyond the figures: finite differences, long sequences, dropout ---- */
+
+static kiln_model *model_of(kiln_shape input, kiln_layer *layer)
+{
+    kiln_model *model = kiln_sequential(kiln_input_layer(input), layer);
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    return model;
+}
+
+static double loss_of(const trial *t, const float *factors)
+{
+    double loss = 0;
+    for (size_t i = 0; i < t->sizes[0]; i++)
+        loss += (double)t->values[0][i] * factors[i];
+    return loss;
+}
+
+/* Moves all weights along a direction and compares what the loss does with what the gradients say.
+ * Takes the model over. */
+static void check_slope(kiln_device *device, const char *what, kiln_model *model, bool training)
+{
+    trial t = {.model = model, .rows = 5, .training = training};
+    size_t inputs = (size_t)kiln_shape_size(with_rows(kiln_model_input_shape(model, 0), t.rows)),
+           outputs = (size_t)kiln_shape_size(with_rows(kiln_model_output_shape(model, 0), t.rows)),
+           weights = kiln_model_weight_count(model);
+    float *x = pattern(inputs, 11, 23), *factors = pattern(outputs, 7, 19);
+    double slope = 0, losses[2], step = 3e-4;
+    set_weights(model, 0.5f);
+    run(device, &t, x, factors);
+    for (size_t i = 0; i < weights; i++)
+        for (size_t k = 0; k < t.sizes[i + 2]; k++)
+            slope += (double)t.values[i + 2][k] * ((double)(int)((k * 5 + i) % 7) - 3);
+    drop_values(&t);
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < weights; i++) {
+            size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
+            float *values = malloc(count * sizeof *values);
+            ck_assert_ptr_nonnull(values);
+            for (size_t k = 0; k < count; k++)
+                values[k] = (float)((double)((int)((k * 7 + i * 3) % 13) - 6) * 0.0625 +
+                                    (side ? step : -step) * ((double)(int)((k * 5 + i) % 7) - 3));
+            harness_ok(kiln_set_weights(model, i, values, count));
+            free(values);
+        }
+        run(device, &t, x, factors);
+        losses[side] = loss_of(&t, factors);
+        drop_values(&t);
+    }
+    double seen = (losses[1] - losses[0]) / (2 * step);
+    ck_assert_msg(fabs(seen - slope) < 0.004 * fmax(1, fabs(slope)), "%s: %g, not %g", what, slope,
+                  seen);
+    free(x);
+    free(factors);
+    kiln_model_free(model);
+}
+
+START_TEST(slopes)
+{
+    const kiln_shape in = {2, {5, 4}};
+    const kiln_choice yes = KILN_YES, no = KILN_NO;
+    HARNESS_EACH_DEVICE(device)
+    {
+        check_slope(device, "simple_rnn, dropout",
+                    model_of(in, kiln_simple_rnn(6, .dropout = 0.4, .recurrent_dropout = 0.3,
+                                                 .return_sequences = yes)),
+                    true);
+        check_slope(device, "lstm, dropout",
+                    model_of(in, kiln_lstm(6, .dropout = 0.4, .return_sequences = yes)), true);
+        check_slope(device, "lstm, both",
+                    model_of(in, kiln_lstm(6, .dropout = 0.4, .recurrent_dropout = 0.3)), true);
+        check_slope(device, "gru, both",
+                    model_of(in, kiln_gru(6, .dropout = 0.4, .recurrent_dropout = 0.3,
+                                          .return_sequences = yes, .go_backwards = yes)),
+                    true);
+        check_slope(device, "gru before, recurrent",
+                    model_of(in, kiln_gru(6, .recurrent_dropout = 0.3, .reset_after = no)), true);
+    }
+}
+END_TEST
+
+/* Sizes that take long are left to the fast drivers. */
+START_TEST(long_sequences)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        for (int64_t steps = 64; steps <= 512; steps *= 8) {
+            const kiln_shape in = {2, {steps, 3}};
+            check_slope(device, "simple_rnn", model_of(in, kiln_simple_rnn(4)), false);
+            check_slope(device, "lstm", model_of(in, kiln_lstm(8, .return_sequences = KILN_YES)),
+                        false);
+            check_slope(device, "gru", model_of(in, kiln_gru(4)), false);
+        }
+    }
+}
+END_TEST
+
+/* A matrix with ones on its diagonal. */
+static void set_identity(kiln_model *model, size_t weight, float diagonal)
+{
+    kiln_shape shape = kiln_model_weight_shape(model, weight);
+    float values[64] = {0};
+    for (int64_t i = 0; i < shape.dims[0]; i++)
+        values[i * shape.dims[1] + i] = diagonal;
+    harness_ok(kiln_set_weights(model, weight, values, (size_t)kiln_shape_size(shape)));
+}
+
+/* What dropout of the inputs and of the state leaves: the same elements at each step, scaled. */
+START_TEST(dropout)
+{
+    enum { ROWS = 64, STEPS = 4, UNITS = 8 };
+    static float x[ROWS][STEPS][UNITS], factors[ROWS][STEPS][UNITS];
+    HARNESS_EACH_DEVICE(device)
+    {
+        for (int state = 0; state < 2; state++) {
+            for (int r = 0; r < ROWS; r++)
+                for (int s = 0; s < STEPS; s++)
+                    for (int u = 0; u < UNITS; u++)
+                        x[r][s][u] = state == 0 || s == 0 ? 1.0f : 0.0f;
+            trial t = {
+                .model = model_of(KILN_SHAPE(STEPS, UNITS),
+                                  kiln_simple_rnn(UNITS, .activation = "linear",
+                                                  .use_bias = KILN_NO, .return_sequences = KILN_YES,
+                                                  .dropout = state ? 0 : 0.25,
+                                                  .recurrent_dropout = state ? 0.25 : 0)),
+                .rows = ROWS,
+                .training = true};
+            set_identity(t.model, 0, 1);
+            set_identity(t.model, 1, state ? 1 : 0);
+            run(device, &t, x[0][0], factors[0][0]);
+            const float(*y)[STEPS][UNITS] = (const float(*)[STEPS][UNITS])t.values[0];
+            int kept = 0;
+            for (int r = 0; r < ROWS; r++)
+                for (int u = 0; u < UNITS; u++) {
+                    bool here = y[r][1][u] != 0;
+                    double expected = state ? 1 : 4.0 / 3;
+                    kept += here;
+                    for (int s = 0; s < STEPS; s++) {
+                        if (state && s > 0)
+                            expected *= 4.0 / 3;
+                        double wanted = here || (state && s == 0) ? expected : 0;
+                        ck_assert_msg(fabs(y[r][s][u] - wanted) < 1e-5, "%d %d %d: %g, not %g", r,
+                                      s, u, y[r][s][u], wanted);
+                    }
+                }
+            ck_assert_int_gt(kept, ROWS * UNITS * 2 / 3);
+            ck_assert_int_lt(kept, ROWS * UNITS * 5 / 6);
+            drop_values(&t);
+            kiln_model_free(t.model);
+        }
+    }
+}
+END_TEST
+
+#define REFUSES(LAYER, MESSAGE)                                                                    \
+    do {                                                                                           \
+        kiln_clear_error();                                                                        \
+        ck_assert_ptr_null(LAYER);                                                                 \
+        ck_assert_str_eq(kiln_last_error(), MESSAGE);                                              \
+    } while (0)
+
+START_TEST(refused)
+{
+    REFUSES(kiln_lstm(0), "LSTM layer: units is 0; it must be 1 or more");
+    REFUSES(kiln_gru(3, .dropout = 1.5), "GRU layer: dropout is 1.5; it must be between 0 and 1");
+    REFUSES(kiln_lstm(4, .recurrent_activation = "glu"),
+            "LSTM layer: recurrent_activation \"glu\" changes the number of units");
+    REFUSES(kiln_simple_rnn(4, .recurrent_activation = "tanh"),
+            "SimpleRNN layer has no text argument \"recurrent_activation\"");
+    REFUSES(kiln_embedding(0, 4),
+            "Embedding layer: input_dim 0 and output_dim 4 must both be 1 or more");
+    REFUSES(kiln_sequential(kiln_lstm(4, .input_shape = KILN_SHAPE(7))),
+            "layer lstm: its input (7,) has 1 axes besides the batch; it takes 2 (steps, features)");
+}
+END_TEST
+
+/* Weights begin as Keras begins them: gates' biases, an orthogonal recurrent kernel. */
+START_TEST(first_weights)
+{
+    kiln_model *model = kiln_sequential(kiln_lstm(4, .input_shape = KILN_SHAPE(3, 2)));
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    float bias[16], recurrent[4][16];
+    const char *paths[] = {"lstm/lstm_cell/kernel", "lstm/lstm_cell/recurrent_kernel",
+                           "lstm/lstm_cell/bias"};
+    for (size_t i = 0; i < COUNT(paths); i++)
+        ck_assert_str_eq(kiln_model_weight_path(model, i), paths[i]);
+    harness_ok(kiln_get_weights(model, 2, bias, 16));
+    for (int i = 0; i < 16; i++)
+        ck_assert_float_eq(bias[i], i / 4 == 1 ? 1.0f : 0.0f);
+    harness_ok(kiln_get_weights(model, 1, recurrent[0], 64));
+    for (int a = 0; a < 4; a++)
+        for (int b = 0; b < 4; b++) {
+            double dot = 0;
+            for (int k = 0; k < 16; k++)
+                dot += (double)recurrent[a][k] * recurrent[b][k];
+            ck_assert_double_eq_tol(dot, a == b ? 1 : 0, 1e-6);
+        }
+    kiln_model_free(model);
+    /* A layer that is applied before it has a name. */
+    kiln_tensor *x = kiln_input(KILN_SHAPE(3, 2)), *y = kiln_apply(kiln_gru(2), x);
+    model = kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    ck_assert_str_eq(kiln_model_weight_path(model, 0), "gru/gru_cell/kernel");
+    kiln_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("recurrent");
     TCase *tests = tcase_create("recurrent");
     tcase_add_test(tests, builders);
     tcase_add_test(tests, figures);
+    tcase_add_test(tests, slopes);
+    tcase_add_test(tests, long_sequences);
+    tcase_add_test(tests, dropout);
+    tcase_add_test(tests, refused);
+    tcase_add_test(tests, first_weights);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
