@@ -493,7 +493,27 @@ KILN_API kiln_layer *kiln_simple_rnn_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_lstm_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_gru_with(const kiln_recurrent_args *args);
 
+/* TimeDistributed: a layer applied to each step of (batch, steps, ...). Takes the layer over, also on failure. */
+typedef struct kiln_time_distributed_args {
+    kiln_layer *layer;
+    KILN_LAYER_ARGS
+} kiln_time_distributed_args;
+KILN_API kiln_layer *kiln_time_distributed_with(const kiln_time_distributed_args *args);
+
+/* Bidirectional: a recurrent layer, and the same from the last step to the first (or backward_layer, which has
+ * go_backwards), and what both make of each step side by side, or their sum, average or product. Takes the layers over,
+ * also on failure. */
+typedef struct kiln_bidirectional_args {
+    kiln_layer *layer;
+    const char *merge_mode;     /* default: "concat"; or "sum", "ave", "mul" */
+    kiln_layer *backward_layer; /* default: made like layer */
+    KILN_LAYER_ARGS
+} kiln_bidirectional_args;
+KILN_API kiln_layer *kiln_bidirectional_with(const kiln_bidirectional_args *args);
+
 #ifndef __cplusplus
+#define kiln_time_distributed(...) kiln_time_distributed_with(&(kiln_time_distributed_args){.layer = __VA_ARGS__})
+#define kiln_bidirectional(...) kiln_bidirectional_with(&(kiln_bidirectional_args){.layer = __VA_ARGS__})
 #define kiln_embedding(...) kiln_embedding_with(&(kiln_embedding_args){.input_dim = __VA_ARGS__})
 #define kiln_simple_rnn(...) kiln_simple_rnn_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
 #define kiln_lstm(...) kiln_lstm_with(&(kiln_recurrent_args){.units = __VA_ARGS__})

@@ -179,6 +179,12 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
     case FIELD_FACTOR:
     case FIELD_NUMBERS:
         return read_numbers(layer, field, value);
+    case FIELD_LAYER: {
+        kiln_layer *inner = json_is_null(value) ? NULL : keras_layer_read(value, 1);
+        if (inner == NULL)
+            return json_is_null(value) ? KILN_OK : kiln_last_status();
+        return layer_set_inner(layer, (int)field->offset, inner);
+    }
     case FIELD_FIXED:
         return read_fixed(field, value);
     case FIELD_IGNORED:
@@ -323,6 +329,8 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number)
 
 /* ---- writing ---- */
 
+static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer);
+
 static kiln_status write_field(json_writer *w, const kiln_layer *layer, const layer_field *field)
 {
     const void *at = layer_field_at(layer, field);
@@ -384,6 +392,10 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
         }
         return KILN_OK;
     }
+    case FIELD_LAYER:
+        KILN_TRY(write_layer(w, field->name, layer->inner[field->offset]));
+        json_write_close(w, '}');
+        return KILN_OK;
     case FIELD_FIXED:
     case FIELD_IGNORED:
         json_write_raw(w, field->name, field->text);
@@ -401,9 +413,9 @@ static bool is_left_out(const kiln_layer *layer, const layer_field *field)
            *(char *const *)layer_field_at(layer, field) == NULL;
 }
 
-kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
+static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer)
 {
-    json_write_open(w, NULL, '{');
+    json_write_open(w, key, '{');
     json_write_string(w, "module", "keras.layers");
     json_write_string(w, "class_name", layer->cls->class_name);
     json_write_open(w, "config", '{');
@@ -429,4 +441,9 @@ kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
         json_write_close(w, '}');
     }
     return KILN_OK;
+}
+
+kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
+{
+    return write_layer(w, NULL, layer);
 }

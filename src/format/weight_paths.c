@@ -178,6 +178,11 @@ static kiln_status list_weights(const kiln_layer *layer, char *path, weight_plac
     if (layer->cls->weights_of_cell)
         KILN_TRY(add_part(place, str_format("%s/cell", path),
                           str_format("%s_cell", layer->cls->snake_name)));
+    for (int i = 0; i < layer->inner_count; i++)
+        KILN_TRY(list_weights(layer->inner[i],
+                              str_format("%s/%s", path, layer->cls->inner_names[i]), place));
+    if (layer->inner_count > 0)
+        return KILN_OK;
     for (int trainable = 1; trainable >= 0; trainable--)
         for (size_t i = 0; i < layer->weight_count; i++)
             if (!layer->weights[i]->constant &&

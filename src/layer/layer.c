@@ -133,6 +133,12 @@ void kiln_layer_free(kiln_layer *layer)
         else if (is_numbers(field->type))
             free(((layer_numbers *)layer_field_at(layer, field))->values);
     }
+    for (int i = 0; i < LAYER_MAX_INNER; i++)
+        if (layer->inner[i]) { /* whose weights these are */
+            layer->weight_count = 0;
+            layer->inner[i]->references--;
+            kiln_layer_free(layer->inner[i]);
+        }
     for (size_t i = 0; i < layer->weight_count; i++) {
         layer_weight *w = layer->weights[i];
         free(w->weight.path);
@@ -163,6 +169,68 @@ kiln_status layer_set_numbers(kiln_layer *layer, const char *field, const double
     if (found == NULL || !is_numbers(found->type))
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s has no list \"%s\"", layer_label(layer), field);
     return set_numbers(layer_field_at(layer, found), values, count);
+}
+
+/* ---- layers in layers ---- */
+
+kiln_status layer_set_inner(kiln_layer *layer, int place, kiln_layer *inner)
+{
+    if (inner == NULL)
+        return kiln_fail_null("the wrapped layer");
+    kiln_status status = KILN_OK;
+    if (inner->references > 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s is part of a model or of another layer already, and cannot be wrapped",
+                         layer_label(inner));
+    if (inner->cls->call == NULL)
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "a layer of class %s cannot be wrapped",
+                           inner->cls->class_name);
+    if (status == KILN_OK && inner->name == NULL)
+        status = layer_set_name(inner, inner->cls->snake_name);
+    if (status != KILN_OK) {
+        kiln_layer_free(inner);
+        return status;
+    }
+    if (layer->inner[place]) {
+        layer->inner[place]->references--;
+        kiln_layer_free(layer->inner[place]);
+    }
+    inner->references++;
+    layer->inner[place] = inner;
+    if (layer->inner_count <= place)
+        layer->inner_count = place + 1;
+    return KILN_OK;
+}
+
+kiln_layer *layer_clone(const kiln_layer *layer)
+{
+    kiln_layer *copy = layer_new(layer->cls);
+    kiln_status status = copy ? KILN_OK : KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < layer->cls->field_count && status == KILN_OK; i++) {
+        const layer_field *field = &layer->cls->fields[i];
+        void *to = layer_field_at(copy, field), *from = layer_field_at(layer, field);
+        const layer_numbers *numbers = from;
+        if (is_text(field->type))
+            status = set_text(to, *(char **)from);
+        else if (is_numbers(field->type))
+            status = set_numbers(to, numbers->values, numbers->count);
+        else if (field->type == FIELD_INT)
+            *(int64_t *)to = *(int64_t *)from;
+        else if (field->type == FIELD_FLOAT || field->type == FIELD_MAYBE)
+            *(double *)to = *(double *)from;
+        else if (field->type == FIELD_BOOL)
+            *(bool *)to = *(bool *)from;
+        else if (field->type == FIELD_SHAPE || field->type == FIELD_PAIRS)
+            *(kiln_shape *)to = *(kiln_shape *)from;
+    }
+    for (int i = 0; i < layer->inner_count && status == KILN_OK; i++)
+        status = layer_set_inner(copy, i, layer_clone(layer->inner[i]));
+    if (status == KILN_OK) {
+        copy->trainable = layer->trainable;
+        return copy;
+    }
+    kiln_layer_free(copy);
+    return NULL;
 }
 
 /* ---- checks ---- */
@@ -236,6 +304,13 @@ kiln_status layer_check(const kiln_layer *layer)
         if (status != KILN_OK)
             return kiln_fail_in("%s: %s", layer_label(layer), field->name);
     }
+    for (int i = 0; i < layer->inner_count; i++) {
+        const kiln_layer *inner = layer->inner[i];
+        if (inner && inner->trainable != layer->trainable)
+            return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                             "%s: it and %s must both be trainable, or none", layer_label(layer),
+                             layer_label(inner));
+    }
     if (layer->cls->check && layer->cls->check(layer) != KILN_OK)
         return kiln_fail_in("%s", layer_label(layer));
     return KILN_OK;
@@ -275,6 +350,8 @@ kiln_status kiln_layer_set_trainable(kiln_layer *layer, int trainable)
     if (layer == NULL)
         return kiln_fail_null("kiln_layer_set_trainable: layer");
     layer->trainable = trainable != 0;
+    for (int i = 0; i < layer->inner_count; i++)
+        KILN_TRY(kiln_layer_set_trainable(layer->inner[i], trainable));
     return KILN_OK;
 }
 

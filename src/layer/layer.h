@@ -20,6 +20,7 @@ typedef enum layer_field_type {
     FIELD_FACTOR,      /* layer_numbers: one number, or a list of two; null */
     FIELD_PAIRS,       /* kiln_shape; JSON a list of pairs: [[1, 2], [3, 4]] */
     FIELD_MAYBE,       /* double; NaN: None */
+    FIELD_LAYER,       /* a layer that this one wraps; offset is its place among them */
     /* Not stored; text is the JSON that Keras writes: */
     FIELD_FIXED,  /* the one value understood */
     FIELD_IGNORED /* any other is accepted too */
@@ -54,6 +55,7 @@ typedef struct layer_call {
 } layer_call;
 
 #define LAYER_MAX_INPUTS 16
+#define LAYER_MAX_INNER 2
 
 typedef struct layer_class {
     const char *class_name; /* "Dense" */
@@ -61,9 +63,10 @@ typedef struct layer_class {
     size_t config_size;
     const layer_field *fields;
     size_t field_count;
-    bool any_input;       /* weights fit inputs of any shape */
-    bool weights_of_cell; /* files keep the weights as those of the layer's cell */
-    bool no_trainable;    /* Keras's constructor does not take `trainable` */
+    const char *const *inner_names; /* what files call the layers that it wraps; NULL: none */
+    bool any_input;                 /* weights fit inputs of any shape */
+    bool weights_of_cell;           /* files keep the weights as those of the layer's cell */
+    bool no_trainable;              /* Keras's constructor does not take `trainable` */
     /* All may be NULL. Shapes are of one sample. */
     kiln_status (*check)(const kiln_layer *layer);
     kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input,
@@ -102,7 +105,10 @@ struct kiln_layer {
     kiln_shape built_shape;
     layer_weight **weights;
     size_t weight_count, weight_capacity;
-    int references; /* models that hold it */
+    int references; /* models that hold it, and the layer that wraps it */
+    /* Layers that it wraps: each is this one's own, and its weights are this one's too. */
+    kiln_layer *inner[LAYER_MAX_INNER];
+    int inner_count;
 };
 
 /* Every class, ends with NULL; and a class by Keras's name (NULL when unknown; no failure
@@ -138,6 +144,13 @@ kiln_layer *layer_finish(kiln_layer *layer, kiln_status status);
 const char *layer_label(const kiln_layer *layer);
 /* Has the layer weights that come from data, and are they still missing? */
 bool layer_wants_adapt(const kiln_layer *layer);
+
+/* Puts a layer into its place among those that this one wraps; takes it over, also on failure. */
+kiln_status layer_set_inner(kiln_layer *layer, int place, kiln_layer *inner);
+/* For build(): builds a wrapped layer; its weights become this one's too. */
+kiln_status layer_build_inner(kiln_layer *layer, int place, kiln_shape input);
+/* A new layer with the same configuration, without a name. */
+kiln_layer *layer_clone(const kiln_layer *layer);
 
 /* For build(): adds a weight named "kernel"; it gets its values later from the initializer. */
 kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape shape,

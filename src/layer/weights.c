@@ -53,6 +53,25 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
     return KILN_OK;
 }
 
+kiln_status layer_build_inner(kiln_layer *layer, int place, kiln_shape input)
+{
+    kiln_layer *inner = layer->inner[place];
+    KILN_TRY(layer_build(inner, input));
+    KILN_TRY(mem_grow(&layer->weights, &layer->weight_capacity,
+                      layer->weight_count + inner->weight_count, sizeof *layer->weights));
+    for (size_t i = 0; i < inner->weight_count; i++) {
+        ir_weight *w = &inner->weights[i]->weight;
+        char *path =
+            str_format("%s/%s", layer->name ? layer->name : layer->cls->snake_name, w->path);
+        if (path == NULL)
+            return KILN_ERROR_MEMORY;
+        free(w->path);
+        w->path = path;
+        layer->weights[layer->weight_count++] = inner->weights[i];
+    }
+    return KILN_OK;
+}
+
 kiln_status layer_build(kiln_layer *layer, kiln_shape input)
 {
     if (layer->built) {
@@ -66,6 +85,8 @@ kiln_status layer_build(kiln_layer *layer, kiln_shape input)
     }
     kiln_status status = layer->cls->build ? layer->cls->build(layer, input) : KILN_OK;
     if (status != KILN_OK) {
+        if (layer->inner_count > 0) /* they are the wrapped layers' */
+            layer->weight_count = 0;
         while (layer->weight_count > 0)
             drop_weight(layer->weights[--layer->weight_count]);
         return status;

@@ -74,7 +74,16 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
         attr.shape.dims[i] = strides.dims[p];
         attr.extra.dims[i] = p;
     }
-    return moved ? op_node(g, &op_desc_transpose, 1, &x, g->items[x].dtype, shape, &attr) : x;
+    if (!moved)
+        return x;
+    if (g->items[x].op == &op_desc_transpose) { /* there and back */
+        bool back = true;
+        for (int i = 0; i < from.rank; i++)
+            back &= g->items[x].attr.extra.dims[permutation[i]] == i;
+        if (back)
+            return g->items[x].inputs[0];
+    }
+    return op_node(g, &op_desc_transpose, 1, &x, g->items[x].dtype, shape, &attr);
 }
 
 /* ---- slice: attr.shape strides, integer[0] the offset, integer[1] axis, integer[2] first;
@@ -99,6 +108,10 @@ ir_id op_slice(ir_graph *g, ir_id x, int axis, int64_t first, int64_t count, int
     }
     if (count == length && first == 0)
         return x;
+    const ir_node *n = &g->items[x];
+    if (count == length && step == -1 && n->op == &op_desc_slice && n->attr.integer[1] == axis &&
+        n->attr.number[0] == -1.0 && g->items[n->inputs[0]].shape.dims[axis] == length)
+        return n->inputs[0]; /* turned round twice */
     ir_attributes attr = {
         .shape = ir_strides(from), .integer = {0, axis, first}, .number = {(double)step}};
     attr.integer[0] = first * attr.shape.dims[axis];

@@ -31,6 +31,16 @@ LAYERS = [
     ("gru_backwards", L.GRU(4, go_backwards=True, return_sequences=True, use_bias=False), STEPS),
     ("gru_before", L.GRU(5, reset_after=False), STEPS),
     ("gru_before_sequences", L.GRU(3, "relu", reset_after=False, use_bias=False, return_sequences=True), STEPS),
+    ("time_distributed", L.TimeDistributed(L.Dense(3, "tanh")), STEPS),
+    ("time_distributed_conv", L.TimeDistributed(L.Conv1D(3, 2)), (3, 4, 2)),
+    ("time_distributed_lstm", L.TimeDistributed(L.Bidirectional(L.LSTM(3))), (2, 4, 3)),
+    ("time_distributed_normalization", L.TimeDistributed(L.BatchNormalization(axis=1)), (2, 4, 3)),
+    ("bidirectional", L.Bidirectional(L.LSTM(3)), STEPS),
+    ("bidirectional_sequences", L.Bidirectional(L.GRU(3, return_sequences=True)), STEPS),
+    ("bidirectional_sum", L.Bidirectional(L.LSTM(3, return_sequences=True), merge_mode="sum"), STEPS),
+    ("bidirectional_ave", L.Bidirectional(L.SimpleRNN(3), merge_mode="ave"), STEPS),
+    ("bidirectional_mul", L.Bidirectional(L.GRU(3), "mul"), STEPS),
+    ("bidirectional_other", L.Bidirectional(L.LSTM(3, name="there"), backward_layer=L.GRU(2, go_backwards=True, name="back")), STEPS),
 ]
 
 
@@ -38,9 +48,24 @@ def pattern(count, step, base):
     return np.array([((i * step) % base - base // 2) * 0.31 + 0.07 for i in range(count)], "float32")
 
 
+def rename(config):
+    """As layers without a name are called."""
+    for key in ("layer", "backward_layer"):
+        if key in config:
+            inner = config[key]["config"]
+            inner.pop("dtype")
+            inner["name"] = inner["name"].rstrip("0123456789").rstrip("_") if inner["name"][-1].isdigit() else inner["name"]
+            config[key].pop("build_config", None)
+            if config[key]["class_name"].startswith("Conv"):
+                inner["name"] = "conv1d"
+            rename(inner)
+
+
 def weight(i, variable):
     """As set_weights in test_recurrent.c."""
     values = np.array([((k * 7 + i * 3) % 13 - 6) * 0.125 for k in range(int(np.prod(variable.shape)))], "float32")
+    if "variance" in variable.path:
+        values = np.abs(values) + np.float32(0.5)
     return values.reshape(variable.shape)
 
 
@@ -79,6 +104,7 @@ def main():
                 fields.append(".%s = %s_%s" % (key, name, key))
         config.pop("dtype")
         config["name"] = name
+        rename(config)
         text = json.dumps({"class_name": type(layer).__name__, "config": config})
         table.append('    {"%s", "%s", %s, {%d, {%s}}, {%d, {%s}}, %s},' % (
             name, type(layer).__name__, json.dumps(text), len(shape),

@@ -42,6 +42,20 @@ static kiln_layer *make(const char *name)
         {"gru_before", kiln_gru(5, .reset_after = no)},
         {"gru_before_sequences", kiln_gru(3, .activation = "relu", .reset_after = no,
                                           .use_bias = no, .return_sequences = yes)},
+        {"time_distributed", kiln_time_distributed(kiln_dense(3, .activation = "tanh"))},
+        {"time_distributed_conv", kiln_time_distributed(kiln_conv1d(3, KILN_SHAPE(2)))},
+        {"time_distributed_lstm", kiln_time_distributed(kiln_bidirectional(kiln_lstm(3)))},
+        {"time_distributed_normalization",
+         kiln_time_distributed(kiln_batch_normalization(.axis = 1))},
+        {"bidirectional", kiln_bidirectional(kiln_lstm(3))},
+        {"bidirectional_sequences", kiln_bidirectional(kiln_gru(3, .return_sequences = yes))},
+        {"bidirectional_sum",
+         kiln_bidirectional(kiln_lstm(3, .return_sequences = yes), .merge_mode = "sum")},
+        {"bidirectional_ave", kiln_bidirectional(kiln_simple_rnn(3), .merge_mode = "ave")},
+        {"bidirectional_mul", kiln_bidirectional(kiln_gru(3), .merge_mode = "mul")},
+        {"bidirectional_other",
+         kiln_bidirectional(kiln_lstm(3, .name = "there"),
+                            .backward_layer = kiln_gru(2, .go_backwards = yes, .name = "back"))},
     };
     kiln_layer *found = NULL;
     for (size_t i = 0; i < COUNT(all); i++) {
@@ -126,6 +140,9 @@ static void set_weights(kiln_model *model, float scale)
         ck_assert_ptr_nonnull(values);
         for (size_t k = 0; k < count; k++)
             values[k] = (float)((int)((k * 7 + i * 3) % 13) - 6) * 0.125f * scale;
+        if (strstr(kiln_model_weight_path(model, i), "variance"))
+            for (size_t k = 0; k < count; k++)
+                values[k] = fabsf(values[k]) + 0.5f;
         harness_ok(kiln_set_weights(model, i, values, count));
         free(values);
     }
@@ -421,8 +438,9 @@ START_TEST(refused)
             "SimpleRNN layer has no text argument \"recurrent_activation\"");
     REFUSES(kiln_embedding(0, 4),
             "Embedding layer: input_dim 0 and output_dim 4 must both be 1 or more");
-    REFUSES(kiln_sequential(kiln_lstm(4, .input_shape = KILN_SHAPE(7))),
-            "layer lstm: its input (7,) has 1 axes besides the batch; it takes 2 (steps, features)");
+    REFUSES(
+        kiln_sequential(kiln_lstm(4, .input_shape = KILN_SHAPE(7))),
+        "layer lstm: its input (7,) has 1 axes besides the batch; it takes 2 (steps, features)");
 }
 END_TEST
 

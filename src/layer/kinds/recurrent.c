@@ -355,9 +355,9 @@ static kiln_status loop(const kiln_layer *layer, pass *p, int64_t steps, ir_id *
         return KILN_OK;
     }
     ir_id all = op_scan_stack(g, op_scan_next(g, h));
-    if (c->go_backwards) /* in the order of execution */
-        all = op_slice(g, all, 0, steps - 1, steps, -1);
     *output = op_transpose(g, all, swap);
+    if (c->go_backwards) /* in the order of execution */
+        *output = op_slice(g, *output, 1, steps - 1, steps, -1);
     return KILN_OK;
 }
 
