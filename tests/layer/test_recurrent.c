@@ -430,6 +430,7 @@ END_TEST
 
 START_TEST(refused)
 {
+    const kiln_shape two = {2, {4, 2}};
     REFUSES(kiln_lstm(0), "LSTM layer: units is 0; it must be 1 or more");
     REFUSES(kiln_gru(3, .dropout = 1.5), "GRU layer: dropout is 1.5; it must be between 0 and 1");
     REFUSES(kiln_lstm(4, .recurrent_activation = "glu"),
@@ -438,6 +439,24 @@ START_TEST(refused)
             "SimpleRNN layer has no text argument \"recurrent_activation\"");
     REFUSES(kiln_embedding(0, 4),
             "Embedding layer: input_dim 0 and output_dim 4 must both be 1 or more");
+    REFUSES(
+        kiln_bidirectional(kiln_dense(3)),
+        "Bidirectional layer: it wraps SimpleRNN, LSTM and GRU, and not a layer of class Dense");
+    REFUSES(
+        kiln_bidirectional(kiln_lstm(3), .merge_mode = "some"),
+        "Bidirectional layer: merge_mode is \"some\"; possible are: concat sum ave mul (did you "
+        "mean \"sum\"?)");
+    REFUSES(kiln_bidirectional(kiln_lstm(3), .backward_layer = kiln_lstm(3)),
+            "Bidirectional layer: the forward and the backward layer both have go_backwards false");
+    REFUSES(kiln_bidirectional(kiln_lstm(0)), "LSTM layer: units is 0; it must be 1 or more");
+    REFUSES(kiln_sequential(kiln_bidirectional(
+                kiln_lstm(3), .merge_mode = "sum",
+                .backward_layer = kiln_gru(2, .go_backwards = KILN_YES), .input_shape = two)),
+            "layer bidirectional: its layers make (3,) and (2,), which cannot be merged");
+    REFUSES(kiln_time_distributed(kiln_add()), "a layer of class Add cannot be wrapped");
+    REFUSES(kiln_sequential(kiln_time_distributed(kiln_dense(2), .input_shape = KILN_SHAPE(4))),
+            "layer time_distributed: its input (4,) has 1 axis besides the batch; it takes 2 or "
+            "more (steps, features...)");
     REFUSES(
         kiln_sequential(kiln_lstm(4, .input_shape = KILN_SHAPE(7))),
         "layer lstm: its input (7,) has 1 axes besides the batch; it takes 2 (steps, features)");
