@@ -447,7 +447,7 @@ KILN_API kiln_layer *kiln_dot_with(const kiln_dot_args *args);
 
 /* Embedding: for each whole number of (batch, ...), row of that number of the table embeddings (input_dim, output_dim):
  * (batch, ..., output_dim). Numbers outside 0 .. input_dim - 1 give zeros, and no row a gradient. mask_zero: 0 is no
- * token but the filling behind one; kept, but layers behind do not see it yet. */
+ * token but the filling behind one, which layers behind leave out. */
 typedef struct kiln_embedding_args {
     int64_t input_dim; /* at most 16777216 */
     int64_t output_dim;
@@ -493,6 +493,15 @@ KILN_API kiln_layer *kiln_simple_rnn_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_lstm_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_gru_with(const kiln_recurrent_args *args);
 
+/* Masking: steps of (batch, steps, features) of which every element is mask_value do not count in the layers behind.
+ * Recurrent layers pass over them and keep their state; GlobalAveragePooling1D, BatchNormalization, losses and metrics
+ * leave them out; layers that change the axes end the mask, as in Keras. */
+typedef struct kiln_masking_args {
+    KILN_LAYER_ARGS
+    double mask_value; /* default: 0 */
+} kiln_masking_args;
+KILN_API kiln_layer *kiln_masking_with(const kiln_masking_args *args);
+
 /* TimeDistributed: a layer applied to each step of (batch, steps, ...). Takes the layer over, also on failure. */
 typedef struct kiln_time_distributed_args {
     kiln_layer *layer;
@@ -512,6 +521,7 @@ typedef struct kiln_bidirectional_args {
 KILN_API kiln_layer *kiln_bidirectional_with(const kiln_bidirectional_args *args);
 
 #ifndef __cplusplus
+#define kiln_masking(...) kiln_masking_with(&(kiln_masking_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_time_distributed(...) kiln_time_distributed_with(&(kiln_time_distributed_args){.layer = __VA_ARGS__})
 #define kiln_bidirectional(...) kiln_bidirectional_with(&(kiln_bidirectional_args){.layer = __VA_ARGS__})
 #define kiln_embedding(...) kiln_embedding_with(&(kiln_embedding_args){.input_dim = __VA_ARGS__})

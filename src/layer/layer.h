@@ -49,6 +49,12 @@ typedef struct layer_call {
     bool training;
     ir_id loss;      /* sum of activity regularization so far, or IR_NONE; a scalar per batch */
     uint32_t stream; /* number of the next random draw, unique in the model */
+    /* Masks, as in Keras: 1 for the steps that count and 0 for those that do not, (batch, steps).
+     * masks has one for each input, IR_NONE where there is none; NULL: none has one. mask is the
+     * output's: set before the call for classes that pass theirs on, IR_NONE for the others. */
+    const ir_id *masks;
+    ir_id mask;
+    ir_id *output_masks;  /* what the model's outputs have; room for all of them, or NULL */
     plan_assign *assigns; /* what weights become after the step (moving statistics); the caller
                              frees them */
     size_t assign_count, assign_capacity;
@@ -64,6 +70,7 @@ typedef struct layer_class {
     const layer_field *fields;
     size_t field_count;
     const char *const *inner_names; /* what files call the layers that it wraps; NULL: none */
+    bool passes_mask;               /* the first input's mask is the output's too */
     bool any_input;                 /* weights fit inputs of any shape */
     bool weights_of_cell;           /* files keep the weights as those of the layer's cell */
     bool no_trainable;              /* Keras's constructor does not take `trainable` */
@@ -162,6 +169,10 @@ kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_s
 /* The shape of what the layer makes of inputs of these shapes; builds it. */
 kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
                          kiln_shape *output);
+/* For call(): the mask of an input, IR_NONE: none; and with axes of 1 behind it, up to a rank,
+ * where it fits x (else it fails). */
+ir_id layer_mask(const layer_call *call, int input);
+kiln_status layer_mask_for(const layer_call *call, int input, ir_id x, ir_id *mask);
 /* For call(): adds a penalty, a scalar node, to the call's loss. */
 kiln_status layer_add_penalty(layer_call *call, ir_id penalty);
 /* For call(): what a weight becomes after the step of training, and what it is by the calls so far:

@@ -157,6 +157,30 @@ kiln_status weight_write(ir_weight *weight, const float *values)
     return KILN_OK;
 }
 
+ir_id layer_mask(const layer_call *call, int input)
+{
+    return call->masks ? call->masks[input] : IR_NONE;
+}
+
+kiln_status layer_mask_for(const layer_call *call, int input, ir_id x, ir_id *mask)
+{
+    ir_graph *g = call->graph;
+    *mask = layer_mask(call, input);
+    if (*mask == IR_NONE)
+        return KILN_OK;
+    kiln_shape from = g->items[*mask].shape, to = g->items[x].shape;
+    bool fits = from.rank <= to.rank;
+    for (int i = 0; i < from.rank && fits; i++)
+        fits = from.dims[i] == to.dims[i];
+    if (!fits)
+        return kiln_fail(KILN_ERROR_SHAPE, "the mask %s does not fit its input %s",
+                         ir_shape_text(from), ir_shape_text(to));
+    for (int i = from.rank; i < to.rank; i++)
+        to.dims[i] = 1;
+    *mask = op_reshape(g, *mask, to);
+    return *mask == IR_NONE ? kiln_last_status() : KILN_OK;
+}
+
 kiln_status layer_add_penalty(layer_call *call, ir_id penalty)
 {
     if (penalty == IR_NONE)

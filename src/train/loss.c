@@ -278,15 +278,15 @@ static ir_id custom(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id outp
     return node;
 }
 
-ir_id loss_build(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output)
+ir_id loss_each(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output)
 {
     if (target == IR_NONE || output == IR_NONE)
         return IR_NONE;
     bool logits = loss->from_logits == KILN_YES;
     if (loss->kind == KILN_LOSS_CUSTOM)
-        return loss_sample_mean(g, custom(g, loss, target, output));
+        return custom(g, loss, target, output);
     if (loss->kind == KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
-        return loss_sample_mean(g, sparse_categorical(g, logits, target, output));
+        return sparse_categorical(g, logits, target, output);
     target = loss_align(g, target, output);
     ir_id values = IR_NONE;
     switch (loss->kind) {
@@ -314,5 +314,25 @@ ir_id loss_build(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output)
     default:
         kiln_fail(KILN_ERROR_ARGUMENT, "there is no loss of kind %d", (int)loss->kind);
     }
-    return loss_sample_mean(g, values);
+    return values;
+}
+
+ir_id loss_build(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output)
+{
+    return loss_sample_mean(g, loss_each(g, loss, target, output));
+}
+
+ir_id loss_masked_mean(ir_graph *g, ir_id values, ir_id mask)
+{
+    if (values == IR_NONE || mask == IR_NONE)
+        return IR_NONE;
+    kiln_shape shape = g->items[values].shape, wanted = g->items[mask].shape;
+    if (shape.rank > wanted.rank)
+        values = op_mean(g, values, wanted.rank, shape.rank - 1, false);
+    shape.rank = shape.rank > wanted.rank ? wanted.rank : shape.rank;
+    if (ir_shape_equal(shape, wanted))
+        return values;
+    kiln_fail(KILN_ERROR_SHAPE, "the mask %s of the output does not fit its values %s",
+              ir_shape_text(wanted), ir_shape_text(shape));
+    return IR_NONE;
 }

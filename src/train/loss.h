@@ -32,6 +32,11 @@ ir_id loss_build(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output)
 kiln_shape loss_align_shape(kiln_shape target, kiln_shape output);
 ir_id loss_align(ir_graph *g, ir_id target, ir_id output);
 
+/* The loss before it is averaged over a sample's axes. */
+ir_id loss_each(ir_graph *g, const kiln_loss *loss, ir_id target, ir_id output);
+/* Values with a mean in the place of the axes that a mask has not; fails where the mask has more
+ * axes, or other sizes. */
+ir_id loss_masked_mean(ir_graph *g, ir_id values, ir_id mask);
 /* Mean over all axes but the batch: (batch). */
 ir_id loss_sample_mean(ir_graph *g, ir_id x);
 

@@ -460,12 +460,25 @@ kiln_status metric_resolve(metric *m, kiln_shape target, kiln_shape output, cons
 }
 
 kiln_status metric_build(metric *m, ir_graph *g, ir_id target, ir_id output, ir_id mask,
-                         ir_id *sums)
+                         ir_id steps, ir_id *sums)
 {
     if (m->cls->form == FORM_SAME && m->cls != &metric_of_loss)
         target = loss_align(g, target, output);
+    m->masked = false;
     if (m->cls->build) {
         m->sum_count = m->cls->build(m, g, target, output, mask, sums);
+    } else if (steps != IR_NONE && m->cls->value == NULL) {
+        /* A mean over the steps that count, of all samples. */
+        kiln_shape rows = {.rank = g->items[steps].shape.rank,
+                           .dims = {g->items[mask].shape.dims[0]}};
+        for (int i = 1; i < rows.rank; i++)
+            rows.dims[i] = 1;
+        ir_id weights = op_binary(g, F_MUL, steps, op_reshape(g, mask, rows)),
+              values = loss_masked_mean(g, m->cls->values(m, g, target, output), steps);
+        sums[0] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, weights), 0, -1, false);
+        sums[1] = op_reduce(g, R_SUM, weights, 0, -1, false);
+        m->sum_count = 2;
+        m->masked = true;
     } else {
         ir_id values = loss_sample_mean(g, m->cls->values(m, g, target, output));
         sums[0] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, mask), 0, 0, false);
@@ -483,6 +496,8 @@ double metric_value(const metric *m, const double *sums, double samples)
 {
     if (m->cls->value)
         return m->cls->value(m, sums, samples);
+    if (m->masked)
+        return sums[1] > 0 ? sums[0] / sums[1] : 0;
     return samples > 0 ? sums[0] / samples : 0;
 }
 

@@ -18,6 +18,7 @@ typedef struct metric {
     double argument;                /* k, threshold, number of thresholds */
     kiln_loss loss;                 /* a loss used as a metric */
     int sum_count;                  /* set by metric_build */
+    bool masked;                    /* likewise: the last sum is the number of steps that count */
     size_t sizes[METRIC_MAX_SUMS];  /* elements of each sum */
 } metric;
 
@@ -29,9 +30,10 @@ kiln_status metric_parse(const char *given, metric *m);
  * sample), for shapes that do not fit. */
 kiln_status metric_resolve(metric *m, kiln_shape target, kiln_shape output, const char *layer);
 
-/* Adds the nodes to sum: sums gets m->sum_count of them, each of rank 0 or 1. mask is (batch). */
+/* Adds the nodes to sum: sums gets m->sum_count of them, each of rank 0 or 1. mask is (batch);
+ * steps the output's mask, or IR_NONE. */
 kiln_status metric_build(metric *m, ir_graph *g, ir_id target, ir_id output, ir_id mask,
-                         ir_id *sums);
+                         ir_id steps, ir_id *sums);
 
 /* The value, from the sums one after the other and the number of samples. */
 double metric_value(const metric *m, const double *sums, double samples);

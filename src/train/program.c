@@ -13,7 +13,7 @@ typedef struct build {
     int64_t batch;
     ir_graph graph;
     ir_id inputs[TRAINING_MAX_COLUMNS], targets[TRAINING_MAX_COLUMNS];
-    ir_id outputs[TRAINING_MAX_COLUMNS];
+    ir_id outputs[TRAINING_MAX_COLUMNS], output_masks[TRAINING_MAX_COLUMNS];
     ir_id mask, rows, weights; /* weights: the mask times the sample weights */
     ir_id loss;                /* mean over the batch, and penalties */
     ir_id *sums;
@@ -66,8 +66,10 @@ static kiln_status build_inputs(build *b)
 
 static kiln_status build_outputs(build *b)
 {
-    layer_call call = {
-        .graph = &b->graph, .training = b->mode == TRAINING_FIT, .loss = IR_NONE, .stream = 0};
+    layer_call call = {.graph = &b->graph,
+                       .training = b->mode == TRAINING_FIT,
+                       .loss = IR_NONE,
+                       .output_masks = b->output_masks};
     kiln_status status = model_build_graph(b->t->model, &call, b->inputs, b->outputs);
     b->loss = call.loss;
     b->assigns = call.assigns;
@@ -87,6 +89,24 @@ static kiln_status add_sum(build *b, ir_id node)
     return KILN_OK;
 }
 
+/* Where a mask says which steps count: the sum of their losses, divided by their number and
+ * multiplied by the rows. */
+static ir_id masked_loss(build *b, ir_id values, ir_id mask)
+{
+    ir_graph *g = &b->graph;
+    kiln_shape rows = {.rank = g->items[mask].shape.rank, .dims = {b->batch}};
+    for (int i = 1; i < rows.rank; i++)
+        rows.dims[i] = 1;
+    values = loss_masked_mean(g, values, mask);
+    ir_id weights = op_binary(g, F_MUL, mask, op_reshape(g, b->weights, rows)),
+          counted = op_binary(g, F_MUL, mask, op_reshape(g, b->mask, rows));
+    ir_id sum = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, weights), 0, -1, false),
+          count = op_reduce(g, R_SUM, counted, 0, -1, false);
+    /* No step at all: no loss. */
+    count = op_binary(g, F_MAX, count, op_constant(g, 1));
+    return op_binary(g, F_MUL, op_binary(g, F_DIV, sum, count), b->rows);
+}
+
 /* The loss of every output, summed, and the penalties; in b->loss. */
 static kiln_status build_loss(build *b)
 {
@@ -103,8 +123,13 @@ static kiln_status build_loss(build *b)
         b->weights = op_binary(g, F_MUL, b->mask, w);
     }
     for (size_t i = 0; i < count; i++) {
-        ir_id values = loss_build(g, &b->t->loss, b->targets[i], b->outputs[i]);
-        parts[i] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, b->weights), 0, 0, false);
+        ir_id values = loss_each(g, &b->t->loss, b->targets[i], b->outputs[i]);
+        if (b->output_masks[i] == IR_NONE)
+            values = loss_sample_mean(g, values);
+        if (b->output_masks[i] == IR_NONE)
+            parts[i] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, b->weights), 0, 0, false);
+        else
+            parts[i] = masked_loss(b, values, b->output_masks[i]);
         ir_id mean = op_binary(g, F_DIV, parts[i], b->rows);
         total = i == 0 ? mean : op_binary(g, F_ADD, total, mean);
         if (total == IR_NONE)
@@ -162,7 +187,7 @@ static kiln_status build_metrics(build *b)
         metric *m = &t->metrics[i];
         ir_id sums[METRIC_MAX_SUMS];
         KILN_TRY(metric_build(m, &b->graph, b->targets[m->output], b->outputs[m->output], b->mask,
-                              sums));
+                              b->output_masks[m->output], sums));
         for (int j = 0; j < m->sum_count; j++)
             KILN_TRY(add_sum(b, sums[j]));
     }

@@ -42,6 +42,7 @@ static kiln_layer *make(const char *name)
         {"gru_before", kiln_gru(5, .reset_after = no)},
         {"gru_before_sequences", kiln_gru(3, .activation = "relu", .reset_after = no,
                                           .use_bias = no, .return_sequences = yes)},
+        {"masking", kiln_masking(.mask_value = 0.07)},
         {"time_distributed", kiln_time_distributed(kiln_dense(3, .activation = "tanh"))},
         {"time_distributed_conv", kiln_time_distributed(kiln_conv1d(3, KILN_SHAPE(2)))},
         {"time_distributed_lstm", kiln_time_distributed(kiln_bidirectional(kiln_lstm(3)))},
@@ -262,6 +263,68 @@ START_TEST(figures)
     {
         for (size_t i = 0; i < COUNT(recurrent_figures); i++)
             run_layer(device, i);
+    }
+}
+END_TEST
+
+/* ---- models in which masks travel ---- */
+
+static void run_masked(kiln_device *device, size_t number)
+{
+    const char *name = masked_figures[number].name;
+    trial t = {.model = kiln_model_from_json(masked_figures[number].json),
+               .rows = RECURRENT_ROWS,
+               .training = masked_figures[number].training,
+               .whole = true};
+    ck_assert_msg(t.model != NULL, "%s: %s", name, kiln_last_error());
+    kiln_shape out = with_rows(masked_figures[number].output, RECURRENT_ROWS);
+    size_t outputs = (size_t)kiln_shape_size(out);
+    float *w = pattern(outputs, 7, 19);
+    set_weights(t.model, 1);
+    run(device, &t, masked_figures[number].x, w);
+    const float *next = masked_figures[number].dw;
+    for (int i = 0; i < t.count; i++) {
+        char what[80];
+        snprintf(what, sizeof what, "%s, value %d", name, i);
+        runner_compare(what, t.values[i], i ? next : masked_figures[number].y, t.sizes[i], 3e-5);
+        next += i ? t.sizes[i] : 0;
+    }
+    drop_values(&t);
+    /* Losses and metrics leave masked steps out. */
+    bool tokens = masked_figures[number].tokens;
+    int32_t labels[RECURRENT_ROWS * 6];
+    for (int i = 0; i < RECURRENT_ROWS * 6; i++)
+        labels[i] = i % 4;
+    kiln_array x = {.dtype = KILN_FLOAT32,
+                    .shape = kiln_model_input_shape(t.model, 0),
+                    .data = masked_figures[number].x},
+               y = {.dtype = tokens ? KILN_INT32 : KILN_FLOAT32,
+                    .shape = masked_figures[number].output,
+                    .data = tokens ? (const void *)labels : w};
+    if (tokens)
+        y.shape.rank--;
+    harness_ok(kiln_compile(t.model, .device = device, .optimizer = kiln_sgd(),
+                            .loss = tokens ? kiln_sparse_categorical_crossentropy()
+                                           : kiln_mean_squared_error(),
+                            .metrics = KILN_METRICS(tokens ? "accuracy" : "mae")));
+    const kiln_logs *logs = kiln_test_on_batch(t.model, RECURRENT_ROWS, &x, &y, NULL);
+    ck_assert_msg(logs != NULL, "%s: %s", name, kiln_last_error());
+    double loss = kiln_logs_get(logs, "loss"),
+           metric = kiln_logs_get(logs, tokens ? "accuracy" : "mae");
+    ck_assert_msg(fabs(loss - masked_figures[number].loss) < 1e-5 * fmax(1, loss) &&
+                      fabs(metric - masked_figures[number].metric) < 1e-5 * fmax(1, metric),
+                  "%s: loss %.9g and metric %.9g, not %.9g and %.9g", name, loss, metric,
+                  masked_figures[number].loss, masked_figures[number].metric);
+    free(w);
+    kiln_model_free(t.model);
+}
+
+START_TEST(masks)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        for (size_t i = 0; i < COUNT(masked_figures); i++)
+            run_masked(device, i);
     }
 }
 END_TEST
@@ -500,6 +563,7 @@ int main(void)
     TCase *tests = tcase_create("recurrent");
     tcase_add_test(tests, builders);
     tcase_add_test(tests, figures);
+    tcase_add_test(tests, masks);
     tcase_add_test(tests, slopes);
     tcase_add_test(tests, long_sequences);
     tcase_add_test(tests, dropout);

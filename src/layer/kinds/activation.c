@@ -41,6 +41,7 @@ const layer_class activation_class = {
     .field_count = sizeof activation_fields / sizeof *activation_fields,
     .output_shape = activation_output,
     .call = activation_call,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_activation_with(const kiln_activation_args *args)
@@ -125,7 +126,8 @@ static kiln_status advanced_call(kiln_layer *layer, layer_call *call, ir_id inpu
     {                                                                                              \
         .class_name = CLASS, .snake_name = SNAKE, .config_size = sizeof(advanced_config),          \
         .fields = NAME##_fields, .field_count = sizeof NAME##_fields / sizeof *NAME##_fields,      \
-        .check = advanced_check, .output_shape = advanced_shape, .call = advanced_call             \
+        .check = advanced_check, .output_shape = advanced_shape, .call = advanced_call,            \
+        .passes_mask = true                                                                        \
     }
 
 const layer_class relu_class = ADVANCED("ReLU", "re_lu", relu);

@@ -134,6 +134,17 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
         double each = (double)kiln_shape_size(sample) / (double)sample.dims[axis];
         m.weight = op_reshape(g, op_row_mask(g, x.dims[0]), rows);
         m.count = op_affine(g, op_row_count(g), each, 0);
+        ir_id mask;
+        KILN_TRY(layer_mask_for(call, 0, input, &mask));
+        if (mask != IR_NONE) {
+            if (axis != sample.rank - 1 || g->items[layer_mask(call, 0)].shape.rank != x.rank - 1)
+                return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                                 "a mask %s for an input %s that is normalized along axis %d",
+                                 ir_shape_text(g->items[layer_mask(call, 0)].shape),
+                                 ir_shape_text(x), axis + 1);
+            m.weight = op_binary(g, F_MUL, m.weight, mask);
+            m.count = op_affine(g, op_reduce(g, R_SUM, m.weight, 0, -1, false), 1, 1e-7);
+        }
         KILN_TRY(op_batch_moments(g, input, column, figures[2], &m));
         KILN_TRY(assign(call, mean, c->momentum, m.mean));
         KILN_TRY(assign(call, variance, c->momentum, m.variance));
@@ -159,6 +170,7 @@ const layer_class batch_normalization_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .passes_mask = true,
 };
 
 static double number_or(double value, double fallback)

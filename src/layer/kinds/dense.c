@@ -89,6 +89,7 @@ const layer_class dense_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_dense_with(const kiln_dense_args *args)

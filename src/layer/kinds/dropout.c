@@ -45,6 +45,7 @@ const layer_class dropout_class = {
     .field_count = sizeof fields / sizeof *fields,
     .check = check,
     .call = call,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_dropout_with(const kiln_dropout_args *args)

@@ -65,6 +65,12 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
 {
     const embedding_config *c = layer->config;
     ir_graph *g = call->graph;
+    if (c->mask_zero) {
+        ir_id zero = op_binary(g, F_EQUAL, input, op_constant(g, 0));
+        call->mask = op_affine(g, zero, -1, 1);
+        if (call->mask == IR_NONE)
+            return kiln_last_status();
+    }
     *output = op_gather(g, op_weight(g, &layer->weights[0]->weight), input);
     if (*output == IR_NONE)
         return kiln_last_status();

@@ -172,6 +172,7 @@ const layer_class layer_normalization_class = {
     .output_shape = layer_shape,
     .build = layer_build_weights,
     .call = layer_call_graph,
+    .passes_mask = true,
 };
 
 /* ---- GroupNormalization ---- */
@@ -255,6 +256,7 @@ const layer_class group_normalization_class = {
     .output_shape = group_shape,
     .build = group_build,
     .call = group_call,
+    .passes_mask = true,
 };
 
 /* ---- builders ---- */

@@ -71,9 +71,19 @@ static kiln_status elementwise_call(kiln_layer *layer, layer_call *call, int cou
             f = functions[i].function;
     for (int i = 0; i < count; i++)
         rank = g->items[inputs[i]].shape.rank > rank ? g->items[inputs[i]].shape.rank : rank;
-    ir_id x = of_rank(g, inputs[0], rank);
-    for (int i = 1; i < count; i++)
-        x = op_binary(g, f, x, of_rank(g, inputs[i], rank));
+    ir_id x = of_rank(g, inputs[0], rank), mask = layer_mask(call, 0);
+    bool excludes = f == F_MAX || f == F_MIN;
+    for (int i = 1; i < count; i++) {
+        ir_id y = of_rank(g, inputs[i], rank), other = layer_mask(call, i);
+        /* What is masked on one side only is the other side's. */
+        if (excludes && other != IR_NONE)
+            y = op_select(g, of_rank(g, other, rank), y, x);
+        if (excludes && mask != IR_NONE)
+            x = op_select(g, of_rank(g, mask, rank), x, y);
+        mask = mask == IR_NONE || other == IR_NONE ? IR_NONE : op_binary(g, F_MAX, mask, other);
+        x = op_binary(g, f, x, y);
+    }
+    call->mask = mask;
     if (x != IR_NONE && strcmp(layer->cls->class_name, "Average") == 0)
         x = op_affine(g, x, 1.0 / count, 0.0);
     return finish(x, output);
@@ -155,12 +165,47 @@ static kiln_status concatenate_shape(const kiln_layer *layer, int count, const k
     return KILN_OK;
 }
 
+/* A step counts that counts in one of the inputs; along another axis than the last, masks are put
+ * side by side like the inputs. */
+static kiln_status concatenate_masks(layer_call *call, int count, const ir_id *inputs, int axis)
+{
+    ir_graph *g = call->graph;
+    ir_id masks[LAYER_MAX_INPUTS];
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any |= layer_mask(call, i) != IR_NONE;
+    if (!any)
+        return KILN_OK;
+    for (int i = 0; i < count; i++) {
+        kiln_shape shape = g->items[inputs[i]].shape;
+        shape.rank--;
+        masks[i] = layer_mask(call, i);
+        if (masks[i] == IR_NONE)
+            masks[i] = op_constant(g, 1);
+        else if (g->items[masks[i]].shape.rank <
+                 shape.rank) /* of fewer axes than all but the last */
+            KILN_TRY(layer_mask_for(call, i, inputs[i], &masks[i]));
+        if (masks[i] != IR_NONE && g->items[masks[i]].shape.rank > shape.rank)
+            masks[i] =
+                op_reshape(g, masks[i], kiln_shape_of(shape.rank, g->items[masks[i]].shape.dims));
+        masks[i] = op_broadcast(g, masks[i], shape);
+    }
+    call->mask = masks[0];
+    if (call->mask != IR_NONE && axis < g->items[call->mask].shape.rank)
+        call->mask = op_concatenate(g, count, masks, axis);
+    else
+        for (int i = 1; i < count; i++)
+            call->mask = op_binary(g, F_MAX, call->mask, masks[i]);
+    return call->mask == IR_NONE ? kiln_last_status() : KILN_OK;
+}
+
 static kiln_status concatenate_call(kiln_layer *layer, layer_call *call, int count,
                                     const ir_id *inputs, ir_id *output)
 {
     int axis = 0;
     KILN_TRY(sample_axis("axis", ((const concatenate_config *)layer->config)->axis,
                          call->graph->items[inputs[0]].shape.rank - 1, &axis));
+    KILN_TRY(concatenate_masks(call, count, inputs, axis + 1));
     return finish(op_concatenate(call->graph, count, inputs, axis + 1), output);
 }
 

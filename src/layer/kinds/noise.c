@@ -110,6 +110,7 @@ const layer_class spatial_dropout1d_class = {
     .check = check,
     .output_shape = spatial_shape,
     .call = spatial_call,
+    .passes_mask = true,
 };
 const layer_class spatial_dropout2d_class = {
     .class_name = "SpatialDropout2D",
@@ -121,6 +122,7 @@ const layer_class spatial_dropout2d_class = {
     .check = check,
     .output_shape = spatial_shape,
     .call = spatial_call,
+    .passes_mask = true,
 };
 const layer_class gaussian_noise_class = {
     .class_name = "GaussianNoise",
@@ -130,6 +132,7 @@ const layer_class gaussian_noise_class = {
     .field_count = sizeof stddev_fields / sizeof *stddev_fields,
     .check = gaussian_check,
     .call = gaussian_call,
+    .passes_mask = true,
 };
 const layer_class gaussian_dropout_class = {
     .class_name = "GaussianDropout",
@@ -139,6 +142,7 @@ const layer_class gaussian_dropout_class = {
     .field_count = sizeof rate_fields / sizeof *rate_fields,
     .check = gaussian_check,
     .call = gaussian_call,
+    .passes_mask = true,
 };
 
 static kiln_layer *make(const layer_class *cls, double share, const char *data_format,

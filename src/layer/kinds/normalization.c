@@ -177,6 +177,7 @@ const layer_class normalization_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .passes_mask = true,
     .adapt = adapt,
 };
 

@@ -167,10 +167,26 @@ static kiln_status global_shape(const kiln_layer *layer, kiln_shape input, kiln_
     return KILN_OK;
 }
 
+extern const layer_class global_average_pooling1d_class;
+
 static kiln_status global_call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
 {
     const global_config *c = layer->config;
     int first = 1 + spatial_begin(c->data_format), last = first + spatial_axes(layer) - 1;
+    ir_graph *g = call->graph;
+    if (layer_mask(call, 0) != IR_NONE && layer->cls == &global_average_pooling1d_class) {
+        ir_id mask = layer_mask(call, 0);
+        kiln_shape shape = g->items[input].shape, from = g->items[mask].shape;
+        if (from.rank != 2 || from.dims[1] != shape.dims[first])
+            return kiln_fail(KILN_ERROR_SHAPE, "the mask %s does not fit its input %s",
+                             ir_shape_text(from), ir_shape_text(shape));
+        shape.dims[3 - first] = 1;
+        mask = op_reshape(g, mask, shape);
+        *output = op_reduce(g, R_SUM, op_select(g, mask, input, op_constant(g, 0)), first, last,
+                            c->keepdims);
+        *output = op_binary(g, F_DIV, *output, op_reduce(g, R_SUM, mask, first, last, c->keepdims));
+        return *output == IR_NONE ? kiln_last_status() : KILN_OK;
+    }
     *output = takes_largest(layer) ? op_reduce(call->graph, R_MAX, input, first, last, c->keepdims)
                                    : op_mean(call->graph, input, first, last, c->keepdims);
     return *output == IR_NONE ? kiln_last_status() : KILN_OK;

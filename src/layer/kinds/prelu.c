@@ -67,6 +67,7 @@ const layer_class prelu_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_prelu_with(const kiln_prelu_args *args)

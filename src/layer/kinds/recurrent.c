@@ -164,6 +164,7 @@ typedef struct pass {
     ir_id inputs[GATES];           /* one each, (steps, rows, units) */
     ir_id masks[GATES];            /* (rows, units): dropout of the state in front of each gate */
     ir_id recurrents[GATES];       /* the recurrent kernel's gates, where they are apart */
+    ir_id mask;                    /* (steps, rows, 1), or IR_NONE */
     ir_id late_bias;               /* GRU: added to the product that the reset gate scales */
 } pass;
 
@@ -329,33 +330,42 @@ static void part_recurrent(pass *p, layer_call *call, bool apart)
     }
 }
 
-static kiln_status loop(const kiln_layer *layer, pass *p, int64_t steps, ir_id *output)
+/* Inside: `next` where the mask counts this step, else `held`. */
+static ir_id choose(const pass *p, ir_id mask, ir_id next, ir_id held)
+{
+    return mask == IR_NONE ? next : op_select(p->g, mask, next, held);
+}
+
+static kiln_status loop(const kiln_layer *layer, const pass *p, int64_t steps, ir_id *output)
 {
     ir_graph *g = p->g;
     const recurrent_config *c = p->c;
     static const int swap[] = {1, 0, 2};
-    ir_id zero = op_broadcast(g, op_constant(g, 0), (kiln_shape){2, {p->rows, p->units}});
+    ir_id none = op_constant(g, 0),
+          zero = op_broadcast(g, none, (kiln_shape){2, {p->rows, p->units}});
+    bool lstm = layer->cls == &lstm_class, zeros = p->mask != IR_NONE && c->zero_output_for_mask;
     KILN_TRY(op_scan_begin(g, steps, c->go_backwards));
-    bool lstm = layer->cls == &lstm_class;
+    ir_id mask = p->mask == IR_NONE ? IR_NONE : op_scan_slice(g, p->mask);
     ir_id h = op_scan_state(g, zero), carry = lstm ? op_scan_state(g, zero) : IR_NONE,
-          next_carry = carry;
+          next_carry = carry, shown = zeros ? op_scan_state(g, zero) : h;
     ir_id next = lstm                       ? step_lstm(p, h, &next_carry)
                  : layer->cls == &gru_class ? step_gru(p, h)
                                             : step_simple(p, h);
-    kiln_status status = op_scan_update(g, h, next);
+    kiln_status status = op_scan_update(g, h, choose(p, mask, next, h));
     if (status == KILN_OK && lstm)
-        status = op_scan_update(g, carry, next_carry);
+        status = op_scan_update(g, carry, choose(p, mask, next_carry, carry));
+    if (status == KILN_OK && zeros)
+        status = op_scan_update(g, shown, choose(p, mask, next, none));
     if (status != KILN_OK) {
         g->scope = 0;
         return status;
     }
     KILN_TRY(op_scan_end(g));
     if (!c->return_sequences) {
-        *output = op_scan_final(g, h);
+        *output = op_scan_final(g, shown);
         return KILN_OK;
     }
-    ir_id all = op_scan_stack(g, op_scan_next(g, h));
-    *output = op_transpose(g, all, swap);
+    *output = op_transpose(g, op_scan_stack(g, op_scan_next(g, shown)), swap);
     if (c->go_backwards) /* in the order of execution */
         *output = op_slice(g, *output, 1, steps - 1, steps, -1);
     return KILN_OK;
@@ -384,6 +394,14 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
     KILN_TRY(multiply_inputs(&p, call, x, apart));
     part_recurrent(&p, call, apart);
     call->stream += 2 * (uint32_t)p.gates;
+    ir_id mask;
+    KILN_TRY(layer_mask_for(call, 0, input, &mask));
+    if (mask != IR_NONE && g->items[layer_mask(call, 0)].shape.rank != 2)
+        return kiln_fail(KILN_ERROR_SHAPE, "the mask %s of its input is not one of (batch, steps)",
+                         ir_shape_text(g->items[layer_mask(call, 0)].shape));
+    p.mask = mask == IR_NONE ? IR_NONE : op_transpose(g, mask, swap);
+    if (c->return_sequences)
+        call->mask = layer_mask(call, 0);
     KILN_TRY(loop(layer, &p, shape.dims[1], output));
     if (*output == IR_NONE)
         return kiln_last_status();

@@ -41,6 +41,7 @@ const layer_class rescaling_class = {
     .field_count = sizeof fields / sizeof *fields,
     .check = check,
     .call = call,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_rescaling_with(const kiln_rescaling_args *args)

@@ -51,6 +51,19 @@ static kiln_status build_distributed(kiln_layer *layer, kiln_shape input)
     return layer_build_inner(layer, 0, step);
 }
 
+/* Calls a wrapped layer; the wrapper's masks are as before afterwards. */
+static kiln_status call_inner(kiln_layer *inner, layer_call *call, ir_id x, ir_id mask, ir_id *y)
+{
+    const ir_id *masks = call->masks;
+    ir_id own = call->mask;
+    call->masks = &mask;
+    call->mask = inner->cls->passes_mask ? mask : IR_NONE;
+    kiln_status status = inner->cls->call(inner, call, x, y);
+    call->masks = masks;
+    call->mask = own;
+    return status;
+}
+
 /* A layer that joins the rows of a batch takes each step by itself. */
 static kiln_status call_each_step(kiln_layer *inner, layer_call *call, ir_id input, ir_id *output)
 {
@@ -63,7 +76,14 @@ static kiln_status call_each_step(kiln_layer *inner, layer_call *call, ir_id inp
         ir_id x = op_reshape(g, op_slice(g, input, 1, i, 1, 1), step), y;
         if (x == IR_NONE)
             return kiln_last_status();
-        KILN_TRY(inner->cls->call(inner, call, x, &y));
+        ir_id mask = layer_mask(call, 0), here = mask;
+        if (mask != IR_NONE) {
+            kiln_shape part = {.rank = 1, .dims = {shape.dims[0]}}, from = g->items[mask].shape;
+            for (int k = 2; k < from.rank; k++)
+                part.dims[part.rank++] = from.dims[k];
+            here = op_reshape(g, op_slice(g, mask, 1, i, 1, 1), part);
+        }
+        KILN_TRY(call_inner(inner, call, x, here, &y));
         kiln_shape made = g->items[y].shape,
                    row = {.rank = made.rank + 1, .dims = {made.dims[0], 1}};
         memcpy(&row.dims[2], &made.dims[1], (size_t)(made.rank - 1) * sizeof *row.dims);
@@ -88,7 +108,17 @@ static kiln_status call_distributed(kiln_layer *layer, layer_call *call, ir_id i
     ir_id x = op_reshape(g, input, rows), y;
     if (x == IR_NONE)
         return kiln_last_status();
-    KILN_TRY(inner->cls->call(inner, call, x, &y));
+    /* A mask of the steps alone says nothing of what a single step has inside. */
+    ir_id mask = layer_mask(call, 0);
+    if (mask != IR_NONE && g->items[mask].shape.rank > 2) {
+        kiln_shape from = g->items[mask].shape, to = {.rank = from.rank - 1};
+        to.dims[0] = rows.dims[0];
+        memcpy(&to.dims[1], &from.dims[2], (size_t)(to.rank - 1) * sizeof *to.dims);
+        mask = op_reshape(g, mask, to);
+    } else {
+        mask = IR_NONE;
+    }
+    KILN_TRY(call_inner(inner, call, x, mask, &y));
     call->loss = penalties;
     kiln_shape made = g->items[y].shape,
                out = {.rank = made.rank + 1, .dims = {shape.dims[0], shape.dims[1]}};
@@ -110,6 +140,7 @@ const layer_class time_distributed_class = {
     .output_shape = distributed_shape,
     .build = build_distributed,
     .call = call_distributed,
+    .passes_mask = true,
 };
 
 kiln_layer *kiln_time_distributed_with(const kiln_time_distributed_args *args)
@@ -231,8 +262,9 @@ static kiln_status call_bidirectional(kiln_layer *layer, layer_call *call, ir_id
     const recurrent_config *c = layer->inner[1]->config;
     ir_id y[2];
     for (int i = 0; i < 2; i++)
-        KILN_TRY(layer->inner[i]->cls->call(layer->inner[i], call, input, &y[i]));
+        KILN_TRY(call_inner(layer->inner[i], call, input, layer_mask(call, 0), &y[i]));
     if (c->return_sequences) {
+        call->mask = layer_mask(call, 0);
         int64_t steps = g->items[y[1]].shape.dims[1];
         y[1] = op_slice(g, y[1], 1, steps - 1, steps, -1);
     }
