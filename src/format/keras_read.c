@@ -42,9 +42,43 @@ typedef struct pending {
 
 typedef struct functional {
     kiln_model *model;
+    const json_t *layers; /* as they are in the file */
     pending *items;
     size_t count;
 } functional;
+
+/* Keras keeps the computation of masks in the model, as operations among its layers. Here masks
+ * travel by themselves. */
+static bool makes_masks(const json_t *object)
+{
+    static const char *const names[] = {"NotEqual", "Any",       "LogicalOr",   "ExpandDims",
+                                        "OnesLike", "ZerosLike", "Concatenate", "BroadcastTo"};
+    const char *module = json_string_value(json_object_get(object, "module")),
+               *name = json_string_value(json_object_get(object, "class_name"));
+    if (module == NULL || name == NULL ||
+        (strncmp(module, "keras.src.ops", 13) != 0 && strncmp(module, "keras.ops", 9) != 0))
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Is this argument a mask that such operations made? */
+static bool is_made_mask(const functional *f, const char *key, const json_t *value)
+{
+    const json_t *history = json_object_get(json_object_get(value, "config"), "keras_history");
+    const char *name = json_string_value(json_array_get(history, 0));
+    if (strcmp(key, "mask") != 0 || name == NULL)
+        return false;
+    for (size_t i = 0; i < json_array_size(f->layers); i++) {
+        const json_t *object = json_array_get(f->layers, i);
+        const char *other = json_string_value(json_object_get(object, "name"));
+        if (other && strcmp(other, name) == 0)
+            return makes_masks(object);
+    }
+    return false;
+}
 
 /* ["dense", 0, 0], perhaps with more behind it: the layer, its call, the output of that call. */
 static kiln_status find_call(const functional *f, const json_t *history, const char *what,
@@ -90,14 +124,15 @@ static kiln_status list_tensors(const json_t *value, json_t *list, int depth)
     return KILN_OK;
 }
 
-static kiln_status check_arguments(const json_t *node)
+static kiln_status check_arguments(const functional *f, const json_t *node)
 {
     const char *key;
     json_t *value;
     json_object_foreach(json_object_get(node, "kwargs"), key, value)
     {
         /* What fit and predict say of training goes before what the call noted. */
-        if (json_is_null(value) || (strcmp(key, "training") == 0 && json_is_boolean(value)))
+        if (json_is_null(value) || (strcmp(key, "training") == 0 && json_is_boolean(value)) ||
+            is_made_mask(f, key, value))
             continue;
         return kiln_fail(KILN_ERROR_UNSUPPORTED,
                          "it is called with the argument \"%.100s\", which is not supported", key);
@@ -115,7 +150,7 @@ static kiln_status apply_node(functional *f, pending *p, size_t n, bool *progres
     json_t *tensors = json_array();
     if (tensors == NULL)
         return kiln_fail_memory(64);
-    kiln_status status = check_arguments(node);
+    kiln_status status = check_arguments(f, node);
     if (status == KILN_OK)
         status = list_tensors(args ? args : node, tensors, 0);
     if (status == KILN_OK && json_array_size(tensors) > MODEL_MAX_LAYER_INPUTS)
@@ -178,11 +213,14 @@ static kiln_status read_ends(const functional *f, const json_t *config, const ch
 
 static kiln_status read_layers(functional *f, const json_t *layers)
 {
+    f->layers = layers;
     f->items = mem_new(json_array_size(layers), sizeof *f->items);
     if (f->items == NULL)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const json_t *object = json_array_get(layers, i);
+        if (makes_masks(object))
+            continue;
         kiln_layer *layer = keras_layer_read(object, i + 1);
         if (layer == NULL)
             return kiln_last_status();

@@ -55,7 +55,7 @@ def masked():
                             L.GlobalAveragePooling1D()])
     yield "masked_tokens", S([I((6,)), L.Embedding(7, 4, mask_zero=True), L.LSTM(3, return_sequences=True, zero_output_for_mask=True),
                               L.Dense(4, "softmax")])
-    yield "mask_ends", S([I(STEPS), L.Masking(), L.Reshape((6, 4)), L.LSTM(3)])
+    yield "mask_ends", S([I(STEPS), L.Masking(), L.Reshape((6, 2, 2)), L.Reshape((6, 4)), L.LSTM(3)])
     yield "masked_inside", S([I((2, 3)), L.TimeDistributed(L.Embedding(7, 3, mask_zero=True)), L.TimeDistributed(L.LSTM(2))])
     x = I(STEPS, name="x")
     a, b = L.Masking()(x), L.Masking(name="other")(L.Rescaling(1.0, offset=0.24)(x))

@@ -6,6 +6,8 @@
 #include "format/keras_layer.h"
 #include "graph/autodiff.h"
 
+#include <kiln/kiln.h>
+
 #include <math.h>
 
 #define COUNT(ARRAY) (sizeof(ARRAY) / sizeof *(ARRAY))

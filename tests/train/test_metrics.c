@@ -69,7 +69,7 @@ static void check_metric(kiln_device *device, const struct metric_case *c)
     ir_id target = op_input(&g, 0, c->whole ? KILN_INT32 : KILN_FLOAT32, batch_of(c->target_shape));
     ir_id output = op_input(&g, 1, KILN_FLOAT32, batch_of(c->output_shape));
     sums[0] = op_row_count(&g);
-    harness_ok(metric_build(&m, &g, target, output, op_row_mask(&g, BATCH), sums + 1));
+    harness_ok(metric_build(&m, &g, target, output, op_row_mask(&g, BATCH), IR_NONE, sums + 1));
     plan_request request = {.name = "metric",
                             .graph = &g,
                             .accumulator_count = 1 + m.sum_count,

@@ -55,6 +55,17 @@ static ir_id of_rank(ir_graph *g, ir_id x, int rank)
     return op_reshape(g, x, to);
 }
 
+/* A mask with axes of 1 behind it, up to a rank. */
+static ir_id mask_of_rank(ir_graph *g, ir_id mask, int rank)
+{
+    if (mask == IR_NONE)
+        return mask;
+    kiln_shape shape = g->items[mask].shape;
+    while (shape.rank < rank)
+        shape.dims[shape.rank++] = 1;
+    return op_reshape(g, mask, shape);
+}
+
 static kiln_status elementwise_call(kiln_layer *layer, layer_call *call, int count,
                                     const ir_id *inputs, ir_id *output)
 {
@@ -77,9 +88,9 @@ static kiln_status elementwise_call(kiln_layer *layer, layer_call *call, int cou
         ir_id y = of_rank(g, inputs[i], rank), other = layer_mask(call, i);
         /* What is masked on one side only is the other side's. */
         if (excludes && other != IR_NONE)
-            y = op_select(g, of_rank(g, other, rank), y, x);
+            y = op_select(g, mask_of_rank(g, other, rank), y, x);
         if (excludes && mask != IR_NONE)
-            x = op_select(g, of_rank(g, mask, rank), x, y);
+            x = op_select(g, mask_of_rank(g, mask, rank), x, y);
         mask = mask == IR_NONE || other == IR_NONE ? IR_NONE : op_binary(g, F_MAX, mask, other);
         x = op_binary(g, f, x, y);
     }
