@@ -55,8 +55,10 @@ static bool makes_masks(const json_t *object)
                                         "OnesLike", "ZerosLike", "Concatenate", "BroadcastTo"};
     const char *module = json_string_value(json_object_get(object, "module")),
                *name = json_string_value(json_object_get(object, "class_name"));
-    if (module == NULL || name == NULL ||
-        (strncmp(module, "keras.src.ops", 13) != 0 && strncmp(module, "keras.ops", 9) != 0))
+    /* Files of HDF5 name no modules. */
+    if (name == NULL || (module == NULL && strcmp(name, "Concatenate") == 0) ||
+        (module && strncmp(module, "keras.src.ops", 13) != 0 &&
+         strncmp(module, "keras.ops", 9) != 0))
         return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
