@@ -58,7 +58,7 @@ _kiln()
         new) options="-o --data --label $pictures --help" ;;
         summary) options=$common ;;
         fit)
-            options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss
+            options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
                 --csv-log --history $pictures $common"
             ;;

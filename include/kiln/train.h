@@ -156,11 +156,30 @@ typedef struct kiln_metrics {
 KILN_API kiln_metrics kiln_metrics_of(size_t count, const char *const *names);
 
 /* ---- compile ---- */
+/* What one output of several is trained for: Keras's lists of losses, loss_weights and metrics. */
+typedef struct kiln_output_goal {
+    const char *name;     /* the output's layer; NULL: the outputs in order */
+    kiln_loss loss;       /* none: this output is not trained, and takes a target only for metrics */
+    double weight;        /* of the loss in the total; default: 1; KILN_ZERO for 0 */
+    kiln_metrics metrics; /* in the logs as "output_metric" */
+} kiln_output_goal;
+typedef struct kiln_output_goals {
+    size_t count;
+    const kiln_output_goal *items;
+} kiln_output_goals;
+#ifndef __cplusplus
+/* .outputs = KILN_OUTPUT_GOALS({.name = "digit", .loss = kiln_mean_squared_error()}, {.name = "aux", .loss = kiln_huber(), .weight = 0.3}) */
+#define KILN_OUTPUT_GOALS(...)                                                                     \
+    ((kiln_output_goals){sizeof((kiln_output_goal[]){__VA_ARGS__}) / sizeof(kiln_output_goal),     \
+                         (kiln_output_goal[]){__VA_ARGS__}})
+#endif
+
 typedef struct kiln_compile_args {
     kiln_model *model;
     kiln_optimizer optimizer;
-    kiln_loss loss;
+    kiln_loss loss;       /* of every output; or: */
     kiln_metrics metrics;
+    kiln_output_goals outputs; /* a loss, its weight and metrics for each; the outputs left out have none */
     kiln_device *device;  /* NULL: kiln_device_open(NULL), kept open by the model */
     const char *gemm;     /* "auto" (default), "clblast", "tile"; $KILN_GEMM */
 } kiln_compile_args;
@@ -338,8 +357,8 @@ KILN_API float *kiln_predict_with(const kiln_predict_args *args, int64_t *sample
 KILN_API void kiln_stop_training(kiln_model *model);
 
 /* ---- a loop of one's own ---- */
-/* One batch: arrays in the order of the model's inputs and outputs, samples rows each (data typed as declared by
- * dtype). The logs are those of this batch alone. sample_weights may be NULL. */
+/* One batch: arrays in the order of the model's inputs, and of its outputs that have a loss or metrics; samples rows
+ * each (data typed as declared by dtype). The logs are those of this batch alone. sample_weights may be NULL. */
 KILN_API const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
                                               const float *sample_weights);
 KILN_API const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,

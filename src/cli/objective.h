@@ -6,9 +6,9 @@
 #include "cli/session.h"
 
 typedef struct objective_options {
-    const char *loss, *metrics, *optimizer, *schedule; /* NULL: not given */
-    double learning_rate, clipnorm;                    /* 0: not given */
-    int64_t steps;                                     /* of the whole training, for schedules */
+    const char *loss, *loss_weights, *metrics, *optimizer, *schedule; /* NULL: not given */
+    double learning_rate, clipnorm;                                   /* 0: not given */
+    int64_t steps; /* of the whole training, for schedules */
 } objective_options;
 
 /* Compiles the model for these data on this device. The labels of the data become numbers where the
@@ -18,6 +18,11 @@ kiln_status objective_compile(kiln_model *model, kiln_dataset *data, kiln_device
 
 /* The same for data that come besides: labels become numbers where the model's loss wants them. */
 kiln_status objective_prepare(const kiln_model *model, kiln_dataset *data);
+
+/* The optimizer: as given, else as the model's file says (left empty: with its state), else Adam.
+ */
+kiln_status objective_optimizer(const kiln_model *model, const objective_options *given,
+                                kiln_optimizer *out);
 
 /* Are the model's outputs scores of classes? *from_logits: is softmax (or, for a single output,
  * sigmoid) yet to be applied? */

@@ -10,17 +10,17 @@ static struct {
 static void guess_types(const kiln_model *model, const model_training *t, data_types *types)
 {
     *types = (data_types){
-        .input_count = model->input_count, .target_count = model->output_count, .scale = 1};
+        .input_count = model->input_count, .target_count = t->target_count, .scale = 1};
     for (size_t i = 0; i < model->input_count; i++) {
         const model_call *call = &model->calls[model->inputs[i]];
         types->dtypes[i] = call->layer->input_dtype == KILN_INT32 ? KILN_INT32 : KILN_FLOAT32;
         types->shapes[i] = call->shape;
     }
-    for (size_t i = 0; i < model->output_count; i++) {
-        size_t column = model->input_count + i;
-        types->shapes[column] = model->calls[model->outputs[i]].shape;
+    for (size_t i = 0; i < t->target_count; i++) {
+        size_t column = model->input_count + i, output = t->targets[i];
+        types->shapes[column] = model->calls[model->outputs[output]].shape;
         types->dtypes[column] = KILN_FLOAT32;
-        if (t->loss.kind == KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY) {
+        if (goal_of(&t->goals, output)->loss.kind == KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY) {
             types->dtypes[column] = KILN_INT32;
             types->shapes[column].rank--;
         }
@@ -34,7 +34,7 @@ static kiln_status compile(kiln_model *model, kiln_device *device)
     kiln_compile_args args = {.model = model, .device = device, .gemm = common.gemm};
     if (t == NULL || !t->compiled)
         args.optimizer.kind = KILN_OPTIMIZER_ADAM;
-    if (t == NULL || t->loss.kind == KILN_LOSS_NONE) {
+    if (t == NULL || !goals_have_loss(&t->goals)) {
         kiln_shape shape = kiln_model_output_shape(model, 0);
         bool classes = shape.rank > 0 && shape.dims[shape.rank - 1] > 1;
         args.loss.kind =
@@ -64,9 +64,9 @@ static kiln_status describe_plan(kiln_model *model, kiln_device *device)
            session_bytes(kiln_device_memory_used(device) - facts.arena_bytes - facts.state_bytes),
            session_bytes(facts.arena_bytes), session_bytes(facts.state_bytes));
     if (facts.kept_bytes > 0)
-        printf("  activations that the backward pass needs %s; %.2f times that with the gradients\n",
-               session_bytes(facts.kept_bytes),
-               (double)facts.arena_bytes / (double)facts.kept_bytes);
+        printf(
+            "  activations that the backward pass needs %s; %.2f times that with the gradients\n",
+            session_bytes(facts.kept_bytes), (double)facts.arena_bytes / (double)facts.kept_bytes);
     printf("  device memory %s of %s, besides the data\n",
            session_bytes(kiln_device_memory_used(device)), session_bytes(info->memory));
     return KILN_OK;

@@ -93,7 +93,7 @@ kiln_status dataset_validation_split(const kiln_dataset *dataset, double fractio
                                      kiln_dataset **train, kiln_dataset **validation);
 
 /* Puts the columns into the order of a model's input and target names and drops columns that it
- * does not have. A column without a name, or the only one against an only name, fits any. targets =
+ * does not have. Of several targets one is enough. A column without a name, or the only one against an only name, fits any. targets =
  * 0 with need_targets false (predict): targets may be missing. The error lists what is missing and
  * what there is. */
 kiln_status dataset_assign(kiln_dataset *dataset, size_t inputs, const char *const *input_names,

@@ -225,7 +225,8 @@ static text list_names(const data_column *columns, size_t count)
     return out;
 }
 
-/* Adds the columns with the names a model has to `out`. */
+/* Adds the columns with the names a model has to `out`. Of several targets some may be missing:
+ * which are needed is a matter of how the model is compiled. */
 static kiln_status pick(const kiln_dataset *dataset, kiln_dataset *out, bool target, size_t count,
                         const char *const *names)
 {
@@ -237,6 +238,10 @@ static kiln_status pick(const kiln_dataset *dataset, kiln_dataset *out, bool tar
             c = find_column(dataset->inputs, dataset->input_count, names[i]);
         if (c == NULL && count == 1 && own_count == 1) /* the only one */
             c = own;
+        if (c == NULL && count == 1 && target && dataset->names_open)
+            c = find_column(dataset->inputs, dataset->input_count, "y");
+        if (c == NULL && target && count > 1 && (i + 1 < count || out->target_count > 0))
+            continue;
         if (c == NULL && own_count == 0 && !dataset->names_open)
             return kiln_fail(
                 KILN_ERROR_ARGUMENT,

@@ -65,7 +65,7 @@ static kiln_status gather(batch *b, const model_training *t, int64_t samples, co
                           const kiln_array *y, const float *weights)
 {
     const kiln_model *model = t->model;
-    size_t inputs = model->input_count, targets = y ? model->output_count : 0;
+    size_t inputs = model->input_count, targets = y ? t->target_count : 0;
     if (samples < 1 || samples > INT32_MAX)
         return kiln_fail(KILN_ERROR_ARGUMENT, "a batch of %lld samples", (long long)samples);
     if (inputs + targets > TRAINING_MAX_COLUMNS)

@@ -14,33 +14,44 @@ static const char *origin_of(const kiln_dataset *data)
     return data->origin ? data->origin : "the data set";
 }
 
+/* Is this a target for another output than this one, by its name? */
+static bool is_anothers(const model_training *t, const data_column *column, size_t output)
+{
+    for (size_t i = 0; column->name && i < t->model->output_count; i++)
+        if (strcmp(column->name, goal_output_name(t->model, i)) == 0)
+            return i != output;
+    return false;
+}
+
 /* The column for input or target i: by name where there are several with names, else by position.
  */
-static kiln_status pick(const kiln_dataset *data, const kiln_model *model, bool input, size_t i,
+static kiln_status pick(const kiln_dataset *data, const model_training *t, bool input, size_t i,
                         const data_column **column)
 {
     const data_column *columns = input ? data->inputs : data->targets;
     size_t count = input ? data->input_count : data->target_count;
-    size_t wanted = input ? model->input_count : model->output_count;
-    const char *name = end_layer(model, input, i)->name;
+    const kiln_model *model = t->model;
+    size_t wanted = input ? model->input_count : t->target_count;
+    const char *name = end_layer(model, input, input ? i : t->targets[i])->name;
     bool named = count > 1;
     for (size_t j = 0; j < count; j++)
         named = named && columns[j].name;
-    if (!named || wanted == 1) {
-        if (count != wanted)
-            return kiln_fail(
-                KILN_ERROR_SHAPE, "model %s has %zu %s, but %s has %zu; give an array for each",
-                model->name, wanted, input ? "inputs" : "outputs", origin_of(data), count);
-        *column = &columns[i];
-        return KILN_OK;
-    }
-    for (size_t j = 0; j < count; j++) {
+    bool by_place = count == wanted && (input || !is_anothers(t, &columns[i], t->targets[i]));
+    if (!named && count != wanted)
+        return kiln_fail(KILN_ERROR_SHAPE,
+                         "model %s has %zu %s, but %s has %zu; give an array for each", model->name,
+                         wanted,
+                         input                           ? "inputs"
+                         : wanted == model->output_count ? "outputs"
+                                                         : "outputs with a loss or metrics",
+                         origin_of(data), count);
+    for (size_t j = 0; named && j < count; j++) {
         if (strcmp(columns[j].name, name) == 0) {
             *column = &columns[j];
             return KILN_OK;
         }
     }
-    if (count == wanted) { /* names of another convention: by position */
+    if (by_place) { /* no names, or of another convention */
         *column = &columns[i];
         return KILN_OK;
     }
@@ -76,7 +87,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
                          TRAINING_MAX_COLUMNS);
     for (size_t i = 0; i < model->input_count; i++) {
         const data_column *column = NULL;
-        KILN_TRY(pick(data, model, true, i, &column));
+        KILN_TRY(pick(data, t, true, i, &column));
         kiln_shape wanted = model->calls[model->inputs[i]].shape;
         if (!same_but_ones(column->shape, wanted))
             return kiln_fail(KILN_ERROR_SHAPE,
@@ -94,15 +105,19 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s has no targets to train or evaluate with; give data with labels",
                          origin_of(data));
-    for (size_t i = 0; i < model->output_count; i++) {
+    for (size_t i = 0; i < t->target_count; i++) {
         const data_column *column = NULL;
-        KILN_TRY(pick(data, model, false, i, &column));
-        KILN_TRY(loss_check_shapes(&t->loss, column->shape, model->calls[model->outputs[i]].shape,
-                                   end_layer(model, false, i)->name));
+        size_t output = t->targets[i];
+        const output_goal *goal = goal_of(&t->goals, output);
+        KILN_TRY(pick(data, t, false, i, &column));
+        if (goal->loss.kind != KILN_LOSS_NONE)
+            KILN_TRY(loss_check_shapes(&goal->loss, column->shape,
+                                       model->calls[model->outputs[output]].shape,
+                                       goal_output_name(model, output)));
         types->dtypes[types->input_count + i] = column->dtype;
         types->shapes[types->input_count + i] = column->shape;
     }
-    types->target_count = model->output_count;
+    types->target_count = t->target_count;
     types->weighted = data->sample_weights != NULL;
     return KILN_OK;
 }
@@ -112,7 +127,7 @@ const data_column *columns_get(const model_training *t, const kiln_dataset *data
     const data_column *column = NULL;
     size_t inputs = t->model->input_count;
     bool input = i < inputs;
-    return pick(data, t->model, input, input ? i : i - inputs, &column) == KILN_OK ? column : NULL;
+    return pick(data, t, input, input ? i : i - inputs, &column) == KILN_OK ? column : NULL;
 }
 
 double columns_value(kiln_dtype dtype, const void *values, int64_t i)
@@ -127,11 +142,13 @@ double columns_value(kiln_dtype dtype, const void *values, int64_t i)
     }
 }
 
-kiln_status columns_check_labels(const model_training *t, const char *origin, size_t output,
+kiln_status columns_check_labels(const model_training *t, const char *origin, size_t target,
                                  kiln_dtype dtype, const void *values, int64_t count)
 {
+    size_t output = t->targets[target];
     kiln_shape shape = t->model->calls[t->model->outputs[output]].shape;
-    if (t->loss.kind != KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY || shape.rank == 0)
+    if (goal_of(&t->goals, output)->loss.kind != KILN_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ||
+        shape.rank == 0)
         return KILN_OK;
     int64_t classes = shape.dims[shape.rank - 1];
     for (int64_t i = 0; i < count; i++) {

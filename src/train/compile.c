@@ -6,13 +6,6 @@
 
 /* ---- life of a training ---- */
 
-static void free_metric_texts(model_training *t)
-{
-    for (size_t i = 0; i < t->metric_text_count; i++)
-        free(t->metric_texts[i]);
-    t->metric_text_count = 0;
-}
-
 /* What hangs on the device and on the compiled choices. */
 static void free_programs_and_buffers(model_training *t)
 {
@@ -33,7 +26,7 @@ static void training_free(model_training *t)
 {
     free_programs_and_buffers(t);
     optimizer_free(&t->optimizer);
-    free_metric_texts(t);
+    goals_free(&t->goals);
     free(t->trainable);
     free(t->problem);
     history_free(&t->history);
@@ -73,9 +66,14 @@ kiln_status training_get(kiln_model *model, model_training **t)
     return KILN_OK;
 }
 
+void training_note_targets(model_training *t)
+{
+    t->target_count = goals_targets(&t->goals, t->model, t->targets);
+}
+
 kiln_status training_needs_loss(const model_training *t, const char *what)
 {
-    if (t->loss.kind != KILN_LOSS_NONE)
+    if (goals_have_loss(&t->goals))
         return KILN_OK;
     if (t->problem)
         return kiln_fail(KILN_ERROR_ARGUMENT,
@@ -146,24 +144,31 @@ static kiln_status choose_engine(const char *gemm, blas_engine *engine)
     return name ? blas_engine_parse(name, engine) : KILN_OK;
 }
 
-static kiln_status keep_metrics(model_training *t, const kiln_metrics *metrics)
+/* The goals that a call gives, and what it leaves out of those before (of a model from a file). */
+static kiln_status choose_goals(const kiln_compile_args *args, const output_goals *before,
+                                output_goals *goals)
 {
-    size_t count = 0;
-    metric checked;
-    if (metrics->names[0] && !metrics->names[1] && strcmp(metrics->names[0], "none") == 0) {
-        free_metric_texts(t);
-        return KILN_OK;
+    bool all = args->loss.kind != KILN_LOSS_NONE || args->metrics.names[0];
+    KILN_TRY(loss_check(&args->loss));
+    if (args->outputs.count > 0) {
+        if (all)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "kiln_compile: give a loss and metrics for all outputs, or .outputs "
+                             "with those of each; not both");
+        return goals_make(args->model, &args->outputs, goals);
     }
-    while (count < KILN_MAX_METRICS && metrics->names[count]) {
-        KILN_TRY(metric_parse(metrics->names[count], &checked));
-        count++;
-    }
-    free_metric_texts(t);
+    size_t count = before->count > 0 ? before->count : 1;
     for (size_t i = 0; i < count; i++) {
-        t->metric_texts[i] = str_copy(metrics->names[i]);
-        if (t->metric_texts[i] == NULL)
-            return KILN_ERROR_MEMORY;
-        t->metric_text_count = i + 1;
+        const output_goal *old = goal_of(before, i);
+        output_goal *goal = &goals->items[i];
+        bool keep = args->loss.kind == KILN_LOSS_NONE;
+        *goal =
+            (output_goal){.loss = keep ? old->loss : args->loss, .weight = keep ? old->weight : 1};
+        goals->count = i + 1;
+        kiln_metrics metrics = args->metrics;
+        for (size_t j = 0; metrics.names[0] == NULL && j < old->metric_count; j++)
+            metrics.names[j] = old->metrics[j];
+        KILN_TRY(goal_set_metrics(goal, &metrics));
     }
     return KILN_OK;
 }
@@ -184,7 +189,6 @@ kiln_status kiln_compile_with(const kiln_compile_args *args)
     if (args->model == NULL)
         return kiln_fail_null("the model to compile");
     KILN_TRY(optimizer_resolve(&args->optimizer, &resolved));
-    KILN_TRY(loss_check(&args->loss));
     KILN_TRY(choose_engine(args->gemm, &engine));
     KILN_TRY(training_get(args->model, &t));
     if (t->fit)
@@ -192,14 +196,20 @@ kiln_status kiln_compile_with(const kiln_compile_args *args)
 
     /* A model from a file that has not run yet keeps what the file says and the call leaves out. */
     bool from_file = t->compiled && t->device == NULL;
+    static const output_goals none;
+    output_goals goals = {.count = 0};
+    kiln_status chosen = choose_goals(args, from_file ? &t->goals : &none, &goals);
+    if (chosen != KILN_OK) {
+        goals_free(&goals);
+        return chosen;
+    }
     if (!from_file || is_given(&args->optimizer)) {
         optimizer_free(&t->optimizer);
         optimizer_init(&t->optimizer, &resolved);
     }
-    if (!from_file || args->loss.kind != KILN_LOSS_NONE)
-        t->loss = args->loss;
-    if (!from_file || args->metrics.names[0])
-        KILN_TRY(keep_metrics(t, &args->metrics));
+    goals_free(&t->goals);
+    t->goals = goals;
+    training_note_targets(t);
     free_programs_and_buffers(t);
     KILN_TRY(note_trainable(t));
     t->engine = engine;

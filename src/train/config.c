@@ -137,25 +137,54 @@ static json_t *loss_config(const kiln_loss *loss)
     return config_object("keras.losses", loss_class_name(loss->kind), c);
 }
 
-static json_t *metrics_config(const model_training *t)
+static json_t *metrics_config(const output_goal *goal)
 {
-    if (t->metric_text_count == 0)
+    if (goal->metric_count == 0)
         return json_null();
     json_t *list = json_array();
-    for (size_t i = 0; i < t->metric_text_count; i++) {
+    for (size_t i = 0; i < goal->metric_count; i++) {
         metric m;
-        if (metric_parse(t->metric_texts[i], &m) == KILN_OK)
+        if (metric_parse(goal->metrics[i], &m) == KILN_OK)
             json_array_append_new(list, config_metric_write(&m));
     }
     return list;
 }
 
+/* A list with an entry for each output where Keras wants that: losses and weights where they are
+ * not the same for all, metrics wherever there are several outputs. */
+static void goals_config(const model_training *t, json_t **loss, json_t **weights, json_t **metrics)
+{
+    size_t outputs = t->model->output_count;
+    bool several = t->goals.count > 1, weighted = false, measured = false;
+    for (size_t i = 0; i < outputs; i++) {
+        const output_goal *goal = goal_of(&t->goals, i);
+        weighted |= goal->weight != 1;
+        measured |= goal->metric_count > 0;
+    }
+    *loss = several ? json_array() : loss_config(&goal_of(&t->goals, 0)->loss);
+    *weights = weighted ? json_array() : json_null();
+    *metrics = outputs > 1 && measured ? json_array() : metrics_config(goal_of(&t->goals, 0));
+    for (size_t i = 0; i < outputs; i++) {
+        const output_goal *goal = goal_of(&t->goals, i);
+        if (several)
+            json_array_append_new(*loss, loss_config(&goal->loss));
+        if (weighted) /* Keras wants one where there is a loss, and none elsewhere */
+            json_array_append_new(*weights, goal->loss.kind == KILN_LOSS_NONE
+                                                ? json_null()
+                                                : json_real(goal->weight));
+        if (outputs > 1 && measured)
+            json_array_append_new(*metrics, metrics_config(goal));
+    }
+}
+
 kiln_status config_write(const model_training *t, text *out)
 {
-    json_t *all = json_pack("{s:o, s:o, s:n, s:o, s:n, s:b, s:i, s:b}", "optimizer",
-                            optimizer_config(&t->optimizer), "loss", loss_config(&t->loss),
-                            "loss_weights", "metrics", metrics_config(t), "weighted_metrics",
-                            "run_eagerly", 0, "steps_per_execution", 1, "jit_compile", 0);
+    json_t *loss, *weights, *metrics;
+    goals_config(t, &loss, &weights, &metrics);
+    json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:n, s:b, s:i, s:b}", "optimizer",
+                            optimizer_config(&t->optimizer), "loss", loss, "loss_weights", weights,
+                            "metrics", metrics, "weighted_metrics", "run_eagerly", 0,
+                            "steps_per_execution", 1, "jit_compile", 0);
     char *words = all ? json_dumps(all, JSON_PRESERVE_ORDER) : NULL;
     json_decref(all);
     if (words == NULL)

@@ -179,9 +179,7 @@ static kiln_status read_loss(const json_t *value, kiln_loss *loss)
     const char *name = config_class(value);
     const json_t *c = json_object_get(value, "config");
     if (name == NULL)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                         "its losses are a list or a dictionary; one loss for all outputs is "
-                         "supported");
+        return kiln_fail(KILN_ERROR_FORMAT, "a loss without a class name");
     KILN_TRY(loss_find(name, &loss->kind));
     loss->from_logits = choice(c, "from_logits");
     loss->label_smoothing = number(c, "label_smoothing") + 0.0;
@@ -190,36 +188,112 @@ static kiln_status read_loss(const json_t *value, kiln_loss *loss)
     return json_is_object(c) ? config_check_rest(name, c, used) : KILN_OK;
 }
 
-static kiln_status read_metrics(const json_t *list, compile_config *config)
+/* What a list or dictionary with an entry for each output says of one; NULL: nothing. A class's
+ * configuration is a dictionary too, but has a class name. */
+static const json_t *entry_of(const json_t *value, const kiln_model *model, size_t output)
 {
-    size_t i, j;
-    const json_t *value, *inner;
-    if (list && !json_is_null(list) && !json_is_array(list))
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "its metrics are not a list of names or objects");
-    json_array_foreach(list, i, value)
-    {
-        if (!json_is_array(value)) {
-            if (config->metric_count == KILN_MAX_METRICS)
-                return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d metrics", KILN_MAX_METRICS);
-            config->metrics[config->metric_count] = config_metric_read(value);
-            if (config->metrics[config->metric_count] == NULL)
-                return kiln_last_status();
-            config->metric_count++;
+    if (json_is_array(value))
+        return json_array_get(value, output);
+    return json_object_get(value, goal_output_name(model, output));
+}
+
+static bool by_output(const json_t *value)
+{
+    return json_is_array(value) || (json_is_object(value) && config_class(value) == NULL);
+}
+
+/* Fails unless there is an entry for each output, or each entry is one's. */
+static kiln_status check_entries(const json_t *value, const kiln_model *model, const char *what)
+{
+    const char *key;
+    json_t *unused;
+    size_t output;
+    if (json_is_array(value) && json_array_size(value) != model->output_count)
+        return kiln_fail(KILN_ERROR_FORMAT, "its %s are %zu, its outputs %zu", what,
+                         json_array_size(value), model->output_count);
+    if (!json_is_object(value))
+        return KILN_OK;
+    json_object_foreach((json_t *)(uintptr_t)value, key, unused)
+        KILN_TRY(goal_find_output(model, key, what, &output));
+    return KILN_OK;
+}
+
+static kiln_status read_losses(const json_t *value, const kiln_model *model, output_goals *goals)
+{
+    if (!by_output(value))
+        return read_loss(value, &goals->items[0].loss);
+    KILN_TRY(check_entries(value, model, "losses"));
+    KILN_TRY(goals_spread(goals, model));
+    for (size_t i = 0; i < model->output_count; i++)
+        KILN_TRY(read_loss(entry_of(value, model, i), &goals->items[i].loss));
+    return KILN_OK;
+}
+
+static kiln_status read_weights(const json_t *value, const kiln_model *model, output_goals *goals)
+{
+    if (value == NULL || json_is_null(value))
+        return KILN_OK;
+    bool single = json_is_number(value);
+    if (!single && !by_output(value))
+        return kiln_fail(KILN_ERROR_FORMAT, "its loss_weights are no numbers");
+    if (!single)
+        KILN_TRY(check_entries(value, model, "loss_weights"));
+    KILN_TRY(goals_spread(goals, model));
+    for (size_t i = 0; i < model->output_count; i++) {
+        const json_t *entry = single ? value : entry_of(value, model, i);
+        if (entry == NULL || json_is_null(entry))
             continue;
-        }
-        if (json_array_size(list) != 1)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                             "its metrics differ by output; the same for all are supported");
-        json_array_foreach(value, j, inner)
-        {
-            if (config->metric_count == KILN_MAX_METRICS)
-                return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d metrics", KILN_MAX_METRICS);
-            config->metrics[config->metric_count] = config_metric_read(inner);
-            if (config->metrics[config->metric_count] == NULL)
-                return kiln_last_status();
-            config->metric_count++;
-        }
+        double weight = json_is_number(entry) ? json_number_value(entry) : -1;
+        if (!(weight >= 0 && weight < 1e30))
+            return kiln_fail(KILN_ERROR_FORMAT,
+                             "the weight of output %s's loss is no number of at least 0",
+                             goal_output_name(model, i));
+        goals->items[i].weight = weight;
     }
+    return KILN_OK;
+}
+
+/* A metric, or a list of them, perhaps in lists. */
+static kiln_status add_metrics(const json_t *value, output_goal *goal)
+{
+    size_t i;
+    const json_t *inner;
+    if (value == NULL || json_is_null(value))
+        return KILN_OK;
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, inner) KILN_TRY(add_metrics(inner, goal));
+        return KILN_OK;
+    }
+    if (goal->metric_count == KILN_MAX_METRICS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "more than %d metrics", KILN_MAX_METRICS);
+    goal->metrics[goal->metric_count] = config_metric_read(value);
+    if (goal->metrics[goal->metric_count] == NULL)
+        return kiln_last_status();
+    goal->metric_count++;
+    return KILN_OK;
+}
+
+static kiln_status read_metrics(const json_t *value, const kiln_model *model, output_goals *goals)
+{
+    if (value == NULL || json_is_null(value))
+        return KILN_OK;
+    if (!by_output(value))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "its metrics are not a list of names or objects");
+    bool each = model->output_count > 1 &&
+                (json_is_object(value) || json_array_size(value) == model->output_count);
+    if (!each && json_is_object(value)) { /* of the one output */
+        KILN_TRY(check_entries(value, model, "metrics"));
+        return add_metrics(entry_of(value, model, 0), &goals->items[0]);
+    }
+    if (!each) {
+        for (size_t i = 0; i < goals->count; i++)
+            KILN_TRY(add_metrics(value, &goals->items[i]));
+        return KILN_OK;
+    }
+    KILN_TRY(check_entries(value, model, "metrics"));
+    KILN_TRY(goals_spread(goals, model));
+    for (size_t i = 0; i < model->output_count; i++)
+        KILN_TRY(add_metrics(entry_of(value, model, i), &goals->items[i]));
     return KILN_OK;
 }
 
@@ -231,24 +305,24 @@ static kiln_status check_absent(const json_t *all, const char *key)
     return kiln_fail(KILN_ERROR_UNSUPPORTED, "its %s are not supported", key);
 }
 
-kiln_status config_read(const char *words, compile_config *config)
+kiln_status config_read(const kiln_model *model, const char *words, compile_config *config)
 {
     json_error_t error;
-    *config = (compile_config){0};
+    *config = (compile_config){.goals = {.items = {{.weight = 1}}, .count = 1}};
     json_t *all = json_loads(words, JSON_REJECT_DUPLICATES, &error);
     if (all == NULL)
         return kiln_fail(KILN_ERROR_FORMAT, "the compile configuration is no JSON: line %d: %s",
                          error.line, error.text);
     const json_t *value = json_object_get(all, "optimizer");
-    kiln_status status = check_absent(all, "loss_weights");
-    if (status == KILN_OK)
-        status = check_absent(all, "weighted_metrics");
+    kiln_status status = check_absent(all, "weighted_metrics");
     if (status == KILN_OK && value && !json_is_null(value))
         status = read_optimizer(value, &config->optimizer);
     if (status == KILN_OK)
-        status = read_loss(json_object_get(all, "loss"), &config->loss);
+        status = read_losses(json_object_get(all, "loss"), model, &config->goals);
     if (status == KILN_OK)
-        status = read_metrics(json_object_get(all, "metrics"), config);
+        status = read_weights(json_object_get(all, "loss_weights"), model, &config->goals);
+    if (status == KILN_OK)
+        status = read_metrics(json_object_get(all, "metrics"), model, &config->goals);
     json_decref(all);
     if (status != KILN_OK)
         config_free(config);
@@ -257,7 +331,5 @@ kiln_status config_read(const char *words, compile_config *config)
 
 void config_free(compile_config *config)
 {
-    for (size_t i = 0; i < config->metric_count; i++)
-        free(config->metrics[i]);
-    config->metric_count = 0;
+    goals_free(&config->goals);
 }

@@ -100,7 +100,7 @@ const data_column *columns_get(const model_training *t, const kiln_dataset *data
 double columns_value(kiln_dtype dtype, const void *values, int64_t i);
 
 /* Fails for labels that are none of the output's classes, where the loss takes class numbers. */
-kiln_status columns_check_labels(const model_training *t, const char *origin, size_t output,
+kiln_status columns_check_labels(const model_training *t, const char *origin, size_t target,
                                  kiln_dtype dtype, const void *values, int64_t count);
 
 /* Multiplies weights by those of the classes, as Keras reads labels: rounded, or the place of the

@@ -12,10 +12,11 @@ typedef struct build {
     training_mode mode;
     int64_t batch;
     ir_graph graph;
-    ir_id inputs[TRAINING_MAX_COLUMNS], targets[TRAINING_MAX_COLUMNS];
-    ir_id outputs[TRAINING_MAX_COLUMNS], output_masks[TRAINING_MAX_COLUMNS];
-    ir_id mask, rows, weights; /* weights: the mask times the sample weights */
-    ir_id loss;                /* mean over the batch, and penalties */
+    ir_id inputs[TRAINING_MAX_COLUMNS];
+    ir_id targets[TRAINING_MAX_COLUMNS], outputs[TRAINING_MAX_COLUMNS],
+        output_masks[TRAINING_MAX_COLUMNS]; /* by output */
+    ir_id mask, rows, weights;              /* weights: the mask times the sample weights */
+    ir_id loss;                             /* mean over the batch, and penalties */
     ir_id *sums;
     int sum_count;
     plan_update *updates;
@@ -30,11 +31,6 @@ static kiln_shape with_batch(int64_t batch, kiln_shape shape)
     for (int i = 0; i < shape.rank; i++)
         out.dims[i + 1] = shape.dims[i];
     return out;
-}
-
-static const char *output_name(const kiln_model *model, size_t output)
-{
-    return model->calls[model->outputs[output]].layer->name;
 }
 
 static ir_id column(build *b, size_t i, double scale)
@@ -57,8 +53,9 @@ static kiln_status build_inputs(build *b)
             return kiln_last_status();
     }
     for (size_t i = 0; i < b->types->target_count; i++) {
-        b->targets[i] = column(b, b->types->input_count + i, 1);
-        if (b->targets[i] == IR_NONE)
+        ir_id target = column(b, b->types->input_count + i, 1);
+        b->targets[b->t->targets[i]] = target;
+        if (target == IR_NONE)
             return kiln_last_status();
     }
     return KILN_OK;
@@ -107,12 +104,25 @@ static ir_id masked_loss(build *b, ir_id values, ir_id mask)
     return op_binary(g, F_MUL, op_binary(g, F_DIV, sum, count), b->rows);
 }
 
-/* The loss of every output, summed, and the penalties; in b->loss. */
+/* The sum over the batch of an output's loss. */
+static ir_id output_loss(build *b, size_t output)
+{
+    ir_graph *g = &b->graph;
+    const output_goal *goal = goal_of(&b->t->goals, output);
+    ir_id values = loss_each(g, &goal->loss, b->targets[output], b->outputs[output]);
+    if (b->output_masks[output] != IR_NONE)
+        return masked_loss(b, values, b->output_masks[output]);
+    values = loss_sample_mean(g, values);
+    return op_reduce(g, R_SUM, op_binary(g, F_MUL, values, b->weights), 0, 0, false);
+}
+
+/* The losses of the outputs, summed by their weights, and the penalties; in b->loss. */
 static kiln_status build_loss(build *b)
 {
     ir_graph *g = &b->graph;
-    size_t count = b->types->target_count;
+    const model_training *t = b->t;
     ir_id total = IR_NONE, parts[TRAINING_MAX_COLUMNS];
+    int count = 0;
     KILN_TRY(ir_set_place(g, "loss"));
     b->mask = op_row_mask(g, b->batch);
     b->rows = op_row_count(g);
@@ -122,60 +132,68 @@ static kiln_status build_loss(build *b)
         ir_id w = op_batch(g, TRAINING_SLOT_WEIGHTS, TRAINING_SLOT_ORDER, KILN_FLOAT32, shape, 1);
         b->weights = op_binary(g, F_MUL, b->mask, w);
     }
-    for (size_t i = 0; i < count; i++) {
-        ir_id values = loss_each(g, &b->t->loss, b->targets[i], b->outputs[i]);
-        if (b->output_masks[i] == IR_NONE)
-            values = loss_sample_mean(g, values);
-        if (b->output_masks[i] == IR_NONE)
-            parts[i] = op_reduce(g, R_SUM, op_binary(g, F_MUL, values, b->weights), 0, 0, false);
-        else
-            parts[i] = masked_loss(b, values, b->output_masks[i]);
-        ir_id mean = op_binary(g, F_DIV, parts[i], b->rows);
-        total = i == 0 ? mean : op_binary(g, F_ADD, total, mean);
+    for (size_t i = 0; i < t->model->output_count; i++) {
+        const output_goal *goal = goal_of(&t->goals, i);
+        if (goal->loss.kind == KILN_LOSS_NONE)
+            continue;
+        ir_id sum = output_loss(b, i), mean = op_binary(g, F_DIV, sum, b->rows);
+        if (goal->weight != 1)
+            mean = op_affine(g, mean, goal->weight, 0);
+        total = count == 0 ? mean : op_binary(g, F_ADD, total, mean);
+        parts[count++] = sum;
         if (total == IR_NONE)
-            return kiln_fail_in("the loss of layer %s", output_name(b->t->model, i));
+            return kiln_fail_in("the loss of layer %s", goal_output_name(t->model, i));
     }
     if (b->loss != IR_NONE)
         total = op_binary(g, F_ADD, total, b->loss);
     b->loss = total;
     KILN_TRY(add_sum(b, op_binary(g, F_MUL, total, b->rows)));
     KILN_TRY(add_sum(b, b->rows));
-    for (size_t i = 0; count > 1 && i < count; i++)
+    for (int i = 0; count > 1 && i < count; i++)
         KILN_TRY(add_sum(b, parts[i]));
+    return KILN_OK;
+}
+
+/* Settles a metric of an output, whose target has this shape. */
+static kiln_status resolve_metric(const model_training *t, const char *words, size_t output,
+                                  kiln_shape target, metric *m)
+{
+    const kiln_model *model = t->model;
+    KILN_TRY(metric_parse(words, m));
+    m->output = output;
+    KILN_TRY(metric_resolve(m, target, model->calls[model->outputs[output]].shape,
+                            goal_output_name(model, output)));
+    if (model->output_count > 1) {
+        char name[sizeof m->name];
+        snprintf(name, sizeof name, "%.60s_%.60s", goal_output_name(model, output), m->name);
+        memcpy(m->name, name, sizeof name);
+    }
     return KILN_OK;
 }
 
 /* Settles the metrics of all outputs, once the shapes of the targets are known. */
 static kiln_status resolve_metrics(model_training *t, const data_types *types)
 {
-    size_t outputs = types->target_count, each = t->metric_text_count;
-    const kiln_model *model = t->model;
+    size_t count = 0;
     if (t->metrics)
         return KILN_OK;
-    metric *metrics = mem_new(outputs * each, sizeof *metrics);
+    metric *metrics = mem_new(TRAINING_MAX_COLUMNS * KILN_MAX_METRICS, sizeof *metrics);
     if (metrics == NULL)
         return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < outputs * each; i++) {
-        metric *m = &metrics[i];
-        size_t output = i / each;
-        kiln_status status = metric_parse(t->metric_texts[i % each], m);
-        m->output = output;
-        if (status == KILN_OK)
-            status = metric_resolve(m, types->shapes[types->input_count + output],
-                                    model->calls[model->outputs[output]].shape,
-                                    output_name(model, output));
-        if (status != KILN_OK) {
-            free(metrics);
-            return status;
-        }
-        if (outputs > 1) {
-            char name[sizeof m->name];
-            snprintf(name, sizeof name, "%.60s_%.60s", output_name(model, output), m->name);
-            memcpy(m->name, name, sizeof name);
+    for (size_t i = 0; i < types->target_count; i++) {
+        const output_goal *goal = goal_of(&t->goals, t->targets[i]);
+        for (size_t j = 0; j < goal->metric_count; j++) {
+            kiln_status status =
+                resolve_metric(t, goal->metrics[j], t->targets[i],
+                               types->shapes[types->input_count + i], &metrics[count++]);
+            if (status != KILN_OK) {
+                free(metrics);
+                return status;
+            }
         }
     }
     t->metrics = metrics;
-    t->metric_count = outputs * each;
+    t->metric_count = count;
     return KILN_OK;
 }
 
@@ -216,10 +234,15 @@ static kiln_status build_updates(build *b)
         status = ir_set_place(&b->graph, "gradients");
     if (status == KILN_OK && count > 0)
         status = graph_gradients(&b->graph, b->loss, count, wrt, gradients);
-    for (int i = 0; status == KILN_OK && i < count; i++)
-        if (gradients[i] != IR_NONE)
-            b->updates[b->update_count++] =
-                (plan_update){.weight = b->updates[i].weight, .gradient = gradients[i]};
+    for (int i = 0; status == KILN_OK && i < count; i++) {
+        const ir_weight *weight = b->updates[i].weight;
+        if (gradients[i] == IR_NONE) /* behind no loss: its gradient is 0, as in Keras on JAX */
+            gradients[i] = op_broadcast(&b->graph, op_constant(&b->graph, 0), weight->shape);
+        if (gradients[i] == IR_NONE)
+            status = kiln_last_status();
+        b->updates[i].gradient = gradients[i];
+    }
+    b->update_count = count;
     free(wrt);
     free(gradients);
     return status;
@@ -376,13 +399,17 @@ kiln_status training_collect(model_training *t, program *p, double *totals)
 
 kiln_status training_logs(const model_training *t, const double *totals, kiln_logs *logs)
 {
-    size_t outputs = t->model->output_count, next = 2;
+    size_t next = 2, losses = 0;
     double samples = totals[1];
+    for (size_t i = 0; i < t->model->output_count; i++)
+        losses += goal_of(&t->goals, i)->loss.kind != KILN_LOSS_NONE;
     logs_clear(logs);
     KILN_TRY(logs_set(logs, "loss", samples > 0 ? totals[0] / samples : 0));
-    for (size_t i = 0; outputs > 1 && i < outputs; i++) {
+    for (size_t i = 0; losses > 1 && i < t->model->output_count; i++) {
         char name[128];
-        snprintf(name, sizeof name, "%.100s_loss", output_name(t->model, i));
+        if (goal_of(&t->goals, i)->loss.kind == KILN_LOSS_NONE)
+            continue;
+        snprintf(name, sizeof name, "%.100s_loss", goal_output_name(t->model, i));
         KILN_TRY(logs_set(logs, name, samples > 0 ? totals[next] / samples : 0));
         next++;
     }

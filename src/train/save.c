@@ -107,7 +107,7 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
     kiln_error_record before;
     KILN_TRY(training_get(model, &t));
     kiln_error_save(&before);
-    kiln_status status = config_read(json, &config);
+    kiln_status status = config_read(model, json, &config);
     if (status == KILN_OK)
         status = optimizer_resolve(&config.optimizer, &resolved);
     if (status != KILN_OK) {
@@ -118,13 +118,10 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
     }
     optimizer_free(&t->optimizer);
     optimizer_init(&t->optimizer, &resolved);
+    goals_free(&t->goals);
+    t->goals = config.goals; /* which owns them now */
+    training_note_targets(t);
     KILN_TRY(state_take(t, extra));
-    t->loss = config.loss;
-    for (size_t i = 0; i < config.metric_count; i++) {
-        t->metric_texts[t->metric_text_count++] = config.metrics[i];
-        config.metrics[i] = NULL;
-    }
-    config_free(&config);
     t->compiled = true;
     return KILN_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
+#include "train/goal.h"
 #include "train/logs.h"
 #include "train/metric.h"
 #include "train/optimizer.h"
@@ -62,9 +63,9 @@ typedef struct model_training {
     blas_engine engine;
     bool compiled; /* kiln_compile was called, or the file had a compile configuration */
     char *problem; /* why a file's compile configuration could not be used; NULL: none */
-    kiln_loss loss;
-    char *metric_texts[KILN_MAX_METRICS];
-    size_t metric_text_count;
+    output_goals goals;
+    size_t targets[GOAL_MAX]; /* the outputs that have one, in order */
+    size_t target_count;
     optimizer optimizer;
     bool *trainable; /* by weight, as it was when the model was compiled */
     uint64_t seed;   /* of random draws: kiln_fit's, else the model's */
@@ -101,6 +102,8 @@ static inline model_training *training_of(const kiln_model *model)
 kiln_status training_get(kiln_model *model, model_training **t);
 /* Opens the device if need be and places the weights. */
 kiln_status training_ready(model_training *t);
+/* Notes which outputs have a target; after every change of the goals. */
+void training_note_targets(model_training *t);
 /* Fails unless there is a loss ("kiln_fit: ..."). */
 kiln_status training_needs_loss(const model_training *t, const char *what);
 
@@ -125,11 +128,9 @@ int training_stop_generation(void);
 kiln_status config_write(const model_training *t, text *out);
 typedef struct compile_config {
     kiln_optimizer optimizer;
-    kiln_loss loss;
-    char *metrics[KILN_MAX_METRICS]; /* owned */
-    size_t metric_count;
+    output_goals goals;
 } compile_config;
-kiln_status config_read(const char *json, compile_config *config);
+kiln_status config_read(const kiln_model *model, const char *json, compile_config *config);
 void config_free(compile_config *config);
 
 /* Fails for a name whose end says a format that cannot hold a whole model (save.c). */

@@ -316,6 +316,21 @@ class Several(Case):
         with open(table, encoding='utf-8') as file:
             self.assertEqual(file.readline().strip(), 'place_0,place_1,size')
         self.fails('predict', model, data, '-o', self.path('o.npy'), says=['2 outputs', '.npz'])
+        done = self.ok('fit', two, data, '--loss', 'size=huber,place=mse', '--loss-weights', 'size=0.5,place=1', '-o', model,
+                       '--verbose', 2)
+        self.assertIn('size: loss: huber (as asked for)', done.out)
+        first = self.ok('evaluate', model, data, '--json').json()
+        self.assertAlmostEqual(first['loss'], first['place_loss'] + 0.5 * first['size_loss'], 4)
+        self.ok('fit', two, data, '--loss', 'place=mse', '-o', model, '--verbose', 0)
+        only = self.ok('evaluate', model, data, '--json').json()
+        self.assertEqual(sorted(only), ['loss', 'place_mae'])
+        fit = ['fit', two, data, '--verbose', 0]
+        self.fails(*fit, '--loss', 'mse,huber,mae', says=['--loss', '3', '2 outputs'])
+        self.fails(*fit, '--loss', 'plaice=mse', says=['--loss', 'plaice', 'did you mean "place"'])
+        self.fails(*fit, '--loss', 'mse,place=mse', says=['--loss', 'name all of them or none'])
+        self.fails(*fit, '--loss', 'place=mse,place=mae', says=['--loss', 'place comes twice'])
+        self.fails(*fit, '--loss-weights', 'place=much', says=['--loss-weights', 'much'])
+        self.fails(*fit, '--loss-weights', '1', says=['--loss-weights', '2 outputs'])
         part = npz(self.path('part.npz'), left=npy((60, 4), x))
         self.fails('predict', model, part, says='right')
 

@@ -121,7 +121,25 @@ def merging():
     return model, numbers(3)
 
 
-CASES = [mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
+def goals():
+    """Two outputs, each with a loss, a weight and metrics of its own."""
+    x = keras.Input((6,), name="x")
+    y = L.Dense(8, activation="tanh")(x)
+    model = keras.Model(x, [L.Dense(3, name="kind")(y), L.Dense(2, name="size")(y)], name="goals")
+    model.compile(O.Adam(0.01), [keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse"],
+                  loss_weights=[1.0, 0.25], metrics=[["accuracy"], ["mae", "mse"]])
+    return model, lambda n, draw: [classes(3)(n, draw), numbers(2)(n, draw)]
+
+
+def one_goal():
+    """Two outputs, one of which is not trained."""
+    x = keras.Input((6,), name="x")
+    model = keras.Model(x, [L.Dense(3, name="kind")(x), L.Dense(2, name="size")(x)], name="one_goal")
+    model.compile(O.SGD(0.1), [None, "mse"], metrics=[None, ["mae"]])
+    return model, lambda n, draw: [numbers(3)(n, draw), numbers(2)(n, draw)]
+
+
+CASES = [goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
 
 
 def classes(count):
@@ -143,8 +161,14 @@ def train(model, x, y, epochs):
     return model.fit(x, y, batch_size=ROWS, epochs=epochs, shuffle=False, verbose=0).history
 
 
+def predictions(model, x):
+    """By output, where there are several."""
+    made = model.predict(x, batch_size=ROWS, verbose=0)
+    return [part.tolist() for part in made] if isinstance(made, list) else made.tolist()
+
+
 def state(model):
-    return {"predictions": np.asarray(model.predict(inputs(model), batch_size=ROWS, verbose=0)).tolist(),
+    return {"predictions": predictions(model, inputs(model)),
             "iterations": int(model.optimizer._iterations),
             "variables": [np.asarray(v).ravel().tolist() for v in model.optimizer.variables]}
 
@@ -164,7 +188,12 @@ def make(folder):
         (folder / (name + ".json")).write_text(model.to_json())
         several = isinstance(x, list)  # arrays by the names of inputs and outputs, where there are several
         columns = {i.name: v for i, v in zip(model.inputs, x)} if several else {"x": x}
-        columns[model.output_names[0] if several else "y"] = y
+        targets = y if isinstance(y, list) else [y]
+        for k, values in enumerate(targets):
+            named = several or len(targets) > 1
+            columns[model.output_names[k] if named else "y"] = values
+        if case is one_goal:  # Keras wants a target for it, Kiln does not
+            del columns["kind"]
         np.savez(folder / (name + ".npz"), **columns)
         made[name] = state(model)
         made[name]["history"] = train(model, x, y, 10)
@@ -177,12 +206,13 @@ def check(folder):
         name = case.__name__
         model = keras.models.load_model(folder / (name + ".kiln.keras"))
         arrays = np.load(folder / (name + ".npz"))
-        x, y = inputs(model), arrays["y" if "y" in arrays else model.output_names[0]]
+        x, names = inputs(model), [] if "y" in arrays else model.output_names
+        y = [arrays[n] if n in arrays else np.zeros((ROWS, 3)) for n in names] or arrays["y"]
         checked[name] = state(model)
         checked[name]["history"] = train(model, x, y, 5)
         architecture = keras.models.model_from_json((folder / (name + ".kiln.json")).read_text())
         architecture.load_weights(folder / (name + ".kiln.weights.h5"))
-        checked[name]["weights"] = np.asarray(architecture.predict(x, batch_size=ROWS, verbose=0)).tolist()
+        checked[name]["weights"] = predictions(architecture, x)
     (folder / "checked.json").write_text(json.dumps(checked))
 
 

@@ -171,7 +171,7 @@ static void check_case(kiln_device *device, const struct fit_case *c, const worl
     kiln_model_free(model);
 }
 
-/* Two inputs that share a layer, and an output of each. */
+/* Two inputs that share a layer, and an output of each; losses that differ, and one alone. */
 static void check_two_outputs(kiln_device *device, const struct fit_case *c)
 {
     static const struct {
@@ -196,9 +196,27 @@ static void check_two_outputs(kiln_device *device, const struct fit_case *c)
             values[k] = problem_weight(weights[i].first + (uint32_t)k, weights[i].limit);
         harness_ok(kiln_set_weights(model, i, values, weights[i].count));
     }
-    harness_ok(kiln_compile(model, .optimizer = kiln_sgd(.learning_rate = 0.1, .momentum = 0.5),
-                            .loss = kiln_mean_squared_error(), .metrics = KILN_METRICS("mae"),
-                            .device = device));
+    const kiln_output_goal alone = {
+        .name = "second", .loss = kiln_mean_absolute_error(), .metrics = KILN_METRICS("mse")};
+    const kiln_output_goal both[] = {
+        {.name = "second", .loss = kiln_huber(.delta = 0.3), .weight = 2},
+        {.name = "first",
+         .loss = kiln_mean_squared_error(),
+         .weight = 0.3,
+         .metrics = KILN_METRICS("mae", "mse")}};
+    kiln_compile_args args = {.model = model,
+                              .optimizer = kiln_sgd(.learning_rate = 0.1, .momentum = 0.5),
+                              .device = device};
+    bool one = is(c->name, "one goal");
+    if (one) {
+        args.outputs = (kiln_output_goals){1, &alone};
+    } else if (is(c->name, "two goals")) {
+        args.outputs = (kiln_output_goals){2, both};
+    } else {
+        args.loss = kiln_mean_squared_error();
+        args.metrics = KILN_METRICS("mae");
+    }
+    harness_ok(kiln_compile_with(&args));
     float x[2][120], y0[80], y1[40];
     for (uint32_t i = 0; i < 120; i++)
         for (uint32_t k = 0; k < 2; k++)
@@ -212,7 +230,8 @@ static void check_two_outputs(kiln_device *device, const struct fit_case *c)
                            {"b", KILN_FLOAT32, KILN_SHAPE(3), x[1]}};
     kiln_array targets[] = {{"first", KILN_FLOAT32, KILN_SHAPE(2), y0},
                             {"second", KILN_FLOAT32, KILN_SHAPE(1), y1}};
-    kiln_dataset *data = kiln_dataset_from_arrays(40, 2, inputs, 2, targets);
+    kiln_dataset *data =
+        kiln_dataset_from_arrays(40, 2, inputs, one ? 1 : 2, one ? targets + 1 : targets);
     const kiln_history *history =
         kiln_fit(model, data, .epochs = 3, .batch_size = 16, .shuffle = KILN_NO,
                  .validation_split = 0.25, .verbose = KILN_NO);
@@ -256,7 +275,8 @@ START_TEST(histories_are_as_in_keras)
         world w = make_world();
         size_t step = harness_is_slow(device) ? 7 : 1;
         for (size_t i = 0; i < sizeof fit_cases / sizeof *fit_cases; i += step) {
-            if (is(fit_cases[i].name, "two outputs"))
+            if (is(fit_cases[i].name, "two outputs") || is(fit_cases[i].name, "two goals") ||
+                is(fit_cases[i].name, "one goal"))
                 check_two_outputs(device, &fit_cases[i]);
             else if (is(fit_cases[i].name, "single batches"))
                 check_single_batches(device, &fit_cases[i], &w);

@@ -90,6 +90,53 @@ START_TEST(two_models_in_turn)
 }
 END_TEST
 
+START_TEST(goals_of_outputs_are_checked)
+{
+    kiln_tensor *x = kiln_input(KILN_SHAPE(2));
+    kiln_model *model =
+        kiln_functional(KILN_TENSORS(x), KILN_TENSORS(kiln_apply(kiln_dense(1, .name = "a"), x),
+                                                      kiln_apply(kiln_dense(3, .name = "b"), x)));
+    const kiln_loss mse = kiln_mean_squared_error();
+    const struct {
+        kiln_output_goal goals[3];
+        size_t count;
+        kiln_loss loss;
+        const char *part;
+    } cases[] = {
+        {{{.name = "c", .loss = mse}}, 1, {0}, "model functional has no output named c"},
+        {{{.name = "b", .loss = mse}, {.name = "b", .loss = mse}},
+         2,
+         {0},
+         "output b is given twice"},
+        {{{.name = NULL, .loss = mse}, {.name = NULL, .loss = mse}, {.name = NULL, .loss = mse}},
+         3,
+         {0},
+         "3 outputs are given"},
+        {{{.name = "a", .loss = mse, .weight = -1}}, 1, {0}, "output a: a loss's weight is -1"},
+        {{{.name = "a", .loss = mse, .metrics = KILN_METRICS("beauty")}}, 1, {0}, "beauty"},
+        {{{.name = "a", .loss = kiln_huber(.delta = -1)}}, 1, {0}, "output a: huber: delta is -1"},
+        {{{.name = "a", .loss = mse}}, 1, mse, "not both"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_int_ne(
+            kiln_compile(model, .loss = cases[i].loss, .outputs = {cases[i].count, cases[i].goals}),
+            KILN_OK);
+        ck_assert_msg(strstr(kiln_last_error(), cases[i].part) != NULL, "%s: %s", cases[i].part,
+                      kiln_last_error());
+    }
+    /* a target of the output that is not trained is no help */
+    float values[4] = {0};
+    kiln_array in = {NULL, KILN_FLOAT32, KILN_SHAPE(2), values},
+               out = {"b", KILN_FLOAT32, KILN_SHAPE(1), values};
+    kiln_dataset *data = kiln_dataset_from_arrays(2, 1, &in, 1, &out);
+    harness_ok(kiln_compile(model, .outputs = KILN_OUTPUT_GOALS({.name = "a", .loss = mse})));
+    ck_assert(kiln_fit(model, data, .verbose = KILN_NO) == NULL);
+    ck_assert_msg(strstr(kiln_last_error(), "no target named a") != NULL, "%s", kiln_last_error());
+    kiln_dataset_free(data);
+    kiln_model_free(model);
+}
+END_TEST
+
 /* Two inputs that share a layer, two outputs. */
 START_TEST(several_inputs_and_outputs)
 {
@@ -236,6 +283,7 @@ int main(void)
     tcase_add_test(tests, penalties_are_in_the_loss);
     tcase_add_test(tests, frozen_layers_stay);
     tcase_add_test(tests, two_models_in_turn);
+    tcase_add_test(tests, goals_of_outputs_are_checked);
     tcase_add_test(tests, several_inputs_and_outputs);
     tcase_add_test(tests, normalization_adapts_to_the_training_part);
     tcase_add_test(tests, a_loss_of_ones_own);

@@ -201,17 +201,16 @@ static void forget_metric_defaults(json_t *given, const json_t *made)
  * full. */
 START_TEST(configurations_are_as_in_keras)
 {
+    kiln_model *model = kiln_sequential(kiln_dense(1, .input_shape = KILN_SHAPE(2)));
     for (size_t i = 0; i < COUNT(configs); i++) {
         compile_config config;
         kiln_optimizer resolved;
-        model_training t = {.compiled = true};
+        model_training t = {.compiled = true, .model = model};
         text words = {0};
-        harness_ok(config_read(configs[i], &config));
+        harness_ok(config_read(model, configs[i], &config));
         harness_ok(optimizer_resolve(&config.optimizer, &resolved));
         optimizer_init(&t.optimizer, &resolved);
-        t.loss = config.loss;
-        t.metric_text_count = config.metric_count;
-        memcpy(t.metric_texts, config.metrics, sizeof t.metric_texts);
+        t.goals = config.goals;
         harness_ok(config_write(&t, &words));
         json_t *given = json_loads(configs[i], 0, NULL), *made = json_loads(words.data, 0, NULL);
         ck_assert(given && made);
@@ -227,24 +226,113 @@ START_TEST(configurations_are_as_in_keras)
             free(b);
         } else { /* names instead of objects */
             ck_assert_int_eq(resolved.kind, KILN_OPTIMIZER_SGD);
-            ck_assert_int_eq(config.loss.kind, KILN_LOSS_MEAN_SQUARED_ERROR);
-            ck_assert_str_eq(config.metrics[0], "mae");
+            ck_assert_int_eq(config.goals.items[0].loss.kind, KILN_LOSS_MEAN_SQUARED_ERROR);
+            ck_assert_str_eq(config.goals.items[0].metrics[0], "mae");
         }
         json_decref(given);
         json_decref(made);
         text_free(&words);
         config_free(&config);
     }
+    kiln_model_free(model);
+}
+END_TEST
+
+/* A model of two outputs, "a" and "b". */
+static kiln_model *two_outputs(void)
+{
+    kiln_tensor *x = kiln_input(KILN_SHAPE(2));
+    return kiln_functional(KILN_TENSORS(x),
+                           KILN_TENSORS(kiln_apply(kiln_dense(1, .name = "a"), x),
+                                        kiln_apply(kiln_dense(3, .name = "b"), x)));
+}
+
+/* A loss, weight and metrics for each output: all of Keras's ways to say so are the same lists in
+ * the end. */
+START_TEST(configurations_by_output)
+{
+    static const struct {
+        const char *words, *loss, *weights, *metrics;
+    } cases[] = {
+        {"{\"loss\": [\"mse\", \"huber\"]}", "mean_squared_error huber", "1 1", "|"},
+        {"{\"loss\": {\"b\": \"mse\"}}", "none mean_squared_error", "1 1", "|"},
+        {"{\"loss\": {\"b\": \"mse\", \"a\": \"mae\"}, \"loss_weights\": {\"b\": 0.5}}",
+         "mean_absolute_error mean_squared_error", "1 0.5", "|"},
+        {"{\"loss\": \"mse\", \"loss_weights\": [0, 2], \"metrics\": [\"mae\", [\"mse\", "
+         "\"mae\"]]}",
+         "mean_squared_error mean_squared_error", "0 2", "mae|mse mae"},
+        {"{\"loss\": [null, \"mse\"], \"loss_weights\": [null, 3], \"metrics\": {\"b\": \"mae\"}}",
+         "none mean_squared_error", "1 3", "|mae"},
+        {"{\"loss\": \"mse\", \"metrics\": [[\"mae\"], null]}",
+         "mean_squared_error mean_squared_error", "1 1", "mae|"},
+        {"{\"loss\": \"mse\", \"metrics\": [\"mae\"]}", /* as Kiln wrote it before */
+         "mean_squared_error mean_squared_error", "1 1", "mae|mae"},
+    };
+    kiln_model *model = two_outputs();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        text words = {0};
+        text_add(&words, "%s", cases[i].words);
+        for (int turn = 0; turn < 2; turn++) { /* as given, and as written from that */
+            compile_config config;
+            kiln_optimizer resolved;
+            model_training t = {.compiled = true, .model = model};
+            text loss = {0}, weights = {0}, metrics = {0};
+            harness_ok(config_read(model, words.data, &config));
+            for (size_t k = 0; k < 2; k++) {
+                const output_goal *goal = goal_of(&config.goals, k);
+                const char *space = k == 0 ? "" : " ";
+                text_add(&loss, "%s%s", space,
+                         goal->loss.kind == KILN_LOSS_NONE ? "none" : loss_name(goal->loss.kind));
+                text_add(&weights, "%s%g", space, goal->weight);
+                text_add(&metrics, "%s", k == 0 ? "" : "|");
+                for (size_t j = 0; j < goal->metric_count; j++)
+                    text_add(&metrics, "%s%s", j == 0 ? "" : " ", goal->metrics[j]);
+            }
+            ck_assert_str_eq(loss.data, cases[i].loss);
+            ck_assert_str_eq(weights.data, cases[i].weights);
+            ck_assert_str_eq(metrics.data, cases[i].metrics);
+            harness_ok(optimizer_resolve(&config.optimizer, &resolved));
+            optimizer_init(&t.optimizer, &resolved);
+            t.goals = config.goals;
+            text_free(&words);
+            words = (text){0};
+            harness_ok(config_write(&t, &words));
+            text_free(&loss);
+            text_free(&weights);
+            text_free(&metrics);
+            config_free(&config);
+        }
+        text_free(&words);
+    }
+    static const struct {
+        const char *words, *part;
+    } wrong[] = {
+        {"{\"loss\": [\"mse\", \"mae\", \"mse\"]}", "its losses are 3, its outputs 2"},
+        {"{\"loss\": {\"c\": \"mse\"}}", "losses: model functional has no output named c"},
+        {"{\"loss\": \"mse\", \"loss_weights\": [1]}", "its loss_weights are 1, its outputs 2"},
+        {"{\"loss\": \"mse\", \"loss_weights\": [1, -2]}", "output b's loss"},
+        {"{\"loss\": \"mse\", \"loss_weights\": \"x\"}", "loss_weights are no numbers"},
+        {"{\"loss\": \"mse\", \"metrics\": {\"c\": \"mae\"}}", "no output named c"},
+    };
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        compile_config config;
+        ck_assert_int_ne(config_read(model, wrong[i].words, &config), KILN_OK);
+        ck_assert_msg(strstr(kiln_last_error(), wrong[i].part) != NULL, "%s: %s", wrong[i].words,
+                      kiln_last_error());
+    }
+    kiln_model_free(model);
 }
 END_TEST
 
 START_TEST(configurations_that_mean_nothing)
 {
+    kiln_model *model = kiln_sequential(kiln_dense(1, .input_shape = KILN_SHAPE(2)));
     compile_config config;
-    harness_ok(config_read("{\"loss\": {\"class_name\": \"Huber\", \"config\": {\"reduction\": "
+    harness_ok(config_read(model,
+                           "{\"loss\": {\"class_name\": \"Huber\", \"config\": {\"reduction\": "
                            "\"auto\", \"delta\": 0.5}}}", /* of Keras 2 */
                            &config));
-    ck_assert_double_eq(config.loss.delta, 0.5);
+    ck_assert_double_eq(config.goals.items[0].loss.delta, 0.5);
     config_free(&config);
     const struct {
         const char *words, *part;
@@ -252,9 +340,9 @@ START_TEST(configurations_that_mean_nothing)
         {"{", "no JSON"},
         {"{\"optimizer\": {\"class_name\": \"Lion\", \"config\": {}}}", "Lion"},
         {"{\"optimizer\": \"adam\", \"loss\": \"cosine\"}", "cosine"},
-        {"{\"loss\": [\"mse\", \"mae\"]}", "one loss"},
+        {"{\"loss\": [\"mse\", \"mae\"]}", "its losses are 2"},
         {"{\"metrics\": [\"beauty\"]}", "beauty"},
-        {"{\"metrics\": {\"a\": \"mae\"}}", "metrics"},
+        {"{\"metrics\": {\"a\": \"mae\"}}", "no output named a"},
         {"{\"metrics\": [{\"class_name\": \"AUC\", \"config\": {\"curve\": \"PR\"}}]}",
          "curve is \"PR\", which is not supported"},
         {"{\"metrics\": [{\"class_name\": \"Precision\", \"config\": {\"top_k\": 3}}]}",
@@ -277,10 +365,11 @@ START_TEST(configurations_that_mean_nothing)
          "boundaries"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        ck_assert_int_ne(config_read(cases[i].words, &config), KILN_OK);
+        ck_assert_int_ne(config_read(model, cases[i].words, &config), KILN_OK);
         ck_assert_msg(strstr(kiln_last_error(), cases[i].part) != NULL, "%s: %s", cases[i].words,
                       kiln_last_error());
     }
+    kiln_model_free(model);
 }
 END_TEST
 
@@ -323,6 +412,7 @@ int main(void)
     tcase_add_test(tests, a_failure_stays_on_record);
     tcase_add_test(tests, bad_paths);
     tcase_add_test(tests, configurations_are_as_in_keras);
+    tcase_add_test(tests, configurations_by_output);
     tcase_add_test(tests, configurations_that_mean_nothing);
     tcase_add_test(tests, an_earlier_archive);
     suite_add_tcase(suite, tests);
