@@ -25,6 +25,15 @@ DEVICE_SUITES = ['device', 'blas', 'op', 'graph', 'model', 'train', 'cli']
 SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train'], 'oclgrind': ['op']}
 TIMEOUT_FACTOR = {'rusticl': 2, 'oclgrind': 3}
 
+# Devices that PoCL's is made to look like (docs/environment.md): what kernels do where work-items are threads, where
+# a work-group has one of them, where there is little local memory.
+MASKS = {
+    'pocl-group-1': 'limits:threads,limits:group:1,limits:version:1.2,limits:no-fp64',
+    'pocl-group-64': 'limits:threads,limits:group:64,limits:items:64:16:4,limits:local:16384,limits:no-fp64',
+    'pocl-group-128': 'limits:threads,limits:group:128,limits:allocation:134217728,limits:alignment:4096',
+}
+MASK_SUITES = ['blas', 'op', 'graph', 'train']
+
 
 class Driver:
     def __init__(self, name, environment, prefix=(), reason=None):
@@ -40,6 +49,9 @@ def drivers():
         found.append(Driver('pocl', {'OCL_ICD_VENDORS': icd['pocl']}))
     else:
         found.append(Driver('pocl', {}, reason='pocl-opencl-icd is not installed'))
+    for name, limits in MASKS.items():
+        environment = dict(found[0].environment, KILN_DEBUG=limits)
+        found.append(Driver(name, environment, reason=found[0].reason))
     if 'rusticl' in icd:
         found.append(Driver('rusticl', {'OCL_ICD_VENDORS': icd['rusticl'], 'RUSTICL_ENABLE': 'llvmpipe'}))
     else:
@@ -151,6 +163,8 @@ def suite_of(test):
 
 
 def wanted_on(driver, suite, first):
+    if driver.name in MASKS:
+        return suite in MASK_SUITES
     if driver.name in SLOW_SUITES:
         return suite in SLOW_SUITES[driver.name]
     return first or suite in DEVICE_SUITES

@@ -35,7 +35,8 @@ typedef struct kiln_device_info {
     uint64_t memory;
     uint64_t largest_allocation;
     uint64_t local_memory;
-    uint64_t largest_work_group;
+    uint64_t largest_work_group;     /* work-items of a work-group */
+    uint64_t largest_work_items[3];  /* of a work-group along each dimension */
     uint32_t base_alignment;      /* of sub-buffers, in bytes */
     int has_fp16, has_fp64, has_subgroups, has_unified_memory;
     int is_default;               /* what kiln_device_open(NULL) would take */

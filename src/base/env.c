@@ -39,8 +39,9 @@ static const struct {
     {"hang", "hang:CALL:N: the Nth call of a function that uses a queue never completes"},
     {"timeout", "timeout:BUSY:IDLE: seconds that a device may take before it counts as lost, and "
                 "that it may take while this process does nothing; timeout:SECONDS: both"},
-    {"limits", "limits:memory:BYTES, limits:allocation:BYTES, limits:group:N: a smaller device; "
-               "limits:cache:BYTES: a smaller cache of compiled programs"},
+    {"limits", "limits:memory:BYTES, allocation:BYTES, local:BYTES, group:N, items:X:Y:Z, "
+               "alignment:BYTES, version:1.2, no-fp16, no-fp64, no-subgroups, threads: a smaller "
+               "device; limits:cache:BYTES: a smaller cache of compiled programs"},
 };
 
 const char *env_get(env_variable variable)

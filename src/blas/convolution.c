@@ -119,7 +119,7 @@ static int64_t most_sums(const kiln_device *device)
 
 static bool is_serial(const kiln_device *device)
 {
-    return device->serial_kernels || device->info.largest_work_group < 64;
+    return device->serial_kernels || device->group_limit < 64;
 }
 
 /* Rows or columns from one cell to the next, and those that a cell's windows cover. */

@@ -104,10 +104,16 @@ static void serial_rule(const kiln_device *device, const blas_product *p, tile *
         direct_tile(device, p, t);
 }
 
+/* What a work-group keeps of both operands. */
+static uint64_t local_bytes(int tm, int tn, int kt)
+{
+    return (uint64_t)kt * (uint64_t)(tm + tn + 2) * sizeof(float);
+}
+
 static void local_rule(const kiln_device *device, const blas_product *product, tile *t)
 {
     int64_t m = product->m, n = product->n;
-    uint64_t group = device->info.largest_work_group;
+    uint64_t group = device->group_limit;
     int per_item = m >= 512 && n >= 512 && group >= 256 ? 8 : 4;
     t->serial = false;
     t->kt = 16;
@@ -118,15 +124,20 @@ static void local_rule(const kiln_device *device, const blas_product *product, t
            blocks(m, t->ly * per_item) * blocks(n, t->lx * per_item) * batches(product) <
                2 * (int64_t)device->info.compute_units)
         per_item /= 2;
+    while (per_item > 1 && local_bytes(t->ly * per_item, t->lx * per_item, t->kt) >
+                               device->info.local_memory)
+        per_item /= 2;
     t->tm = t->ly * per_item;
     t->tn = t->lx * per_item;
+    while (t->kt > 1 && local_bytes(t->tm, t->tn, t->kt) > device->info.local_memory)
+        t->kt /= 2;
 }
 
 void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out)
 {
     (void)fused;
     memset(out, 0, sizeof *out);
-    if (device->serial_kernels || device->info.largest_work_group < 64)
+    if (device->serial_kernels || device->group_limit < 64)
         serial_rule(device, product, out);
     else
         local_rule(device, product, out);
@@ -189,8 +200,8 @@ bool tile_is_valid(const kiln_device *device, const tile *t)
                t->tm % t->rm == 0 && t->tn % t->rn == 0 && t->kb >= 16 && t->kb <= 8192;
     return t->lx >= 1 && t->ly >= 1 && t->kt >= 1 && t->kt <= 64 && t->tm % t->ly == 0 &&
            t->tn % t->lx == 0 &&
-           (uint64_t)t->lx * (uint64_t)t->ly <= device->info.largest_work_group &&
-           (uint64_t)t->kt * (uint64_t)(t->tm + t->tn + 2) * 4 <= device->info.local_memory;
+           (uint64_t)t->lx * (uint64_t)t->ly <= device->group_limit &&
+           local_bytes(t->tm, t->tn, t->kt) <= device->info.local_memory;
 }
 
 /* Appends "#define KILN_NAME value". */

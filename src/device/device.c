@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "device/inject.h"
+#include "device/limits.h"
 #include "device/list.h"
 #include "device/profile.h"
 #include "device/program.h"
@@ -20,7 +21,7 @@ static bool prefers_serial_kernels(const found_device *found)
 {
     cl_uint width = 0;
     clGetDeviceInfo(found->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
-    return found->info.type == KILN_DEVICE_CPU && width > 1;
+    return found->info.type == KILN_DEVICE_CPU && width > 1 && !limits_threads();
 }
 
 static kiln_status open_found(kiln_device *device, const found_device *found)
@@ -31,6 +32,10 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
     device->id = found->id;
     device->synchronous = env_debug("sync");
     device->serial_kernels = prefers_serial_kernels(found);
+    device->group_limit = found->info.largest_work_group;
+    /* Every work-group has one dimension. */
+    if (found->info.largest_work_items[0] < device->group_limit)
+        device->group_limit = found->info.largest_work_items[0];
     device->references = 1;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};

@@ -29,6 +29,7 @@ struct kiln_device {
     char lost_because[512];  /* the sentence of that failure; every later call fails with it */
     bool synchronous;        /* KILN_DEBUG=sync: finish after each launch */
     bool serial_kernels;     /* prefer kernels in which a work-item owns a tile (CPU drivers) to kernels with local memory */
+    uint64_t group_limit;    /* work-items of a work-group: the device's most, or fewer where a kernel allowed fewer */
     int references;          /* guarded by a lock in device.c */
 };
 
@@ -72,6 +73,9 @@ void device_program_drop(kiln_device *device, cl_program program);
 
 /* A kernel of such a program; the caller releases it with clReleaseKernel. */
 kiln_status device_kernel(kiln_device *device, cl_program program, const char *name, cl_kernel *kernel);
+
+/* Work-items that a work-group of this kernel may have: what the driver says of it, and the device's limit. */
+kiln_status device_kernel_group(kiln_device *device, cl_kernel kernel, uint64_t *most);
 
 /* Appends an embedded file of cl/ with a #line directive ("elementwise.cl"), so that a build log names it. */
 kiln_status source_file(text *source, const char *file);

@@ -14,11 +14,36 @@ static const char *describe_launch(char *out, size_t size, const device_launch_i
     return out;
 }
 
+/* The driver would refuse it with a number; and a device that only looks smaller, not at all. */
+static kiln_status check_group(const kiln_device *device, int dims, const size_t *local,
+                               const device_launch_info *info)
+{
+    char place[256];
+    uint64_t items = 1, side = 0;
+    int at = 0;
+    for (int d = 0; d < dims; d++) {
+        items *= local[d];
+        if (d < 3 && local[d] > device->info.largest_work_items[d])
+            side = local[at = d];
+    }
+    if (side == 0 && items <= device->info.largest_work_group)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_DEVICE,
+                     "launching %s: a work-group of %llu work-items, %zu along axis %d, is more than "
+                     "\"%s\" runs: %llu, and %llu along that axis",
+                     describe_launch(place, sizeof place, info), (unsigned long long)items,
+                     local[at], at, device->info.name,
+                     (unsigned long long)device->info.largest_work_group,
+                     (unsigned long long)device->info.largest_work_items[at < 3 ? at : 2]);
+}
+
 kiln_status device_launch(kiln_device *device, cl_kernel kernel, int dims, const size_t *global,
                           const size_t *local, const device_launch_info *info)
 {
     if (device->lost)
         return device_fail_lost(device);
+    if (local)
+        KILN_TRY(check_group(device, dims, local, info));
     char place[256];
     cl_event event = NULL;
     cl_int error = CL_QUEUE(device, device->queue, clEnqueueNDRangeKernel, kernel, (cl_uint)dims,

@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "device/inject.h"
+#include "device/limits.h"
 
 #include <CL/cl_ext.h>
 #include <stdio.h>
@@ -85,19 +86,16 @@ static kiln_device_type type_of(cl_device_id id)
                                                : KILN_DEVICE_OTHER;
 }
 
-/* KILN_DEBUG=limits:memory:BYTES and the like make a device look smaller than it is. */
-static void apply_limits(kiln_device_info *info)
+/* Sides of a work-group: three at least, by the standard; a device may have more dimensions. */
+static void find_work_items(cl_device_id id, kiln_device_info *info)
 {
-    char value[64];
-    unsigned long long n;
-    for (int i = 0; env_debug_item("limits", i, value, sizeof value); i++) {
-        if (sscanf(value, "memory:%llu", &n) == 1 && n < info->memory)
-            info->memory = n;
-        if (sscanf(value, "allocation:%llu", &n) == 1 && n < info->largest_allocation)
-            info->largest_allocation = n;
-        if (sscanf(value, "group:%llu", &n) == 1 && n && n < info->largest_work_group)
-            info->largest_work_group = n;
-    }
+    size_t sizes[16] = {0}, length = 0;
+    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof sizes, sizes, &length) !=
+        CL_SUCCESS)
+        length = 0;
+    for (size_t d = 0; d < 3; d++)
+        info->largest_work_items[d] =
+            (d + 1) * sizeof *sizes <= length && sizes[d] ? sizes[d] : info->largest_work_group;
 }
 
 static void describe(found_device *found)
@@ -128,6 +126,7 @@ static void describe(found_device *found)
     info->local_memory = query_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
     clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof work_group, &work_group, NULL);
     info->largest_work_group = work_group ? work_group : 1;
+    find_work_items(id, info);
     info->base_alignment = (uint32_t)query_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
     info->has_fp16 = has_extension(extensions, "cl_khr_fp16");
     info->has_fp64 = has_extension(extensions, "cl_khr_fp64") ||
@@ -136,7 +135,7 @@ static void describe(found_device *found)
                           has_extension(extensions, "cl_intel_subgroups") ||
                           query_number(id, MAX_NUM_SUB_GROUPS) > 0;
     info->has_unified_memory = query_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
-    apply_limits(info);
+    limits_apply(info);
 
     int major = 0, minor = 0;
     sscanf(info->version, "OpenCL %d.%d", &major, &minor);
@@ -203,6 +202,7 @@ kiln_status list_devices(found_device **found, size_t *count, text *skipped)
     *found = NULL;
     *count = 0;
     KILN_TRY(inject_load());
+    KILN_TRY(limits_check_words());
     cl_int error = CL_RUN(clGetPlatformIDs, 64, platforms, &n);
     if (error !=
         CL_SUCCESS) { /* the loader fails with a code of its own when there is no platform */

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "device/build_log.h"
 #include "device/inject.h"
+#include "device/limits.h"
 #include "device/inside.h"
 #include "device/program_cache.h"
 #include "device/source.h"
@@ -105,11 +106,13 @@ static kiln_status build(kiln_device *device, const char *label, const char *sou
 }
 
 /* Puts source and options together as the driver gets them. */
-static kiln_status assemble(const char *source, const char *options, text *full, text *flags)
+static kiln_status assemble(const kiln_device *device, const char *source, const char *options,
+                            text *full, text *flags)
 {
     bool own_standard = options && strstr(options, "-cl-std=");
     text_add(flags, "%s%s%s", own_standard ? strchr(default_options, ' ') + 1 : default_options,
              options && *options ? " " : "", options ? options : "");
+    limits_source(&device->info, full);
     kiln_status status = source_file(full, "common.clh");
     text_add(full, "%s", "");
     text_bytes(full, source, strlen(source));
@@ -140,7 +143,7 @@ kiln_status device_program(kiln_device *device, const char *label, const char *s
         return device_fail_lost(device);
     program_table *table = device->programs;
     text full = {0}, flags = {0};
-    kiln_status status = assemble(source, options, &full, &flags);
+    kiln_status status = assemble(device, source, options, &full, &flags);
     built_program built = {0};
     if (status == KILN_OK) {
         for (int i = 0; i < 2; i++)
@@ -175,6 +178,17 @@ void device_program_drop(kiln_device *device, cl_program program)
             clReleaseProgram(program);
         return;
     }
+}
+
+kiln_status device_kernel_group(kiln_device *device, cl_kernel kernel, uint64_t *most)
+{
+    size_t group = 0;
+    KILN_TRY(device_check(device,
+                          CL_RUN(clGetKernelWorkGroupInfo, kernel, device->id,
+                                 CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL),
+                          "clGetKernelWorkGroupInfo", "a kernel's largest work-group"));
+    *most = group && group < device->group_limit ? group : device->group_limit;
+    return KILN_OK;
 }
 
 kiln_status device_kernel(kiln_device *device, cl_program program, const char *name,

@@ -131,26 +131,45 @@ static void show(const plan *p, kiln_status (*writer)(const plan *p, text *out))
     text_free(&t);
 }
 
-kiln_status plan_create(kiln_device *device, const plan_request *request, plan **result)
+/* *smaller: the plan fails for its work-groups alone, which are to have so many work-items at most; else 0. */
+static kiln_status create(kiln_device *device, const plan_request *request, plan **result,
+                          uint64_t *smaller)
 {
-    *result = NULL;
-    if (device == NULL || request == NULL || request->graph == NULL)
-        return kiln_fail_null("the device or graph of a plan");
     plan *p = mem_new(1, sizeof *p);
     if (p == NULL)
         return KILN_ERROR_MEMORY;
     p->device = device_retain(device);
     p->name = str_copy(request->name ? request->name : "plan");
     kiln_status status = p->name ? make(p, request) : KILN_ERROR_MEMORY;
-    if (status != KILN_OK) {
+    *smaller = p->group_wanted;
+    if (status == KILN_OK)
+        *result = p;
+    else
         plan_free(p);
-        return status;
+    return status;
+}
+
+kiln_status plan_create(kiln_device *device, const plan_request *request, plan **result)
+{
+    uint64_t smaller = 0;
+    *result = NULL;
+    if (device == NULL || request == NULL || request->graph == NULL)
+        return kiln_fail_null("the device or graph of a plan");
+    kiln_error_record before;
+    kiln_error_save(&before);
+    kiln_status status;
+    /* How large the work-groups of a kernel may be is known when it is compiled: its registers decide. */
+    while ((status = create(device, request, result, &smaller)) != KILN_OK && smaller > 0 &&
+           smaller < device->group_limit) {
+        device->group_limit = smaller;
+        kiln_error_restore(&before);
     }
+    KILN_TRY(status);
+    plan *p = *result;
     if (env_debug("plan"))
         show(p, plan_dump);
     if (env_debug("dot"))
         show(p, plan_dot);
-    *result = p;
     return KILN_OK;
 }
 

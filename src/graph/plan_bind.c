@@ -64,6 +64,31 @@ static size_t argument_bytes(const plan *p, const argument *a)
     return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
 }
 
+/* How large the kernel's work-groups are: as the launch asks, where the kernel and the device allow it. A
+ * template's size is fixed in its text: another one must be written then. */
+static kiln_status size_group(plan *p, bound *c)
+{
+    const launch *l = c->first;
+    uint64_t most;
+    KILN_TRY(device_kernel_group(p->device, c->kernel, &most));
+    if (l->items) {
+        c->local = l->local;
+        while (c->local > most)
+            c->local /= 2;
+        return KILN_OK;
+    }
+    size_t wanted = l->local3[0] ? l->local3[0] : 1;
+    for (int d = 1; d < l->dims; d++)
+        wanted *= l->local3[d] ? l->local3[d] : 1;
+    if (wanted <= most)
+        return KILN_OK;
+    p->group_wanted = most;
+    return kiln_fail(KILN_ERROR_DEVICE,
+                     "kernel %s of plan \"%s\" wants work-groups of %zu, and \"%s\" runs it with %llu "
+                     "at most; use another device",
+                     c->from->name, p->name, wanted, p->device->info.name, (unsigned long long)most);
+}
+
 static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t time)
 {
     const group *g = &p->b.groups.items[number];
@@ -80,6 +105,7 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
         else
             snprintf(name, sizeof name, "kiln_%d", l->variant);
         KILN_TRY(device_kernel(p->device, program, name, &c->kernel));
+        KILN_TRY(size_group(p, c));
     }
     for (int a = 0; a < g->argument_count; a++)
         if (g->arguments[a].kind != ARGUMENT_SLOT)

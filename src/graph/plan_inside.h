@@ -9,6 +9,7 @@ typedef struct bound {
     const group *from;
     const launch *first; /* of the group */
     cl_kernel kernel;    /* NULL: CLBlast */
+    size_t local;        /* work-items of a work-group of a kernel written for the plan; 0: the driver's choice */
     int64_t time;
     device_launch_info info;
     cl_mem memory[3]; /* CLBlast's operands */
@@ -46,6 +47,7 @@ struct plan {
     size_t gradient_bytes;
     double flops;
     bool tile, clblast;
+    uint64_t group_wanted; /* a kernel does not run with the device's work-groups, but with these; 0: all run */
 };
 
 /* kiln_state in cl/common.clh. */

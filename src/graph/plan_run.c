@@ -58,7 +58,7 @@ kiln_status plan_enqueue_call(plan *p, const bound *c)
     if (l->is_clblast)
         return p->device->profile ? time_clblast(p, c) : enqueue_clblast(p, c);
     if (l->items) {
-        size_t items = c->from->items, local = l->local,
+        size_t items = c->from->items, local = c->local,
                global = local ? (items + local - 1) / local * local : items;
         return device_launch(p->device, c->kernel, 1, &global, local ? &local : NULL, &c->info);
     }

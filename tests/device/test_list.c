@@ -248,6 +248,62 @@ START_TEST(limits_make_a_device_smaller)
 }
 END_TEST
 
+/* What a device seems not to have cannot be used either. */
+START_TEST(limits_are_kept)
+{
+    static const char source[] = "__kernel void kiln_one(__global float *p)\n{\n    p[get_global_id(0)] = 1;\n}\n",
+                      wide[] = "__kernel void kiln_two(__global float *p)\n{\n    p[0] = (float)(double)p[1];\n}\n";
+    setenv("KILN_DEBUG",
+           "limits:group:8,limits:items:16:4:2,limits:no-fp64,limits:no-fp16,limits:no-subgroups,"
+           "limits:alignment:4096,limits:local:2048,limits:version:1.2,limits:threads",
+           1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        const kiln_device_info *info = &device->info;
+        ck_assert_uint_eq(info->largest_work_group, 8);
+        ck_assert_uint_eq(info->largest_work_items[0], 8);
+        ck_assert_uint_eq(info->largest_work_items[1], 4);
+        ck_assert_uint_eq(info->largest_work_items[2], 2);
+        ck_assert_uint_eq(info->base_alignment, 4096);
+        ck_assert_uint_eq(info->local_memory, 2048);
+        ck_assert(!info->has_fp64 && !info->has_fp16 && !info->has_subgroups);
+        ck_assert_ptr_nonnull(strstr(info->version, "OpenCL 1.2"));
+        ck_assert(!device->serial_kernels);
+        cl_program program;
+        cl_kernel kernel;
+        cl_mem memory;
+        harness_ok(device_alloc(device, 64, "a test", &memory));
+        harness_ok(device_program(device, "a test", source, NULL, &program));
+        harness_ok(device_kernel(device, program, "kiln_one", &kernel));
+        uint64_t most;
+        harness_ok(device_kernel_group(device, kernel, &most));
+        ck_assert_uint_ge(most, 1);
+        ck_assert_uint_le(most, 8);
+        ck_assert_int_eq(clSetKernelArg(kernel, 0, sizeof memory, &memory), CL_SUCCESS);
+        const size_t global[] = {16, 8}, eight[] = {8, 1}, tall[] = {1, 8}, many[] = {4, 4}, sixteen = 16;
+        harness_ok(device_launch(device, kernel, 1, global, eight, NULL));
+        harness_ok(device_launch(device, kernel, 1, global, NULL, NULL));
+        harness_fails(device_launch(device, kernel, 1, global, &sixteen, NULL), KILN_ERROR_DEVICE,
+                      "a work-group of 16 work-items, 16 along axis 0, is more than");
+        harness_fails(device_launch(device, kernel, 2, global, tall, NULL), KILN_ERROR_DEVICE,
+                      "8 along axis 1, is more than");
+        harness_fails(device_launch(device, kernel, 2, global, many, NULL), KILN_ERROR_DEVICE,
+                      "a work-group of 16 work-items");
+        harness_ok(device_finish(device));
+        harness_fails(device_program(device, "a test", wide, NULL, &program), KILN_ERROR_BUILD, "a test");
+        clReleaseKernel(kernel);
+        device_free(device, memory);
+    }
+    kiln_device_info *list;
+    size_t count;
+    static const char *const nonsense[] = {"limits:colour:3", "limits:group:0", "limits:items:4:4", "limits:group:8x"};
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+        setenv("KILN_DEBUG", nonsense[i], 1);
+        harness_fails(kiln_devices_list(&list, &count, NULL), KILN_ERROR_ARGUMENT, "means nothing; limits are");
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("list");
@@ -259,6 +315,7 @@ int main(void)
     tcase_add_test(tests, the_best_is_chosen);
     tcase_add_test(tests, speed_is_measured_and_kept);
     tcase_add_test(tests, limits_make_a_device_smaller);
+    tcase_add_test(tests, limits_are_kept);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
