@@ -59,6 +59,13 @@ KILN_API const kiln_device_info *kiln_device_describe(const kiln_device *device)
 KILN_API uint64_t kiln_device_memory_used(const kiln_device *device);
 KILN_API uint64_t kiln_device_memory_peak(const kiln_device *device);
 
+/* Runs the check of a device in the ways that it can be used: every family of kernels on small tensors, compared
+ * with the host's results. *report is a text of a line for each, the caller's, freed with free(); it is also there
+ * where the check fails, which is where no way gives right results. What is wrong is left out of the plans made
+ * for this open device from now on. The first use of a device by a model runs the check by itself, once, and keeps
+ * the verdict in the cache. */
+KILN_API kiln_status kiln_device_check(kiln_device *device, char **report);
+
 /* Gives a device back. Models that use it keep it open until they are freed. NULL is allowed. */
 KILN_API void kiln_device_close(kiln_device *device);
 

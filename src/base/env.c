@@ -16,6 +16,7 @@ static const struct {
     [ENV_HELPER_DIR] = {"KILN_HELPER_DIR", "the folder of kiln-hdf5, which reads HDF5 files, in "
                                            "place of the one it was installed in"},
     [ENV_GEMM] = {"KILN_GEMM", "the engine of matrix products: auto (default), clblast or tile"},
+    [ENV_CHECK] = {"KILN_CHECK", "off: the device is trusted, its check before the first use left out"},
     [ENV_TUNE] = {"KILN_TUNE", "off: built-in choices, nothing is measured before training"},
     [ENV_DEBUG] = {"KILN_DEBUG", "a comma-separated list of debugging aids (words below)"},
     [ENV_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "where caches are kept by convention"},
@@ -33,6 +34,7 @@ static const struct {
     {"no-pooling", "do not pool in the kernels of convolutions"},
     {"source", "print the source of each program before it is compiled, and the log of one that "
                "does not compile"},
+    {"miscompile", "miscompile:FAULT: plant a fault in the kernels, for trying what finds it"},
     {"program-cache", "keep compiled programs on disk also where the driver does so itself"},
     {"fail", "fail:CALL:N: the Nth call of an OpenCL function fails (fail:clFinish:3)"},
     {"vanish", "vanish:CALL:N: from the Nth call on the device answers nothing any more"},

@@ -11,6 +11,7 @@ typedef enum env_variable {
     ENV_CACHE_DIR,
     ENV_HELPER_DIR,
     ENV_GEMM,
+    ENV_CHECK,
     ENV_TUNE,
     ENV_DEBUG,
     ENV_XDG_CACHE_HOME,

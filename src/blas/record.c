@@ -3,7 +3,6 @@
 #include "base/env.h"
 #include "base/file.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,22 +27,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 enum { LARGEST_FILE = 1 << 22 };
 static const char first_line[] = "# Kiln's choices for matrix products, format 1";
-
-static char *book_path(const kiln_device *device)
-{
-    char *name = str_format("%s-%s-%u.txt", device->info.name, device->info.driver,
-                            (unsigned)device->info.compute_units);
-    if (name == NULL)
-        return NULL;
-    for (char *at = name; *at; at++)
-        if (!isalnum((unsigned char)*at) && *at != '.' && *at != '-')
-            *at = '_';
-    if (strlen(name) > 200)
-        memmove(name, name + strlen(name) - 200, 201);
-    char *path = file_cache_path("products", name);
-    free(name);
-    return path;
-}
 
 static entry *find(book *b, const char *key)
 {
@@ -133,7 +116,7 @@ static void save(book *b, const kiln_device *device)
  * cache. */
 static book *open_book(const kiln_device *device)
 {
-    char *path = book_path(device);
+    char *path = device_record_path(device, "products", NULL);
     if (path == NULL)
         return NULL;
     for (book *b = books; b; b = b->next)
@@ -254,7 +237,7 @@ bool record_is_fatal(kiln_device *device, const char *key, const char *candidate
 void record_forget(kiln_device *device)
 {
     pthread_mutex_lock(&lock);
-    char *path = book_path(device);
+    char *path = device_record_path(device, "products", NULL);
     for (book **at = &books; path && *at;) {
         book *b = *at;
         if (strcmp(b->path, path) == 0) {

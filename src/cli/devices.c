@@ -6,12 +6,14 @@
 #include <string.h>
 
 static struct {
-    bool json;
+    bool json, check;
 } given;
 
 static const option options[] = {
     {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL,
      "an array of objects on standard output", 0},
+    {"--check", OPTION_FLAG, offsetof(__typeof__(given), check), NULL,
+     "run every family of kernels on each and compare with the host", 0},
 };
 
 static void print_size(uint64_t bytes)
@@ -92,6 +94,25 @@ static int print_all_json(const kiln_device_info *devices, size_t count)
     return cli_print_json(list);
 }
 
+/* Checks every device; one that fails does not keep the others from their turn. */
+static int check_all(size_t count)
+{
+    int status = EXIT_DONE;
+    for (size_t i = 0; i < count; i++) {
+        char selector[24], *report = NULL;
+        snprintf(selector, sizeof selector, "%zu", i);
+        kiln_device *device = kiln_device_open(selector);
+        kiln_status checked = device ? kiln_device_check(device, &report) : kiln_last_status();
+        printf("%s%s", i ? "\n" : "", report ? report : "");
+        fflush(stdout);
+        if (checked != KILN_OK)
+            status = cli_fail();
+        kiln_device_close(device);
+        free(report);
+    }
+    return status;
+}
+
 static int run(int count, char **words)
 {
     int status = options_parse(&command_devices, &given, &count, words);
@@ -102,7 +123,9 @@ static int run(int count, char **words)
     size_t found;
     if (kiln_devices_list(&devices, &found, &skipped) != KILN_OK)
         return cli_fail();
-    if (given.json) {
+    if (given.check) {
+        status = check_all(found);
+    } else if (given.json) {
         status = print_all_json(devices, found);
     } else {
         status = EXIT_DONE;
@@ -128,8 +151,11 @@ const command command_devices = {
     .arguments = "",
     .summary = "list the OpenCL devices of this machine",
     .help = "Lists every device of every OpenCL platform: what it is, its driver, its memory, and\n"
-            "what it can do besides plain OpenCL 1.2. Platforms that fail are skipped and named.",
-    .example = "  kiln devices\n  KILN_DEVICE=gpu kiln fit mlp mnist",
+            "what it can do besides plain OpenCL 1.2. Platforms that fail are skipped and named.\n"
+            "--check runs every family of kernels on small tensors, in the ways they can be used,\n"
+            "and exits with 1 if a device gives wrong results whichever way it is asked. The first\n"
+            "training on a device makes this check by itself, and keeps the verdict.",
+    .example = "  kiln devices\n  kiln devices --check\n  KILN_DEVICE=gpu kiln fit mlp mnist",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .run = run,

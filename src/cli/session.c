@@ -99,10 +99,16 @@ static int on_reading(void *user, const char *source, int64_t done, int64_t tota
     return 0;
 }
 
+static void on_warning(const char *way, const char *why)
+{
+    fprintf(stderr, "kiln: the device computes wrongly (%s); it is used %s\n", why, way);
+}
+
 kiln_status session_start(void)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
+    device_on_warning = on_warning;
     if (common.verbose > 0) {
         device_on_compile = on_compile;
         kiln_set_download_progress(on_download, NULL);

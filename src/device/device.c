@@ -1,6 +1,7 @@
 #include "device/device.h"
 
 #include "base/env.h"
+#include "base/file.h"
 #include "device/inject.h"
 #include "device/limits.h"
 #include "device/list.h"
@@ -8,6 +9,7 @@
 #include "device/program.h"
 #include "device/wait.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -36,6 +38,9 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
     /* Every work-group has one dimension. */
     if (found->info.largest_work_items[0] < device->group_limit)
         device->group_limit = found->info.largest_work_items[0];
+    device->avoid = (env_debug("no-pooling") ? DEVICE_AVOID_POOLING : 0u) |
+                    (env_debug("no-groups") ? DEVICE_AVOID_GROUPS : 0u) |
+                    (env_debug("no-chains") ? DEVICE_AVOID_CHAINS : 0u);
     device->references = 1;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};
@@ -76,6 +81,22 @@ kiln_device *kiln_device_open(const char *selector)
     free(found);
     text_free(&skipped);
     return device;
+}
+
+char *device_record_path(const kiln_device *device, const char *folder, const char *more)
+{
+    char *name = str_format("%s-%s-%u%s%s.txt", device->info.name, device->info.driver,
+                            (unsigned)device->info.compute_units, more ? "-" : "", more ? more : "");
+    if (name == NULL)
+        return NULL;
+    for (char *at = name; *at; at++)
+        if (!isalnum((unsigned char)*at) && *at != '.' && *at != '-')
+            *at = '_';
+    if (strlen(name) > 200)
+        memmove(name, name + strlen(name) - 200, 201);
+    char *path = file_cache_path(folder, name);
+    free(name);
+    return path;
 }
 
 kiln_device *device_retain(kiln_device *device)

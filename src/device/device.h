@@ -29,9 +29,23 @@ struct kiln_device {
     char lost_because[512];  /* the sentence of that failure; every later call fails with it */
     bool synchronous;        /* KILN_DEBUG=sync: finish after each launch */
     bool serial_kernels;     /* prefer kernels in which a work-item owns a tile (CPU drivers) to kernels with local memory */
+    unsigned avoid;          /* DEVICE_AVOID_...: what plans do without */
+    bool checked;            /* check_device has trusted it */
     uint64_t group_limit;    /* work-items of a work-group: the device's most, or fewer where a kernel allowed fewer */
     int references;          /* guarded by a lock in device.c */
 };
+
+/* What plans can do without, where a driver gets it wrong, or KILN_DEBUG asks for it (no-pooling ...). */
+enum {
+    DEVICE_AVOID_POOLING = 1, /* poolings in the kernels of convolutions */
+    DEVICE_AVOID_GROUPS = 2,  /* independent launches in one kernel */
+    DEVICE_AVOID_CHAINS = 4,  /* several launches for a block of rows in one kernel */
+    DEVICE_AVOID_ALL = 7
+};
+
+/* "FOLDER/NAME-DRIVER-UNITS[-MORE].txt" in the cache: where figures of a device are kept. The path is the
+ * caller's; NULL on failure. */
+char *device_record_path(const kiln_device *device, const char *folder, const char *more);
 
 /* Another owner; every owner calls kiln_device_close. */
 kiln_device *device_retain(kiln_device *device);
@@ -83,6 +97,10 @@ kiln_status source_file(text *source, const char *file);
 /* Called before a program is compiled from source (not when it comes from a cache): lets the program say what
  * the first run waits for. NULL: silence. One per process; set before the first device is opened. */
 extern void (*device_on_compile)(const char *label);
+
+/* Called when a device turns out to need another way of computing (`way`), because of `why`. NULL: silence. One per
+ * process, like device_on_compile. */
+extern void (*device_on_warning)(const char *way, const char *why);
 
 /* Enqueues a launch. global and local have dims entries; local NULL: the driver's choice. name and what are for the
  * profile and messages (kernel's name; layer or shape), flops and bytes for its figures. */

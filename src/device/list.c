@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "device/inject.h"
 #include "device/limits.h"
+#include "device/miscompile.h"
 
 #include <CL/cl_ext.h>
 #include <stdio.h>
@@ -203,6 +204,7 @@ kiln_status list_devices(found_device **found, size_t *count, text *skipped)
     *count = 0;
     KILN_TRY(inject_load());
     KILN_TRY(limits_check_words());
+    KILN_TRY(miscompile_check_words());
     cl_int error = CL_RUN(clGetPlatformIDs, 64, platforms, &n);
     if (error !=
         CL_SUCCESS) { /* the loader fails with a code of its own when there is no platform */

@@ -5,6 +5,7 @@
 #include "device/build_log.h"
 #include "device/inject.h"
 #include "device/limits.h"
+#include "device/miscompile.h"
 #include "device/inside.h"
 #include "device/program_cache.h"
 #include "device/source.h"
@@ -34,6 +35,7 @@ struct program_table {
 };
 
 void (*device_on_compile)(const char *label);
+void (*device_on_warning)(const char *way, const char *why);
 
 /* Not every driver's compiler may run in two threads. */
 static pthread_mutex_t build_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -116,6 +118,8 @@ static kiln_status assemble(const kiln_device *device, const char *source, const
     kiln_status status = source_file(full, "common.clh");
     text_add(full, "%s", "");
     text_bytes(full, source, strlen(source));
+    if (status == KILN_OK)
+        status = miscompile(full);
     if (status == KILN_OK && (full->failed || flags->failed))
         status = kiln_last_status();
     return status;

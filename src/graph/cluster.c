@@ -1,7 +1,6 @@
 /* Which nodes are computed together: every node that has to be computed starts as a cluster of its
  * own, and clusters are merged along edges where the consumer can compute the producer's value at
  * the index it needs, as long as no other path leads from one to the other. */
-#include "base/env.h"
 #include "graph/inside.h"
 #include "op/conv.h"
 #include "op/leaf.h"
@@ -686,7 +685,8 @@ kiln_status cluster_graph(builder *b)
         status = merge_all(&w);
     if (status == KILN_OK) {
         status = put_in_order(&w);
-        if (status == KILN_OK && b->device->serial_kernels && !env_debug("no-chains"))
+        if (status == KILN_OK && b->device->serial_kernels &&
+            !(b->device->avoid & DEVICE_AVOID_CHAINS))
             status = chain_clusters(b, w.edges.items, w.edges.count);
         if (status == KILN_OK && b->chains.count)
             status = put_in_order(&w);

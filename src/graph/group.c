@@ -1,7 +1,6 @@
 /* Launches gathered into kernels. On a device with serial kernels a launch costs more than many of
  * these do work: launches that do not depend on each other run as ranges of one kernel's
  * work-items, and a chain's launches as one sequence. */
-#include "base/env.h"
 #include "graph/inside.h"
 
 #include <inttypes.h>
@@ -234,7 +233,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
 
 kiln_status group_launches(builder *b)
 {
-    bool merge = b->device->serial_kernels && !env_debug("no-groups");
+    bool merge = b->device->serial_kernels && !(b->device->avoid & DEVICE_AVOID_GROUPS);
     for (size_t i = 0; i < b->launches.count;) {
         size_t end = i + 1;
         int scope = b->launches.items[i].scope;

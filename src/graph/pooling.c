@@ -1,7 +1,6 @@
 /* Maximum pooling and convolutions, where kernels join them: a convolution whose launch pools what
  * it makes, and the gradients of one, which read the pooled gradient and the indices of its
  * elements. Neither map of single pixels is ever written then. */
-#include "base/env.h"
 #include "graph/inside.h"
 #include "op/conv.h"
 #include "op/leaf.h"
@@ -37,7 +36,7 @@ static ir_id find_source(const builder *b, ir_id product, blas_convolution *c)
 {
     const ir_node *n = &b->g->items[product];
     if ((n->op != &op_desc_conv && n->op != &op_desc_conv_weight_gradient) ||
-        env_debug("no-pooling"))
+        b->device->avoid & DEVICE_AVOID_POOLING)
         return IR_NONE;
     ir_id id = through_views(b, n->inputs[n->op == &op_desc_conv ? 0 : 1]);
     const ir_node *from = &b->g->items[id];
@@ -102,7 +101,7 @@ static bool find_pooling(const builder *b, ir_id conv, ir_id *pool, ir_id *index
 
 void pooling_join(builder *b)
 {
-    for (size_t i = 0; i < b->count && !env_debug("no-pooling"); i++) {
+    for (size_t i = 0; i < b->count && !(b->device->avoid & DEVICE_AVOID_POOLING); i++) {
         ir_id pool, index;
         if (b->cluster_of[i] < 0 || b->g->items[i].op != &op_desc_conv ||
             !find_pooling(b, (ir_id)i, &pool, &index))

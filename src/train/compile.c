@@ -1,6 +1,7 @@
 #include "train/training.h"
 
 #include "base/env.h"
+#include "check/check.h"
 
 #include <string.h>
 
@@ -129,6 +130,7 @@ kiln_status training_ready(model_training *t)
         if (t->device == NULL)
             return kiln_last_status();
     }
+    KILN_TRY(check_device(t->device));
     KILN_TRY(place_weights(t));
     if (t->seed == 0)
         t->seed = t->model->seed;

@@ -1,0 +1,285 @@
+#include "check/check.h"
+
+#include "base/env.h"
+#include "base/file.h"
+#include "check/work.h"
+
+#include <kiln/device.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a plan can do without, and the other kind of kernels: in the order in which they are tried. */
+typedef struct way {
+    const char *name;
+    unsigned avoid;
+    bool other_kernels;
+} way;
+
+static const way ways[] = {
+    {"as planned", 0, false},
+    {"without pooling in convolutions", DEVICE_AVOID_POOLING, false},
+    {"without chains of rows", DEVICE_AVOID_CHAINS, false},
+    {"a kernel for each launch", DEVICE_AVOID_ALL, false},
+    {"the other kind of kernels", 0, true},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static void take(kiln_device *device, const way *w, unsigned avoid, bool serial)
+{
+    device->avoid = avoid | w->avoid;
+    device->serial_kernels = w->other_kernels ? !serial : serial;
+}
+
+/* ---- the file ---- */
+
+enum { LARGEST_FILE = 1 << 16 };
+
+static char *verdict_path(const kiln_device *device)
+{
+    return device_record_path(device, "checks", KILN_VERSION);
+}
+
+static bool any_word(const char *const *words)
+{
+    for (; *words; words++)
+        if (env_debug(*words))
+            return true;
+    return false;
+}
+
+/* What KILN_DEBUG changes is not the device's own doing. */
+static bool is_kept(void)
+{
+    static const char *const words[] = {"miscompile", "limits", "no-chains", "no-groups", "no-pooling", NULL};
+    return !any_word(words);
+}
+
+/* Calls that are to fail are counted from the work on, not from its check. */
+static bool is_trusted(void)
+{
+    static const char *const words[] = {"fail", "vanish", "hang", NULL};
+    const char *wanted = env_get(ENV_CHECK);
+    return (wanted && strcmp(wanted, "off") == 0) || any_word(words);
+}
+
+/* The line "verdict: NAME": a way's number, -1 where all are wrong, -2 where there is none. */
+static int read_verdict(const char *path)
+{
+    void *data;
+    size_t bytes;
+    int verdict = -2;
+    if (!file_exists(path) || file_read(path, LARGEST_FILE, &data, &bytes) != KILN_OK)
+        return -2;
+    char *line = strstr(data, "\nverdict: ");
+    if (line) {
+        line += strlen("\nverdict: ");
+        line[strcspn(line, "\n")] = '\0';
+        for (int i = 0; i < WAYS; i++)
+            if (strcmp(line, ways[i].name) == 0)
+                verdict = i;
+    }
+    free(data);
+    return verdict;
+}
+
+/* "WAY CASE PID" of a run that is under way, or that the driver ended together with its process. */
+static char *marker_path(const char *path)
+{
+    return str_format("%s.running", path);
+}
+
+static void mark(const char *marker, int number, size_t one)
+{
+    char line[64];
+    int length = snprintf(line, sizeof line, "%d %zu %ld\n", number, one, (long)getpid());
+    if (marker)
+        file_write_atomic(marker, line, (size_t)length);
+}
+
+/* Whether a process died in this case, that way. */
+static bool read_mark(const char *marker, int *number, size_t *one)
+{
+    void *data;
+    size_t bytes;
+    long process = 0;
+    if (marker == NULL || !file_exists(marker) || file_read(marker, 4096, &data, &bytes) != KILN_OK)
+        return false;
+    bool read = sscanf(data, "%d %zu %ld", number, one, &process) == 3;
+    free(data);
+    return read && *number >= 0 && *number < WAYS && *one < check_case_count &&
+           kill((pid_t)process, 0) != 0;
+}
+
+/* ---- running ---- */
+
+typedef struct session {
+    kiln_device *device;
+    unsigned avoid; /* as the device was opened */
+    bool serial;
+    char *marker;
+    int died_way; /* -1: none */
+    size_t died_case;
+    text report;
+    char first[1024]; /* the first failure */
+} session;
+
+/* Runs all cases one way. *good: all right. Fails only with a lost device. */
+static kiln_status run_way(session *s, int number, bool *good)
+{
+    *good = true;
+    take(s->device, &ways[number], s->avoid, s->serial);
+    text_add(&s->report, "\n%s, %s kernels:\n", ways[number].name,
+             s->device->serial_kernels ? "serial" : "parallel");
+    for (size_t i = 0; i < check_case_count; i++) {
+        if (number == s->died_way && i == s->died_case) {
+            text_add(&s->report, "  %-34s the process ended in it\n", check_cases[i].name);
+            if (s->first[0] == '\0')
+                snprintf(s->first, sizeof s->first, "%s: the process ended in them",
+                         check_cases[i].name);
+            *good = false;
+            continue;
+        }
+        mark(s->marker, number, i);
+        kiln_status status = check_run(s->device, &check_cases[i]);
+        if (s->device->lost)
+            return kiln_last_status();
+        if (status == KILN_ERROR_MEMORY)
+            return status;
+        text_add(&s->report, "  %-34s %s\n", check_cases[i].name,
+                 status == KILN_OK ? "right" : kiln_last_error());
+        if (status != KILN_OK && s->first[0] == '\0')
+            snprintf(s->first, sizeof s->first, "%s: %s", check_cases[i].name, kiln_last_error());
+        *good &= status == KILN_OK;
+    }
+    return KILN_OK;
+}
+
+static void head(session *s, text *out)
+{
+    const kiln_device_info *info = &s->device->info;
+    text_add(out, "# Kiln %s's check of \"%s\", %s, driver %s, %s\n", KILN_VERSION, info->name,
+             info->platform, info->driver, info->version);
+}
+
+/* The first way in which everything comes out right, or -1. `thorough`: every way is run. */
+static kiln_status find_way(session *s, bool thorough, int *verdict)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    kiln_status status = KILN_OK;
+    uint64_t peak = s->device->peak;
+    *verdict = -1;
+    for (int i = 0; i < WAYS && status == KILN_OK && (*verdict < 0 || thorough); i++) {
+        bool good;
+        if (thorough && *verdict == 0 && i != WAYS - 1) /* the kinds of kernels only */
+            continue;
+        status = run_way(s, i, &good);
+        if (status == KILN_OK && good && *verdict < 0)
+            *verdict = i;
+    }
+    s->device->peak = peak;
+    if (s->marker && status == KILN_OK)
+        remove(s->marker);
+    KILN_TRY(status);
+    kiln_error_restore(&before);
+    take(s->device, &ways[*verdict < 0 ? 0 : *verdict], s->avoid, s->serial);
+    return s->report.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
+static kiln_status refuse(const session *s)
+{
+    return kiln_fail(KILN_ERROR_DEVICE,
+                     "\"%s\" (driver %s) computes wrongly, whichever way it is asked: %s; update its driver, "
+                     "or use another --device; kiln devices --check tells all",
+                     s->device->info.name, s->device->info.driver, s->first);
+}
+
+static void begin(session *s, kiln_device *device, const char *path)
+{
+    *s = (session){.device = device,
+                   .avoid = device->avoid,
+                   .serial = device->serial_kernels,
+                   .marker = path ? marker_path(path) : NULL,
+                   .died_way = -1};
+    if (!read_mark(s->marker, &s->died_way, &s->died_case))
+        s->died_way = -1;
+}
+
+static void end(session *s)
+{
+    free(s->marker);
+    text_free(&s->report);
+}
+
+static void keep(session *s, const char *path, int verdict)
+{
+    text out = {0};
+    head(s, &out);
+    text_add(&out, "# Delete this file to have the device checked again.\nverdict: %s\n%s",
+             verdict < 0 ? "wrong" : ways[verdict].name, s->report.data ? s->report.data : "");
+    if (!out.failed)
+        file_write_atomic(path, out.data, out.length);
+    text_free(&out);
+}
+
+static kiln_status check_now(kiln_device *device, const char *path)
+{
+    session s;
+    int verdict;
+    begin(&s, device, path);
+    kiln_status status = find_way(&s, false, &verdict);
+    if (status == KILN_OK && verdict < 0)
+        status = refuse(&s);
+    else if (status == KILN_OK && path)
+        keep(&s, path, verdict);
+    if (status == KILN_OK && verdict > 0 && device_on_warning)
+        device_on_warning(ways[verdict].name, s.first);
+    end(&s);
+    return status;
+}
+
+kiln_status check_device(kiln_device *device)
+{
+    if (device->checked || is_trusted())
+        return KILN_OK;
+    kiln_error_record before;
+    kiln_error_save(&before);
+    char *path = is_kept() ? verdict_path(device) : NULL;
+    kiln_error_restore(&before); /* a cache that cannot be had is no reason not to train */
+    int verdict = path ? read_verdict(path) : -2;
+    kiln_status status = KILN_OK;
+    if (verdict >= 0)
+        take(device, &ways[verdict], device->avoid, device->serial_kernels);
+    else
+        status = check_now(device, path);
+    device->checked = status == KILN_OK;
+    free(path);
+    return status;
+}
+
+kiln_status kiln_device_check(kiln_device *device, char **report)
+{
+    session s;
+    int verdict;
+    if (device == NULL || report == NULL)
+        return kiln_fail_null("the device, or where its report goes,");
+    *report = NULL;
+    char *path = is_kept() ? verdict_path(device) : NULL;
+    begin(&s, device, path);
+    head(&s, &s.report);
+    kiln_status status = find_way(&s, true, &verdict);
+    if (status == KILN_OK) {
+        text_add(&s.report, "\nverdict: %s\n", verdict < 0 ? "wrong" : ways[verdict].name);
+        *report = str_copy(s.report.data ? s.report.data : "");
+        if (*report == NULL)
+            status = kiln_last_status();
+        else if (verdict < 0)
+            status = refuse(&s);
+    }
+    device->checked = status == KILN_OK;
+    free(path);
+    end(&s);
+    return status;
+}

@@ -1,0 +1,17 @@
+/* Can a device be trusted? Every family of kernels is run on small tensors of odd sizes, and compared with
+ * what the host computes.
+ *
+ * What comes out wrong is put aside where there is another way: poolings out of convolutions, launches
+ * out of kernels of several, chains of rows, the other kind of kernels (a work-item owns a tile, or shares it). The verdict is kept in a readable
+ * file for each device, driver and version of Kiln. */
+#ifndef CHECK_CHECK_H
+#define CHECK_CHECK_H
+
+#include "device/device.h"
+
+/* Reads the verdict on a device, or runs the check for it, once for an open device; then has the device avoid
+ * what is wrong. Fails where no way gives right results: the message names the kernels, what they gave and the
+ * driver. KILN_CHECK=off trusts the device. */
+kiln_status check_device(kiln_device *device);
+
+#endif

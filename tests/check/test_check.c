@@ -1,0 +1,203 @@
+/* The check of a device: that it passes on sound drivers, finds planted faults, and puts aside what it can. */
+#include "base/file.h"
+#include "check/check.h"
+#include "check/work.h"
+#include "device/miscompile.h"
+#include "harness/harness.h"
+
+#include <unistd.h>
+
+static const check_case *find(const char *name)
+{
+    for (size_t i = 0; i < check_case_count; i++)
+        if (strcmp(check_cases[i].name, name) == 0)
+            return &check_cases[i];
+    ck_abort_msg("there is no case '%s'", name);
+    return NULL;
+}
+
+START_TEST(sound_devices_pass)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        const bool usual = device->serial_kernels;
+        for (int kind = 0; kind < 2; kind++) {
+            if (kind && harness_is_slow(device))
+                continue;
+            device->serial_kernels = kind ? !usual : usual;
+            for (size_t i = 0; i < check_case_count; i++) {
+                kiln_status status = check_run(device, &check_cases[i]);
+                ck_assert_msg(status == KILN_OK, "%s, %s kernels: %s: %s", device->info.name,
+                              device->serial_kernels ? "serial" : "parallel", check_cases[i].name, kiln_last_error());
+            }
+        }
+        device->serial_kernels = usual;
+    }
+}
+END_TEST
+
+/* Each fault, the case that has to find it, and the kind of kernels that have it (-1: both). */
+static const struct {
+    const char *fault, *found_by, *says;
+    int serial;
+} faults[] = {
+    {"wrong-index", "products", "a b: element", 0},
+    {"missing-barrier", "products", "a b: element", 0},
+    {"wrong-transpose", "products", "a b': element", 0},
+    {"uninitialized-accumulator", "products", "a b: element", 1},
+    {"nan", "sums and maxima", "nan, not", -1},
+    {"lost-lanes", "sums and maxima", "sums of rows: element", 1},
+    {"random-bits", "random draws", "uniform draws: element", -1},
+    {"half-rounding", "whole numbers, halves and atomics", "numbers kept as halves: element", -1},
+    {"shift", "whole numbers, halves and atomics", "whole numbers: element", -1},
+    {"momentum", "training", "trained weights: element", -1},
+    {"lost-step", "training", "trained weights: element", -1},
+};
+
+START_TEST(planted_faults_are_found)
+{
+    char debug[64];
+    snprintf(debug, sizeof debug, "miscompile:%s", faults[_i].fault);
+    setenv("KILN_DEBUG", debug, 1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (faults[_i].serial >= 0)
+            device->serial_kernels = faults[_i].serial;
+        /* A barrier that is missing does no harm where work-items run in step by chance. */
+        if (strcmp(faults[_i].fault, "missing-barrier") == 0 && !strstr(device->info.platform, "Portable"))
+            continue;
+        harness_fails(check_run(device, find(faults[_i].found_by)), KILN_ERROR_DEVICE, faults[_i].says);
+    }
+    setenv("KILN_DEBUG", "", 1);
+}
+END_TEST
+
+START_TEST(every_fault_is_tried)
+{
+    size_t count = 0;
+    for (; miscompile_names[count]; count++) {
+        bool tried = false;
+        for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+            tried |= strcmp(faults[i].fault, miscompile_names[count]) == 0;
+        ck_assert_msg(tried, "%s", miscompile_names[count]);
+    }
+    ck_assert_uint_ge(count, 10);
+    kiln_device_info *list;
+    setenv("KILN_DEBUG", "miscompile:everything", 1);
+    harness_fails(kiln_devices_list(&list, &count, NULL), KILN_ERROR_ARGUMENT, "there is no fault 'everything'");
+    setenv("KILN_DEBUG", "", 1);
+}
+END_TEST
+
+static int warnings;
+static void on_warning(const char *way, const char *why)
+{
+    warnings++;
+    ck_assert_str_eq(way, "the other kind of kernels");
+    ck_assert_ptr_nonnull(strstr(why, "products: a b: element"));
+}
+
+START_TEST(what_is_wrong_is_put_aside)
+{
+    unsetenv("KILN_CHECK");
+    device_on_warning = on_warning;
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        const bool usual = device->serial_kernels;
+        setenv("KILN_DEBUG", usual ? "miscompile:uninitialized-accumulator" : "miscompile:missing-barrier", 1);
+        warnings = 0;
+        harness_ok(check_device(device));
+        ck_assert_int_eq(warnings, 1);
+        ck_assert(device->serial_kernels != usual && device->checked);
+        harness_ok(check_device(device)); /* not again */
+        ck_assert_int_eq(warnings, 1);
+    }
+    setenv("KILN_DEBUG", "", 1);
+    device_on_warning = NULL;
+}
+END_TEST
+
+START_TEST(no_way_is_refused)
+{
+    char *report;
+    unsetenv("KILN_CHECK");
+    harness_fails(kiln_device_check(NULL, &report), KILN_ERROR_ARGUMENT, "is NULL");
+    setenv("KILN_DEBUG", "miscompile:shift", 1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        harness_fails(kiln_device_check(device, &report), KILN_ERROR_DEVICE,
+                      "computes wrongly, whichever way it is asked: whole numbers, halves and atomics: whole numbers");
+        ck_assert_ptr_nonnull(strstr(report, "verdict: wrong"));
+        ck_assert_ptr_nonnull(strstr(report, "convolutions with pooling          right"));
+        free(report);
+        ck_assert(!device->checked);
+    }
+    setenv("KILN_DEBUG", "", 1);
+}
+END_TEST
+
+/* The verdict is kept, read again, and damaged files are made anew; a process that dies in a case is remembered. */
+START_TEST(verdicts_are_kept)
+{
+    unsetenv("KILN_CHECK");
+    setenv("KILN_CACHE_DIR", harness_folder(), 1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        char *path = device_record_path(device, "checks", KILN_VERSION), *marker = str_format("%s.running", path);
+        const bool usual = device->serial_kernels;
+        harness_ok(check_device(device));
+        ck_assert(access(path, R_OK) == 0 && access(marker, F_OK) != 0);
+        void *first, *second;
+        size_t bytes, again;
+        harness_ok(file_read(path, 1 << 20, &first, &bytes));
+        ck_assert_ptr_nonnull(strstr(first, "\nverdict: as planned\n"));
+        device->checked = false; /* read, not run: what the file says is done */
+        static const char told[] = "#\nverdict: without chains of rows\n";
+        harness_ok(file_write_atomic(path, told, sizeof told - 1));
+        harness_ok(check_device(device));
+        ck_assert_uint_eq(device->avoid, DEVICE_AVOID_CHAINS);
+        ck_assert(device->serial_kernels == usual);
+        device->avoid = 0;
+        device->checked = false; /* nonsense is checked anew */
+        harness_ok(file_write_atomic(path, "verdict: ?", 10));
+        harness_ok(check_device(device));
+        harness_ok(file_read(path, 1 << 20, &second, &again));
+        ck_assert_str_eq(first, second);
+        ck_assert_uint_eq(device->avoid, 0);
+        free(first);
+        free(second);
+        /* A process that is no more died in the products, as planned. */
+        static const char died[] = "0 4 999999999\n";
+        harness_ok(file_write_atomic(marker, died, sizeof died - 1));
+        ck_assert_int_eq(remove(path), 0);
+        device->checked = false;
+        harness_ok(check_device(device));
+        ck_assert(device->avoid != 0 || device->serial_kernels != usual);
+        device->avoid = 0;
+        device->serial_kernels = usual;
+        free(path);
+        free(marker);
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("check");
+    TCase *tests = tcase_create("check");
+    tcase_add_test(tests, sound_devices_pass);
+    tcase_add_loop_test(tests, planted_faults_are_found, 0, sizeof faults / sizeof *faults);
+    tcase_add_test(tests, every_fault_is_tried);
+    tcase_add_test(tests, what_is_wrong_is_put_aside);
+    tcase_add_test(tests, no_way_is_refused);
+    tcase_add_test(tests, verdicts_are_kept);
+    suite_add_tcase(suite, tests);
+    return harness_run(suite);
+}
