@@ -54,7 +54,7 @@ _kiln()
     if [[ $word == -* ]]; then
         local options
         case $command in
-        devices) options="--json --help" ;;
+        devices) options="--json --check --help" ;;
         new) options="-o --data --label $pictures --help" ;;
         summary) options=$common ;;
         fit)
