@@ -4,12 +4,20 @@
 #define CHAINS 12 /* independent accumulators, 6 or 12: enough to fill two pipelines */
 #endif
 #ifndef LANES
-#define LANES 16
+#define LANES 16 /* 1, 2 or 16 */
 #endif
-#if LANES == 16
-typedef float16 peak_vector;
+#ifdef HALF
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#define PEAK_SCALAR half
 #else
-typedef float peak_vector;
+#define PEAK_SCALAR float
+#endif
+#define PEAK_JOIN(type, lanes) type##lanes
+#define PEAK_VECTOR(type, lanes) PEAK_JOIN(type, lanes)
+#if LANES == 1
+typedef PEAK_SCALAR peak_vector;
+#else
+typedef PEAK_VECTOR(PEAK_SCALAR, LANES) peak_vector;
 #endif
 
 /* CHAINS multiply-adds of a vector per work-item and pass. The factors make the values settle at
@@ -21,8 +29,8 @@ typedef float peak_vector;
 
 __kernel void kiln_peak_fma(__global float *out, int passes, float factor, float rest)
 {
-    const peak_vector a = (peak_vector)(factor), b = (peak_vector)(rest);
-    peak_vector x0 = a * 0.1f, x1 = a * 0.2f, x2 = a * 0.3f, x3 = a * 0.4f, x4 = a * 0.5f, x5 = a * 0.6f;
+    const peak_vector a = (peak_vector)((PEAK_SCALAR)factor), b = (peak_vector)((PEAK_SCALAR)rest);
+    peak_vector x0 = a, x1 = x0 * a, x2 = x1 * a, x3 = x2 * a, x4 = x3 * a, x5 = x4 * a;
 #if CHAINS == 12
     peak_vector y0 = -x0, y1 = -x1, y2 = -x2, y3 = -x3, y4 = -x4, y5 = -x5;
 #endif
@@ -37,10 +45,14 @@ __kernel void kiln_peak_fma(__global float *out, int passes, float factor, float
     sum += y0 + y1 + y2 + y3 + y4 + y5;
 #endif
 #if LANES == 16
-    float8 half_sum = sum.lo + sum.hi;
-    out[get_global_id(0)] = dot(half_sum.lo + half_sum.hi, (float4)(1.0f));
+    PEAK_VECTOR(PEAK_SCALAR, 8) eight = sum.lo + sum.hi;
+    PEAK_VECTOR(PEAK_SCALAR, 4) four = eight.lo + eight.hi;
+    PEAK_VECTOR(PEAK_SCALAR, 2) two = four.lo + four.hi;
+    out[get_global_id(0)] = (float)(two.x + two.y);
+#elif LANES == 2
+    out[get_global_id(0)] = (float)(sum.x + sum.y);
 #else
-    out[get_global_id(0)] = sum;
+    out[get_global_id(0)] = (float)sum;
 #endif
 }
 

@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict convert plot bench profile help"
+    local commands="devices new summary fit evaluate predict convert plot bench compare profile help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
@@ -14,6 +14,10 @@ _kiln()
     case $previous in
     --gemm)
         mapfile -t COMPREPLY < <(compgen -W "auto clblast tile" -- "$word")
+        return
+        ;;
+    --network)
+        mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word")
         return
         ;;
     --color-mode)
@@ -46,7 +50,7 @@ _kiln()
             huber hinge" -- "$word")
         return
         ;;
-    -o | --checkpoint | --model | --history | --csv-log)
+    -o | --checkpoint | --model | --history | --csv-log | --trace | --with)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -67,7 +71,8 @@ _kiln()
         convert) options="--model --help" ;;
         plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
-        profile) options="--steps --loss --optimizer --label --json $pictures $common" ;;
+        compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
+        profile) options="--steps --loss --optimizer --label --trace --json $pictures $common" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return

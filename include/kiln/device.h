@@ -77,6 +77,9 @@ typedef struct kiln_device_peaks {
     double fma_gflops;       /* float multiply-adds, counted as two */
     double copy_gbytes;      /* buffer to buffer, bytes read plus bytes written, a second */
     double launch_us;        /* an empty launch in an in-order queue */
+    double upload_gbytes;    /* host to device, a second; blocking writes of up to 64 MiB */
+    double download_gbytes;  /* device to host likewise */
+    double fp16_gflops;      /* half multiply-adds; 0 on a device without cl_khr_fp16 */
 } kiln_device_peaks;
 KILN_API kiln_status kiln_device_measure(kiln_device *device, kiln_device_peaks *peaks);
 

@@ -2,14 +2,12 @@
 #include "base/clock.h"
 #include "cli/networks.h"
 #include "cli/objective.h"
+#include "cli/practice.h"
 #include "cli/steps.h"
-#include "data/mnist.h"
 
-#include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 
-enum { LEAST_STEPS = 50, DEFAULT_WINDOWS = 12, MOST_WINDOWS = 4096 };
+enum { LEAST_STEPS = 50, DEFAULT_WINDOWS = 12 };
 static const double least_seconds = 0.25;
 
 static struct {
@@ -29,88 +27,14 @@ static const option options[] = {
 };
 
 typedef struct figures {
-    int64_t batch, steps, window;
-    double first_step, best, median; /* seconds; of a step */
+    int64_t batch;
+    double first_step; /* seconds */
+    steps_times times;
     plan_facts plan;
     uint64_t device_memory, resident;
     kiln_device_peaks peaks;
     const char *data;
 } figures;
-
-/* MNIST where it is at hand, else the drawn digits; rows of numbers for a network of those. */
-static kiln_dataset *open_data(const network *which, const char **name)
-{
-    if (which->sized.rank > 0) {
-        kiln_shape sample = which->sized.rank == 1 ? KILN_SHAPE(16) : which->sized;
-        size_t rows = which->sized.rank == 1 ? 8192 : 1024,
-               features = (size_t)kiln_shape_size(sample);
-        float *x = mem_new(rows * features, sizeof *x);
-        int32_t *y = mem_new(rows, sizeof *y);
-        kiln_dataset *data = NULL;
-        uint32_t state = 1;
-        for (size_t i = 0; x && y && i < rows * features; i++) {
-            state = state * 1664525u + 1013904223u;
-            x[i] = (float)(state >> 8) / 16777216.0f;
-            y[i / features] = (int32_t)(state >> 30);
-        }
-        if (x && y) {
-            kiln_array xs = {.dtype = KILN_FLOAT32, .shape = sample, .data = x};
-            kiln_array ys = {.dtype = KILN_INT32, .data = y};
-            data = kiln_dataset_from_arrays((int64_t)rows, 1, &xs, 1, &ys);
-        }
-        free(x);
-        free(y);
-        *name = which->sized.rank == 1 ? "random rows" : "random pictures";
-        return data;
-    }
-    kiln_dataset *data = NULL;
-    bool real = mnist_at_hand();
-    *name = real ? "mnist" : "digits";
-    kiln_status status =
-        real ? kiln_datasets_mnist_load(&data, NULL) : kiln_datasets_digits_load(&data, NULL);
-    return status == KILN_OK ? data : NULL;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static kiln_status measure_windows(steps *s, figures *f)
-{
-    /* Warm up, and find how long a window has to be. */
-    double start = clock_seconds();
-    KILN_TRY(steps_run(s, LEAST_STEPS));
-    double step = (clock_seconds() - start) / LEAST_STEPS;
-    f->window = given.window > LEAST_STEPS ? given.window : LEAST_STEPS;
-    if (step > 0 && (double)f->window * step < least_seconds)
-        f->window = (int64_t)ceil(least_seconds / step);
-    KILN_TRY(steps_run(s, f->window / 2));
-    int64_t count = given.steps ? (given.steps + f->window - 1) / f->window : DEFAULT_WINDOWS;
-    if (count > MOST_WINDOWS)
-        count = MOST_WINDOWS;
-    double *times = mem_new((size_t)count, sizeof *times);
-    if (times == NULL)
-        return KILN_ERROR_MEMORY;
-    kiln_status status = KILN_OK;
-    for (int64_t i = 0; status == KILN_OK && i < count; i++) {
-        int64_t in_window = 0;
-        start = clock_seconds();
-        /* The device may have become faster since the window was sized: fill the time. */
-        do {
-            status = steps_run(s, in_window == 0 ? f->window : LEAST_STEPS);
-            in_window += in_window == 0 ? f->window : LEAST_STEPS;
-        } while (status == KILN_OK && clock_seconds() - start < least_seconds);
-        times[i] = (clock_seconds() - start) / (double)in_window;
-        f->steps += in_window;
-    }
-    qsort(times, (size_t)count, sizeof *times, compare);
-    f->best = times[0];
-    f->median = count % 2 ? times[count / 2] : (times[count / 2 - 1] + times[count / 2]) / 2;
-    free(times);
-    return status;
-}
 
 static kiln_status measure(const network *which, kiln_model **model, kiln_dataset **data,
                            kiln_device **device, steps *s, figures *f)
@@ -119,7 +43,7 @@ static kiln_status measure(const network *which, kiln_model **model, kiln_datase
     *device = session_device();
     if (*device == NULL)
         return kiln_last_status();
-    *data = open_data(which, &f->data);
+    *data = practice_data(which, &f->data);
     if (*data == NULL)
         return kiln_last_status();
     *model = session_model(which->name, *data);
@@ -131,13 +55,16 @@ static kiln_status measure(const network *which, kiln_model **model, kiln_datase
     KILN_TRY(steps_open(s, *model, *data, f->batch));
     KILN_TRY(steps_run(s, 1));
     f->first_step = clock_since_start();
-    KILN_TRY(measure_windows(s, f));
+    steps_windows windows = {.window = given.window > LEAST_STEPS ? given.window : LEAST_STEPS,
+                             .chunk = LEAST_STEPS,
+                             .least_seconds = least_seconds,
+                             .windows = DEFAULT_WINDOWS,
+                             .steps = given.steps};
+    KILN_TRY(steps_time(s, &windows, &f->times));
     KILN_TRY(steps_verify(s));
     plan_describe(s->program->plan, &f->plan);
     f->device_memory = kiln_device_memory_peak(*device);
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    f->resident = (uint64_t)usage.ru_maxrss * 1024;
+    f->resident = session_resident();
     return given.peaks ? kiln_device_measure(*device, &f->peaks) : KILN_OK;
 }
 
@@ -147,17 +74,14 @@ static int print_json(const network *which, const kiln_device_info *info, const 
         "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:i, s:s, s:I, s:I}",
         "network", which->name, "device", info->name, "driver", info->driver, "platform",
         info->platform, "gemm", f->plan.engines ? f->plan.engines : "none", "batch_size",
-        (json_int_t)f->batch, "steps", (json_int_t)f->steps, "window", (json_int_t)f->window,
-        "first_step_s", f->first_step, "best_ms_per_step", 1e3 * f->best, "median_ms_per_step",
-        1e3 * f->median, "samples_per_second", (double)f->batch / f->best, "gflops",
-        f->plan.flops / f->best / 1e9, "launches_per_step", f->plan.launches, "data", f->data,
-        "device_memory_bytes", (json_int_t)f->device_memory, "peak_rss_bytes",
-        (json_int_t)f->resident);
+        (json_int_t)f->batch, "steps", (json_int_t)f->times.steps, "window",
+        (json_int_t)f->times.window, "first_step_s", f->first_step, "best_ms_per_step",
+        1e3 * f->times.best, "median_ms_per_step", 1e3 * f->times.median, "samples_per_second",
+        (double)f->batch / f->times.best, "gflops", f->plan.flops / f->times.best / 1e9,
+        "launches_per_step", f->plan.launches, "data", f->data, "device_memory_bytes",
+        (json_int_t)f->device_memory, "peak_rss_bytes", (json_int_t)f->resident);
     if (given.peaks)
-        json_object_set_new(object, "peaks",
-                            json_pack("{s:f, s:f, s:f}", "fma_gflops", f->peaks.fma_gflops,
-                                      "copy_gbytes_per_second", f->peaks.copy_gbytes, "launch_us",
-                                      f->peaks.launch_us));
+        json_object_set_new(object, "peaks", cli_peaks(&f->peaks));
     return cli_print_json(object);
 }
 
@@ -167,10 +91,11 @@ static int print_text(const network *which, const kiln_device_info *info, const 
            (long long)f->batch, info->name, info->platform, info->driver,
            f->plan.engines ? f->plan.engines : "none", f->data);
     printf("  step         best %.4f ms, median %.4f ms (windows of %s steps, %s steps in all)\n",
-           1e3 * f->best, 1e3 * f->median, session_count(f->window), session_count(f->steps));
+           1e3 * f->times.best, 1e3 * f->times.median, session_count(f->times.window),
+           session_count(f->times.steps));
     printf("  speed        %s samples/s, %.1f GFLOP/s, %d launches a step\n",
-           session_count((int64_t)((double)f->batch / f->best)), f->plan.flops / f->best / 1e9,
-           f->plan.launches);
+           session_count((int64_t)((double)f->batch / f->times.best)),
+           f->plan.flops / f->times.best / 1e9, f->plan.launches);
     printf("  first step   done %.2f s after the start\n", f->first_step);
     printf("  memory       device %s, host %s at most\n", session_bytes(f->device_memory),
            session_bytes(f->resident));

@@ -10,11 +10,18 @@
 /* Exit codes. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-extern const command command_bench, command_convert, command_devices, command_evaluate, command_fit,
-    command_new, command_plot, command_predict, command_profile, command_summary;
+extern const command command_bench, command_compare, command_convert, command_devices,
+    command_evaluate, command_fit, command_new, command_plot, command_predict, command_profile,
+    command_summary;
 
 /* Prints the failure on record as one line; returns what the program exits with. */
 int cli_fail(void);
+
+/* What a device says of itself, as JSON (devices.c). NULL: its name is no text in UTF-8, or there
+ * is no memory. */
+json_t *cli_device(const kiln_device_info *device);
+/* What a device can do, as JSON. */
+json_t *cli_peaks(const kiln_device_peaks *peaks);
 
 /* Prints a JSON value and a newline on standard output and releases it. Returns an exit code. */
 int cli_print_json(json_t *value);

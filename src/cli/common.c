@@ -10,6 +10,17 @@ int cli_fail(void)
     return interrupted ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
+json_t *cli_peaks(const kiln_device_peaks *p)
+{
+    json_t *peaks = json_pack("{s:f, s:f, s:f, s:f, s:f}", "fma_gflops", p->fma_gflops,
+                              "copy_gbytes_per_second", p->copy_gbytes, "launch_us", p->launch_us,
+                              "upload_gbytes_per_second", p->upload_gbytes,
+                              "download_gbytes_per_second", p->download_gbytes);
+    if (peaks && p->fp16_gflops > 0)
+        json_object_set_new(peaks, "fp16_gflops", json_real(p->fp16_gflops));
+    return peaks;
+}
+
 int cli_print_json(json_t *value)
 {
     char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;

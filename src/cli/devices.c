@@ -60,7 +60,7 @@ static void say_default(const kiln_device_info *devices, size_t count)
         printf("\nKILN_DEVICE is '%s', which none of them is.\n", env_get(ENV_DEVICE));
 }
 
-static json_t *describe(const kiln_device_info *d)
+json_t *cli_device(const kiln_device_info *d)
 {
     char address[32];
     snprintf(address, sizeof address, "%d:%d", d->platform_index, d->device_index);
@@ -82,7 +82,7 @@ static int print_all_json(const kiln_device_info *devices, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        if (json_array_append_new(list, describe(&devices[i])) != 0) {
+        if (json_array_append_new(list, cli_device(&devices[i])) != 0) {
             /* The only text that JSON refuses is one that is not UTF-8. */
             json_decref(list);
             fprintf(stderr,

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-static const command *const commands[] = {
-    &command_devices, &command_new,     &command_summary, &command_fit,   &command_evaluate,
-    &command_predict, &command_convert, &command_plot,    &command_bench, &command_profile};
+static const command *const commands[] = {&command_devices, &command_new,      &command_summary,
+                                          &command_fit,     &command_evaluate, &command_predict,
+                                          &command_convert, &command_plot,     &command_bench,
+                                          &command_compare, &command_profile};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static void help(FILE *stream)

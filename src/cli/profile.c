@@ -1,15 +1,19 @@
 /* kiln profile */
 #include "device/profile.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/objective.h"
 #include "cli/steps.h"
+#include "cli/trace.h"
 
 #include <string.h>
+
+enum { TRACED_STEPS = 10 };
 
 static struct {
     int64_t steps;
     bool json;
-    const char *label;
+    const char *label, *trace;
     objective_options objective;
 } given = {.steps = 200};
 
@@ -21,8 +25,22 @@ static const option options[] = {
      "sgd, adam (default), adamw, rmsprop or adagrad; with arguments in parentheses", 0},
     {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
      "label column of a CSV file, by name or index (the last)", 0},
+    {"--trace", OPTION_TEXT, offsetof(__typeof__(given), trace), "FILE.json",
+     "the time line of the last 10 steps, for Perfetto or chrome://tracing", 0},
     {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL, "an array of launches", 0},
 };
+
+typedef struct profiling {
+    kiln_model *model;
+    kiln_dataset *data;
+    kiln_device *device;
+    profile_row *rows; /* those of the spans are numbers of these, before they are sorted */
+    size_t count;
+    profile_span *spans;
+    size_t span_count, launches;
+    double wall;
+    bool outside;
+} profiling;
 
 static int compare(const void *a, const void *b)
 {
@@ -30,8 +48,10 @@ static int compare(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static void print_text(const profile_row *rows, size_t count, double wall)
+static void print_text(const profiling *p)
 {
+    const profile_row *rows = p->rows;
+    size_t count = p->count;
     double total = 0;
     int name_width = 6, what_width = 5;
     for (size_t i = 0; i < count; i++) {
@@ -60,8 +80,11 @@ static void print_text(const profile_row *rows, size_t count, double wall)
     }
     printf("\n%s steps: %.3f ms in launches, %.3f ms in all (%.4f and %.4f ms a step); profiling "
            "itself takes time\n",
-           session_count(given.steps), 1e3 * total, 1e3 * wall, 1e3 * total / (double)given.steps,
-           1e3 * wall / (double)given.steps);
+           session_count(given.steps), 1e3 * total, 1e3 * p->wall,
+           1e3 * total / (double)given.steps, 1e3 * p->wall / (double)given.steps);
+    if (p->outside)
+        printf("this driver's events tell no times: each launch was waited for, and timed by the "
+               "host's clock\n");
 }
 
 static int print_json(const profile_row *rows, size_t count)
@@ -75,18 +98,47 @@ static int print_json(const profile_row *rows, size_t count)
     return cli_print_json(list);
 }
 
-typedef struct profiling {
-    kiln_model *model;
-    kiln_dataset *data;
-    kiln_device *device;
-    profile_row *rows;
-    size_t count;
-    double wall;
-} profiling;
+/* The steps that are looked at, and the launches of the last ones. */
+static kiln_status run_steps(profiling *p, steps *s)
+{
+    int64_t traced = given.trace == NULL          ? 0
+                     : given.steps < TRACED_STEPS ? given.steps
+                                                  : TRACED_STEPS;
+    plan_facts facts;
+    plan_describe(s->program->plan, &facts);
+    p->launches = (size_t)facts.launches;
+    KILN_TRY(steps_profile(s, &p->outside));
+    double start = clock_seconds();
+    KILN_TRY(steps_run(s, given.steps - traced));
+    if (traced) {
+        KILN_TRY(profile_keep_spans(p->device, (size_t)traced * p->launches));
+        KILN_TRY(steps_run(s, traced));
+        KILN_TRY(profile_take_spans(p->device, &p->spans, &p->span_count));
+    }
+    p->wall = clock_seconds() - start;
+    return profile_stop(p->device, &p->rows, &p->count);
+}
+
+static kiln_status write_trace(const profiling *p, const char *model_name, int64_t batch)
+{
+    char title[300];
+    if (given.trace == NULL)
+        return KILN_OK;
+    snprintf(title, sizeof title, "%s, batch size %lld", model_name, (long long)batch);
+    return trace_write(&(trace){.title = title,
+                                .device = kiln_device_describe(p->device),
+                                .rows = p->rows,
+                                .spans = p->spans,
+                                .count = p->span_count,
+                                .launches = p->launches},
+                       given.trace);
+}
 
 static kiln_status measure(profiling *p, steps *s, const char *model_name, const char *data_name)
 {
     KILN_TRY(session_start());
+    if (given.trace)
+        KILN_TRY(file_writable(given.trace));
     bool builtin = session_is_builtin(model_name);
     if (!builtin && (p->model = session_model(model_name, NULL)) == NULL)
         return kiln_last_status();
@@ -102,13 +154,9 @@ static kiln_status measure(profiling *p, steps *s, const char *model_name, const
     KILN_TRY(steps_check(p->model, p->data, batch, given.steps));
     KILN_TRY(steps_open(s, p->model, p->data, batch));
     KILN_TRY(steps_run(s, 20)); /* first uses and caches are not what is looked for */
-    KILN_TRY(profile_start(p->device));
-    double start = clock_seconds();
-    kiln_status status = steps_run(s, given.steps);
-    p->wall = clock_seconds() - start;
-    if (status == KILN_OK)
-        status = profile_stop(p->device, &p->rows, &p->count);
-    return status == KILN_OK ? steps_verify(s) : status;
+    KILN_TRY(run_steps(p, s));
+    KILN_TRY(steps_verify(s));
+    return write_trace(p, model_name, batch);
 }
 
 static int run(int count, char **words)
@@ -126,9 +174,10 @@ static int run(int count, char **words)
         if (given.json)
             status = print_json(p.rows, p.count);
         else
-            print_text(p.rows, p.count, p.wall);
+            print_text(&p);
     }
     profile_free_rows(p.rows, p.count);
+    free(p.spans);
     steps_close(&s);
     kiln_model_free(p.model);
     kiln_dataset_free(p.data);
@@ -143,9 +192,10 @@ const command command_profile = {
     .most_arguments = 2,
     .summary = "where the time of a training step goes",
     .help = "Trains for some steps with the device's own clock on, and prints for each kernel and\n"
-            "shape its calls, time, speed and share. Nothing is saved. MODEL and DATA are as for\n"
+            "shape its calls, time, speed and share. No model is saved. MODEL and DATA are as for\n"
             "kiln fit.",
-    .example = "  kiln profile mlp mnist --batch-size 128",
+    .example =
+        "  kiln profile mlp mnist --batch-size 128\n  kiln profile mlp mnist --trace mlp.json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,

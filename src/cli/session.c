@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -246,6 +247,13 @@ kiln_status session_place(kiln_model *model, kiln_device *device)
 }
 
 /* ---- numbers ---- */
+
+uint64_t session_resident(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
 
 static char *next_buffer(void)
 {

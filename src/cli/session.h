@@ -50,6 +50,9 @@ bool session_is_builtin(const char *name);
 void session_begin_training(void);
 void session_end_training(void);
 
+/* The most memory this process had so far, in bytes. */
+uint64_t session_resident(void);
+
 /* "12,345" in one of a few buffers of its own. */
 const char *session_count(int64_t number);
 /* "1.5 MB" likewise; powers of 1000. */

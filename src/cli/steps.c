@@ -1,5 +1,13 @@
 #include "cli/steps.h"
 
+#include "base/clock.h"
+#include "device/profile.h"
+
+#include <math.h>
+
+enum { MOST_WINDOWS = 4096 };
+static const double least_launch = 1e-7; /* seconds; no launch is faster on average */
+
 kiln_status steps_open(steps *s, kiln_model *model, const kiln_dataset *data, int64_t batch)
 {
     s->training = training_of(model);
@@ -68,6 +76,79 @@ kiln_status steps_check(kiln_model *model, kiln_dataset *data, int64_t batch, in
                     .check_numerics = 1)
                ? KILN_OK
                : kiln_last_status();
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static kiln_status time_windows(steps *s, const steps_windows *w, int64_t count, double *each,
+                                steps_times *t)
+{
+    int64_t done = 0;
+    double begun = clock_seconds();
+    while (done < count &&
+           (done < 3 || w->most_seconds <= 0 || clock_seconds() - begun < w->most_seconds)) {
+        int64_t in_window = 0;
+        double start = clock_seconds();
+        /* The device may have become faster since the window was sized: fill the time. */
+        do {
+            int64_t some = in_window == 0 ? t->window : w->chunk;
+            KILN_TRY(steps_run(s, some));
+            in_window += some;
+        } while (clock_seconds() - start < w->least_seconds);
+        each[done++] = (clock_seconds() - start) / (double)in_window;
+        t->steps += in_window;
+    }
+    qsort(each, (size_t)done, sizeof *each, compare);
+    t->best = each[0];
+    t->median = done % 2 ? each[done / 2] : (each[done / 2 - 1] + each[done / 2]) / 2;
+    return KILN_OK;
+}
+
+kiln_status steps_time(steps *s, const steps_windows *wanted, steps_times *times)
+{
+    /* Warm up, and find how long a window has to be. */
+    *times = (steps_times){.window = wanted->window};
+    double start = clock_seconds();
+    KILN_TRY(steps_run(s, wanted->chunk));
+    double step = (clock_seconds() - start) / (double)wanted->chunk;
+    if (step > 0 && (double)times->window * step < wanted->least_seconds)
+        times->window = (int64_t)ceil(wanted->least_seconds / step);
+    KILN_TRY(steps_run(s, times->window / 2));
+    int64_t count =
+        wanted->steps ? (wanted->steps + times->window - 1) / times->window : wanted->windows;
+    if (count > MOST_WINDOWS)
+        count = MOST_WINDOWS;
+    double *each = mem_new((size_t)count, sizeof *each);
+    if (each == NULL)
+        return KILN_ERROR_MEMORY;
+    kiln_status status = time_windows(s, wanted, count, each, times);
+    free(each);
+    return status;
+}
+
+kiln_status steps_profile(steps *s, bool *outside)
+{
+    kiln_device *device = s->training->device;
+    profile_row *rows;
+    size_t count;
+    double seconds = 0, calls = 0;
+    KILN_TRY(profile_start(device));
+    KILN_TRY(steps_run(s, 1));
+    KILN_TRY(profile_stop(device, &rows, &count));
+    for (size_t i = 0; i < count; i++) {
+        seconds += rows[i].seconds;
+        calls += (double)rows[i].calls;
+    }
+    profile_free_rows(rows, count);
+    *outside = seconds < least_launch * calls;
+    KILN_TRY(profile_start(device));
+    if (*outside)
+        profile_from_outside(device);
+    return KILN_OK;
 }
 
 void steps_close(steps *s)

@@ -103,10 +103,12 @@ extern void (*device_on_compile)(const char *label);
 extern void (*device_on_warning)(const char *way, const char *why);
 
 /* Enqueues a launch. global and local have dims entries; local NULL: the driver's choice. name and what are for the
- * profile and messages (kernel's name; layer or shape), flops and bytes for its figures. */
+ * profile and messages (kernel's name; layer or shape), flops and bytes for its figures; layer (or NULL) as the profile
+ * has it on its own. */
 typedef struct device_launch_info {
     const char *name, *what;
     double flops, bytes;
+    const char *layer;
 } device_launch_info;
 kiln_status device_launch(kiln_device *device, cl_kernel kernel, int dims, const size_t *global, const size_t *local,
                           const device_launch_info *info);

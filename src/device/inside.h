@@ -11,6 +11,7 @@ kiln_status device_lose(kiln_device *device);
 kiln_status device_fail_lost(kiln_device *device);
 
 /* Takes over the event of a launch; events are read and released in batches. */
+bool profile_is_from_outside(const kiln_device *device);
 kiln_status profile_record(kiln_device *device, cl_event event, const device_launch_info *info);
 
 #endif

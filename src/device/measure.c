@@ -17,7 +17,8 @@ static kiln_status make_kernel(kiln_device *device, fma_shape shape, const char 
     char options[96];
     cl_program program;
     text source = {0};
-    snprintf(options, sizeof options, "-DLANES=%d -DCHAINS=%d", shape.lanes, shape.chains);
+    snprintf(options, sizeof options, "-DLANES=%d -DCHAINS=%d%s", shape.lanes, shape.chains,
+             shape.half ? " -DHALF" : "");
     kiln_status status = source_file(&source, "peaks.cl");
     if (status == KILN_OK)
         status = device_program(device, "the measurement", source.data, options, &program);
@@ -102,13 +103,50 @@ kiln_status measure_fma(kiln_device *device, fma_shape shape, double seconds, do
     return status;
 }
 
-/* 64 MiB each way unless the device is small or slow: far more than its caches would be better, but
- * a measurement must not take memory that is not there. */
-static kiln_status measure_copy(kiln_device *device, double *gbytes)
+/* 64 MiB unless the device is small: far more than its caches would be better, but a measurement
+ * must not take memory that is not there. */
+static size_t large_buffer(const kiln_device *device)
 {
-    size_t bytes = (size_t)64 << 20, units = device->info.compute_units;
+    size_t bytes = (size_t)64 << 20;
     while (bytes > device->info.largest_allocation || bytes > device->info.memory / 8)
         bytes /= 2;
+    return bytes;
+}
+
+/* There and back; the best of a few. */
+static kiln_status time_transfers(kiln_device *device, cl_mem memory, void *host, size_t bytes,
+                                  kiln_device_peaks *peaks)
+{
+    for (int i = 0; i < 4; i++) {
+        double begin = clock_seconds();
+        KILN_TRY(device_write(device, memory, 0, host, bytes));
+        double middle = clock_seconds();
+        KILN_TRY(device_read(device, memory, 0, host, bytes));
+        double up = 1e-9 * (double)bytes / (middle - begin),
+               down = 1e-9 * (double)bytes / (clock_seconds() - middle);
+        peaks->upload_gbytes = up > peaks->upload_gbytes ? up : peaks->upload_gbytes;
+        peaks->download_gbytes = down > peaks->download_gbytes ? down : peaks->download_gbytes;
+    }
+    return KILN_OK;
+}
+
+static kiln_status measure_transfers(kiln_device *device, kiln_device_peaks *peaks)
+{
+    size_t bytes = large_buffer(device);
+    cl_mem memory = NULL;
+    void *host = mem_new(bytes, 1);
+    kiln_status status =
+        host ? device_alloc(device, bytes, "the measurement", &memory) : KILN_ERROR_MEMORY;
+    if (status == KILN_OK)
+        status = time_transfers(device, memory, host, bytes, peaks);
+    device_free(device, memory);
+    free(host);
+    return status;
+}
+
+static kiln_status measure_copy(kiln_device *device, double *gbytes)
+{
+    size_t bytes = large_buffer(device), units = device->info.compute_units;
     cl_uint vectors = (cl_uint)(bytes / 16);
     cl_mem from = NULL, to = NULL;
     bound_kernel bound = {0};
@@ -186,18 +224,25 @@ kiln_status kiln_device_measure(kiln_device *device, kiln_device_peaks *peaks)
 {
     /* Vectors on 32 and on 16 registers for CPU drivers; scalars in groups for GPUs and what
      * imitates them. */
-    static const fma_shape shapes[] = {{16, 12, false}, {16, 6, false}, {1, 12, true}};
+    static const fma_shape shapes[] = {{.lanes = 16, .chains = 12},
+                                       {.lanes = 16, .chains = 6},
+                                       {.lanes = 1, .chains = 12, .many = true},
+                                       {.lanes = 16, .chains = 12, .half = true},
+                                       {.lanes = 2, .chains = 12, .many = true, .half = true}};
     if (device == NULL)
         return kiln_fail_null("device");
     *peaks = (kiln_device_peaks){0};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         double gflops;
-        if (device->info.type == KILN_DEVICE_GPU && !shapes[i].many)
+        if ((device->info.type == KILN_DEVICE_GPU && !shapes[i].many) ||
+            (shapes[i].half && !device->info.has_fp16))
             continue;
         KILN_TRY(measure_fma(device, shapes[i], 0.15, &gflops));
-        if (gflops > peaks->fma_gflops)
-            peaks->fma_gflops = gflops;
+        double *peak = shapes[i].half ? &peaks->fp16_gflops : &peaks->fma_gflops;
+        if (gflops > *peak)
+            *peak = gflops;
     }
     KILN_TRY(measure_copy(device, &peaks->copy_gbytes));
+    KILN_TRY(measure_transfers(device, peaks));
     return measure_launch(device, &peaks->launch_us);
 }

@@ -9,6 +9,7 @@ typedef struct fma_shape {
     int lanes;  /* 16 or 1 */
     int chains; /* independent accumulators: 6 or 12 */
     bool many;  /* thousands of work-items in groups, not a few alone */
+    bool half;  /* of halves; for devices that have cl_khr_fp16 */
 } fma_shape;
 
 /* GFLOP/s of one shape: the best of the launches that fit into `seconds`. */

@@ -45,7 +45,8 @@ static bool recall(const char *path, double *speed)
 /* Both kinds of kernel, a few milliseconds each; the compiler takes most of the time. */
 static double measure_quickly(const found_device *found)
 {
-    static const fma_shape shapes[] = {{16, 6, false}, {1, 12, true}};
+    static const fma_shape shapes[] = {{.lanes = 16, .chains = 6},
+                                       {.lanes = 1, .chains = 12, .many = true}};
     double best = 0, speed;
     kiln_device *device = device_open_found(found);
     if (device == NULL)

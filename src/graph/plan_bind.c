@@ -95,7 +95,8 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
     const launch *l = &p->b.launches.items[g->first];
     bound *c = &p->calls[p->call_count++];
     *c = (bound){.from = g, .first = l, .time = time};
-    c->info = (device_launch_info){.name = g->name, .what = g->what, .flops = g->flops};
+    c->info = (device_launch_info){
+        .name = g->name, .what = g->what, .flops = g->flops, .layer = g->layer};
     for (int a = 0; a < g->argument_count; a++)
         c->info.bytes += (double)argument_bytes(p, &g->arguments[a]);
     if (!l->is_clblast) {

@@ -24,7 +24,8 @@ enum { N = 64 };
 /* Allocates, builds, launches `launches` times, reads back: everything a training step does. */
 static kiln_status work(kiln_device *device, int launches, float *first)
 {
-    static const device_launch_info info = {"kiln_test_add", "a test", N, 8 * N};
+    static const device_launch_info info = {
+        .name = "kiln_test_add", .what = "a test", .flops = N, .bytes = 8 * N};
     cl_program program;
     cl_kernel kernel = NULL;
     cl_mem memory = NULL;
@@ -336,12 +337,30 @@ START_TEST(profiles_add_up)
         int launches = harness_is_slow(device) ? 300 : 5000;
         harness_fails(profile_stop(device, &rows, &count), KILN_ERROR_ARGUMENT,
                       "not being profiled");
+        profile_span *spans;
+        size_t span_count;
+        harness_fails(profile_keep_spans(device, 4), KILN_ERROR_ARGUMENT, "not being profiled");
         harness_ok(profile_start(device));
         harness_fails(profile_start(device), KILN_ERROR_ARGUMENT, "already");
+        harness_fails(profile_take_spans(device, &spans, &span_count), KILN_ERROR_ARGUMENT,
+                      "not being kept");
         double begin = clock_seconds();
         harness_ok(work(device, launches, &first));
         ck_assert_float_eq(first, 2 * (float)launches);
-        double took = clock_seconds() - begin;
+        harness_ok(profile_keep_spans(device, 4)); /* of the seven that follow */
+        harness_ok(work(device, 7, NULL));
+        harness_ok(profile_take_spans(device, &spans, &span_count));
+        ck_assert_uint_eq(span_count, 4);
+        ck_assert_double_eq(spans[0].start, 0);
+        for (size_t i = 0; i < span_count; i++) {
+            ck_assert_uint_eq(spans[i].row, 0);
+            ck_assert_double_gt(spans[i].seconds, 0);
+            ck_assert_double_eq(spans[i].bytes, 8.0 * N);
+            if (i)
+                ck_assert_double_ge(spans[i].start, spans[i - 1].start + spans[i - 1].seconds);
+        }
+        free(spans);
+        launches += 7;
         harness_ok(profile_stop(device, &rows, &count));
         ck_assert_uint_eq(count, 1);
         ck_assert_str_eq(rows[0].name, "kiln_test_add");
@@ -350,7 +369,7 @@ START_TEST(profiles_add_up)
         ck_assert_double_eq(rows[0].flops, (double)N * launches);
         ck_assert_double_eq(rows[0].bytes, 8.0 * N * launches);
         ck_assert_double_gt(rows[0].seconds, 0);
-        ck_assert_double_lt(rows[0].seconds, took);
+        ck_assert_double_lt(rows[0].seconds, clock_seconds() - begin);
         profile_free_rows(rows, count);
         harness_ok(work(device, 1, NULL)); /* without a profile */
     }
@@ -375,7 +394,7 @@ START_TEST(profiles_have_many_rows)
     for (int i = 0; i < 1000; i++) {
         char name[32];
         snprintf(name, sizeof name, "kernel %d", i % 500);
-        device_launch_info info = {name, i % 2 ? "odd" : "even", 1, 2};
+        device_launch_info info = {.name = name, .what = i % 2 ? "odd" : "even", .flops = 1};
         harness_ok(device_launch(device, kernel, 1, &global, NULL, i == 999 ? NULL : &info));
     }
     harness_ok(profile_stop(device, &rows, &count));

@@ -9,7 +9,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'python'))
 import tap
 
-FLOORS = ['base', 'device', 'ir', 'blas', 'op', 'graph', 'check', 'layer', 'model', 'data', 'format', 'train', 'cli']
+FLOORS = ['base', 'report', 'device', 'ir', 'blas', 'op', 'graph', 'check', 'layer', 'model', 'data', 'format', 'train', 'cli']
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
 

@@ -1,0 +1,495 @@
+/* The report of kiln compare. */
+#include "cli/compare.h"
+#include "cli/session.h"
+#include "report/chart.h"
+#include "report/page.h"
+
+#include <kiln/kiln.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { CURVE_HEIGHT = 230, ROOFLINE_HEIGHT = 300, MOST_POINTS = 512, MOST_SPANS = 600 };
+
+/* A cell or caption; a few buffers of its own. */
+static const char *words(const char *format, ...) KILN_PRINTF(1, 2);
+
+static const char *words(const char *format, ...)
+{
+    static char ring[32][320];
+    static unsigned next;
+    char *out = ring[next++ % 32];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out, 320, format, arguments);
+    va_end(arguments);
+    return out;
+}
+
+/* "A  llvmpipe (this machine)" */
+static const char *device_name(const comparison *c, size_t device)
+{
+    const compared_device *d = &c->devices[device];
+    bool several = false;
+    for (size_t i = 1; i < c->device_count; i++)
+        several |= strcmp(c->devices[i].machine, c->devices[0].machine) != 0;
+    return several ? words("%s  %.120s (%.60s)", comparison_letter(device), d->name, d->machine)
+                   : words("%s  %.120s", comparison_letter(device), d->name);
+}
+
+/* ---- devices ---- */
+
+static void add_devices(const comparison *c, text *out)
+{
+    static const char *const headings[] = {
+        "Device",        "Driver",         "\tUnits",     "\tMemory",
+        "\tfma GFLOP/s", "\tfp16 GFLOP/s", "\tCopy GB/s", "\tLaunch \xc2\xb5s",
+        "\tUpload GB/s", "\tDownload GB/s"};
+    enum { COLUMNS = sizeof headings / sizeof *headings };
+    page_heading(out, 2, "The devices");
+    page_table_begin(out, headings, COLUMNS);
+    for (size_t i = 0; i < c->device_count; i++) {
+        const compared_device *d = &c->devices[i];
+        const kiln_device_peaks *p = &d->peaks;
+        const char *none = d->measured ? "\tnone" : "\t\xe2\x80\x93";
+        const char *cells[COLUMNS] = {device_name(c, i),
+                                      words("%.100s %.100s", d->platform, d->driver),
+                                      words("\t%.0f", d->compute_units),
+                                      words("\t%s", session_bytes((uint64_t)d->memory)),
+                                      d->measured ? words("\t%.1f", p->fma_gflops) : none,
+                                      p->fp16_gflops > 0 ? words("\t%.1f", p->fp16_gflops) : none,
+                                      d->measured ? words("\t%.1f", p->copy_gbytes) : none,
+                                      d->measured ? words("\t%.2f", p->launch_us) : none,
+                                      d->measured ? words("\t%.1f", p->upload_gbytes) : none,
+                                      d->measured ? words("\t%.1f", p->download_gbytes) : none};
+        page_table_row(out, (int)i, cells, COLUMNS);
+    }
+    page_table_end(out);
+    page_paragraph(out, "All of these are measured: float multiply-adds (counted as two), copies "
+                        "between two buffers (bytes read plus bytes written), an empty launch, "
+                        "and blocking transfers of up to 64 MiB.");
+    for (size_t i = 0; i < c->device_count; i++)
+        if (c->devices[i].problem)
+            page_paragraph(out, words("%s was not measured: %.200s.", device_name(c, i),
+                                      c->devices[i].problem));
+}
+
+/* ---- a network's table ---- */
+
+static void add_table(const comparison *c, size_t first, size_t end, text *out)
+{
+    static const char *const headings[] = {
+        "Rank and device", "\tBest ms", "\tMedian ms", "\tSamples/s", "\tFirst step s",
+        "\tCompile s",     "\tMemory",  "\tRoofline",  "\tLoss",      "\tDistance"};
+    enum { COLUMNS = sizeof headings / sizeof *headings };
+    page_table_begin(out, headings, COLUMNS);
+    for (size_t i = first; i < end; i++) {
+        const compared_run *r = &c->runs[i];
+        if (r->problem) {
+            const char *cells[] = {words("failed: %s", device_name(c, r->device))};
+            page_table_row(out, (int)r->device, cells, 1);
+            continue;
+        }
+        const char *distance = r->is_reference      ? "\treference"
+                               : isnan(r->distance) ? "\tother bits in"
+                                                    : words("\t%.1e", r->distance);
+        const char *cells[COLUMNS] = {words("%d. %s", r->rank, device_name(c, r->device)),
+                                      words("\t%.4g", 1e3 * r->best),
+                                      words("\t%.4g", 1e3 * r->median),
+                                      words("\t%s", session_count((int64_t)(r->batch / r->best))),
+                                      words("\t%.2f", r->first_step),
+                                      words("\t%.2f", r->compile),
+                                      words("\t%s", session_bytes((uint64_t)r->device_memory)),
+                                      r->roofline > 0 ? words("\t%.1f %%", 100 * r->roofline)
+                                                      : "\t\xe2\x80\x93",
+                                      words("\t%.6f", r->losses[r->loss_count - 1]),
+                                      distance};
+        page_table_row(out, (int)r->device, cells, COLUMNS);
+    }
+    page_table_end(out);
+}
+
+static void add_notes(const comparison *c, size_t first, size_t end, text *out)
+{
+    for (size_t i = first; i < end; i++) {
+        const compared_run *r = &c->runs[i];
+        if (r->problem)
+            page_paragraph(out, words("%s failed: %.200s.", device_name(c, r->device), r->problem));
+        if (r->put_aside[0])
+            page_paragraph(out, words("%s computes wrongly, and does without: %.150s.",
+                                      device_name(c, r->device), r->put_aside));
+        if (r->problem == NULL && (double)r->loss_count < r->steps_wanted)
+            page_paragraph(out, words("%s is too slow for %.0f steps: it did %zu, and its loss is "
+                                      "the one after those.",
+                                      device_name(c, r->device), r->steps_wanted, r->loss_count));
+    }
+}
+
+/* ---- curves and bars ---- */
+
+typedef struct span_of_runs {
+    const comparison *c;
+    size_t first, end;
+} span_of_runs;
+
+/* Some way to tell curves apart that lie on each other: the first ones are drawn below, solid, the
+ * later ones dashed. */
+static void draw_curves(text *out, const void *user, double width)
+{
+    const span_of_runs *s = user;
+    size_t count = 0;
+    chart_series *series = mem_new(s->end - s->first, sizeof *series);
+    for (size_t i = s->first; series && i < s->end; i++) {
+        const compared_run *r = &s->c->runs[i];
+        if (r->problem == NULL) {
+            series[count] = (chart_series){.name = comparison_letter(r->device),
+                                           .y = r->losses,
+                                           .count = r->loss_count,
+                                           .color = (int)r->device,
+                                           .dashed = count > 0};
+            count++;
+        }
+    }
+    if (series)
+        chart_draw(out,
+                   &(chart){.title = "Loss by step",
+                            .x_name = "step",
+                            .y_name = "loss",
+                            .series = series,
+                            .count = count},
+                   width, CURVE_HEIGHT);
+    else
+        out->failed = true;
+    free(series);
+}
+
+/* The largest relative distance to the reference so far. */
+static void draw_distances(text *out, const void *user, double width)
+{
+    const span_of_runs *s = user;
+    const compared_run *reference = NULL;
+    size_t count = 0;
+    chart_series *series = mem_new(s->end - s->first, sizeof *series);
+    for (size_t i = s->first; i < s->end; i++)
+        if (s->c->runs[i].is_reference)
+            reference = &s->c->runs[i];
+    for (size_t i = s->first; series && i < s->end; i++) {
+        const compared_run *r = &s->c->runs[i];
+        if (r == reference || isnan(r->distance))
+            continue;
+        size_t n = r->loss_count < reference->loss_count ? r->loss_count : reference->loss_count;
+        double *y = mem_new(n, sizeof *y);
+        if (y == NULL) {
+            out->failed = true;
+            break;
+        }
+        double most = 0;
+        for (size_t k = 0; k < n; k++) {
+            double d = fabs(r->losses[k] - reference->losses[k]) / fabs(reference->losses[k]);
+            most = d > most ? d : most;
+            y[k] = most > 0 ? most : NAN; /* the same bits until then: there is no such mark */
+        }
+        series[count++] = (chart_series){
+            .name = comparison_letter(r->device), .y = y, .count = n, .color = (int)r->device};
+    }
+    if (series)
+        chart_draw(out,
+                   &(chart){.title = "Distance from the reference by step",
+                            .x_name = "step",
+                            .y_name = "largest relative distance so far",
+                            .log_y = true,
+                            .series = series,
+                            .count = count},
+                   width, CURVE_HEIGHT);
+    else
+        out->failed = true;
+    for (size_t k = 0; series && k < count; k++)
+        free((void *)(uintptr_t)series[k].y);
+    free(series);
+}
+
+static void draw_bars(text *out, const void *user, double width)
+{
+    const span_of_runs *s = user;
+    size_t count = 0;
+    chart_bar *bars = mem_new(s->end - s->first, sizeof *bars);
+    for (size_t i = s->first; bars && i < s->end; i++) {
+        const compared_run *r = &s->c->runs[i];
+        if (r->problem == NULL)
+            bars[count++] = (chart_bar){.name = device_name(s->c, r->device),
+                                        .value = words("%.4g ms", 1e3 * r->best),
+                                        .length = r->best,
+                                        .mark = r->median,
+                                        .color = (int)r->device};
+    }
+    if (bars)
+        chart_bars(out, "Milliseconds a step", bars, count, width);
+    else
+        out->failed = true;
+    free(bars);
+}
+
+/* ---- one device's kernels ---- */
+
+typedef struct one_run {
+    const comparison *c;
+    const compared_run *run;
+    int *colors; /* of the kernels: those that take the most have one of their own */
+} one_run;
+
+static double step_seconds(const compared_run *r)
+{
+    double sum = 0;
+    for (size_t k = 0; k < r->kernel_count; k++)
+        sum += r->kernels[k].seconds;
+    return sum;
+}
+
+static void choose_colors(one_run *o)
+{
+    const compared_run *r = o->run;
+    for (size_t k = 0; k < r->kernel_count; k++) {
+        int before = 0;
+        for (size_t j = 0; j < r->kernel_count; j++)
+            before += r->kernels[j].seconds > r->kernels[k].seconds ||
+                      (r->kernels[j].seconds == r->kernels[k].seconds && j < k);
+        o->colors[k] = before < CHART_COLORS - 1 ? before : CHART_COLORS - 1;
+    }
+}
+
+/* "matmul relu, dense 32 x 128 x 784" */
+static const char *kernel_name(const compared_kernel *k)
+{
+    return words("%.120s%s%.120s", k->name, k->shape[0] ? ", " : "", k->shape);
+}
+
+typedef struct roofline {
+    double x[MOST_POINTS], y[MOST_POINTS], radius[MOST_POINTS];
+    const char *notes[MOST_POINTS];
+    chart_series series[CHART_COLORS + 1];
+    double roof_x[3], roof_y[3];
+} roofline;
+
+static void draw_roofline(text *out, const void *user, double width)
+{
+    const one_run *o = user;
+    const compared_run *r = o->run;
+    const kiln_device_peaks *p = &o->c->devices[r->device].peaks;
+    roofline *f = mem_new(1, sizeof *f);
+    double low = INFINITY, high = 0, total = step_seconds(r), ridge;
+    size_t points = 0, count = 0;
+    if (f == NULL) {
+        out->failed = true;
+        return;
+    }
+    for (int color = 0; color < CHART_COLORS; color++) {
+        size_t first = points;
+        for (size_t k = 0; k < r->kernel_count && points < MOST_POINTS; k++) {
+            const compared_kernel *q = &r->kernels[k];
+            if (o->colors[k] != color || q->flops <= 0 || q->bytes <= 0 || q->seconds <= 0)
+                continue;
+            f->x[points] = q->flops / q->bytes;
+            f->y[points] = q->flops / q->seconds * 1e-9;
+            f->radius[points] = 4 + 10 * sqrt(q->seconds / total);
+            f->notes[points] = str_format(
+                "%s: %.1f GFLOP/s, %.1f GB/s, %.1f us, %.0f %% of the launches' time",
+                kernel_name(q), q->flops / q->seconds * 1e-9, q->bytes / q->seconds * 1e-9,
+                1e6 * q->seconds, 100 * q->seconds / total);
+            low = f->x[points] < low ? f->x[points] : low;
+            high = f->x[points] > high ? f->x[points] : high;
+            points++;
+        }
+        if (points > first)
+            f->series[count++] = (chart_series){.x = f->x + first,
+                                                .y = f->y + first,
+                                                .radius = f->radius + first,
+                                                .notes = f->notes + first,
+                                                .count = points - first,
+                                                .color = color};
+    }
+    ridge = p->fma_gflops / p->copy_gbytes;
+    low = fmin(low, ridge) / 2;
+    high = fmax(high, ridge) * 2;
+    f->roof_x[0] = low;
+    f->roof_x[1] = ridge;
+    f->roof_x[2] = high;
+    f->roof_y[0] = low * p->copy_gbytes;
+    f->roof_y[1] = f->roof_y[2] = p->fma_gflops;
+    f->series[count++] = (chart_series){.x = f->roof_x, .y = f->roof_y, .count = 3, .color = -1};
+    chart_draw(out,
+               &(chart){.title = "Roofline",
+                        .x_name = "FLOP a byte",
+                        .y_name = "GFLOP/s",
+                        .log_x = true,
+                        .log_y = true,
+                        .series = f->series,
+                        .count = count},
+               width, ROOFLINE_HEIGHT);
+    for (size_t i = 0; i < points; i++)
+        free((void *)(uintptr_t)f->notes[i]);
+    free(f);
+}
+
+static void draw_timeline(text *out, const void *user, double width)
+{
+    const one_run *o = user;
+    const compared_run *r = o->run;
+    size_t count = r->span_count < MOST_SPANS ? r->span_count : MOST_SPANS;
+    chart_span *spans = mem_new(count + 1, sizeof *spans);
+    if (spans == NULL) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const compared_kernel *k = &r->kernels[r->spans[i].kernel];
+        spans[i] = (chart_span){
+            .start = 1e6 * r->spans[i].start,
+            .length = 1e6 * r->spans[i].seconds,
+            .color = o->colors[r->spans[i].kernel],
+            .name = k->layer[0] ? k->layer : k->name,
+            .note = str_format("%s: %.1f us", kernel_name(k), 1e6 * r->spans[i].seconds)};
+    }
+    chart_timeline(out, "Launches of one step", "\xc2\xb5s", spans, count, width);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)spans[i].note);
+    free(spans);
+}
+
+static void add_kernels(const one_run *o, text *out)
+{
+    static const char *const headings[] = {"Kernel", "\t\xc2\xb5s a step", "\tShare", "\tGFLOP/s",
+                                           "\tGB/s", "\tOf the roofline"};
+    enum { COLUMNS = sizeof headings / sizeof *headings, MOST = 12 };
+    const compared_run *r = o->run;
+    double total = step_seconds(r);
+    bool *shown = mem_new(r->kernel_count + 1, sizeof *shown);
+    if (shown == NULL) {
+        out->failed = true;
+        return;
+    }
+    page_table_begin(out, headings, COLUMNS);
+    for (size_t n = 0; n < r->kernel_count && n < MOST; n++) { /* by time */
+        size_t best = SIZE_MAX;
+        for (size_t k = 0; k < r->kernel_count; k++)
+            if (!shown[k] && (best == SIZE_MAX || r->kernels[k].seconds > r->kernels[best].seconds))
+                best = k;
+        const compared_kernel *k = &r->kernels[best];
+        shown[best] = true;
+        if (k->seconds <= 0)
+            break;
+        double bound = comparison_bound(&o->c->devices[r->device], k->flops, k->bytes);
+        const char *cells[COLUMNS] = {
+            kernel_name(k),
+            words("\t%.1f", 1e6 * k->seconds),
+            words("\t%.0f %%", 100 * k->seconds / total),
+            k->flops > 0 ? words("\t%.3g", k->flops / k->seconds * 1e-9) : "\t\xe2\x80\x93",
+            k->bytes > 0 ? words("\t%.3g", k->bytes / k->seconds * 1e-9) : "\t\xe2\x80\x93",
+            bound > 0 ? words("\t%.0f %%", 100 * bound / k->seconds) : "\t\xe2\x80\x93"};
+        page_table_row(out, o->colors[best], cells, COLUMNS);
+    }
+    page_table_end(out);
+    if (r->kernel_count > MOST)
+        page_paragraph(out, words("And %zu more kernels.", r->kernel_count - MOST));
+    free(shown);
+}
+
+static void add_device_run(const comparison *c, const compared_run *r, text *out)
+{
+    one_run o = {c, r, mem_new(r->kernel_count + 1, sizeof(int))};
+    if (o.colors == NULL) {
+        out->failed = true;
+        return;
+    }
+    choose_colors(&o);
+    page_heading(out, 3, words("%s on %s", r->network, device_name(c, r->device)));
+    if (r->span_count)
+        page_figure(
+            out,
+            r->host_clock
+                ? "The launches of one step, each waited for and timed by the host's clock: "
+                  "this driver's events tell no times. The table names the colours."
+                : "The launches of one step, by the device's own clock. The table names the "
+                  "colours.",
+            false, draw_timeline, &o);
+    if (c->devices[r->device].measured && c->devices[r->device].peaks.copy_gbytes > 0)
+        page_figure(out,
+                    "Each kernel under the measured roofline; the larger the spot, the more of "
+                    "the step's time. Above the slope: the data came from a cache.",
+                    false, draw_roofline, &o);
+    add_kernels(&o, out);
+    free(o.colors);
+}
+
+/* ---- the page ---- */
+
+static void add_network(const comparison *c, size_t first, size_t end, text *out)
+{
+    const span_of_runs s = {c, first, end};
+    const compared_run *best = &c->runs[first];
+    size_t worked = 0;
+    page_heading(out, 2, best->network);
+    for (size_t i = first; i < end; i++)
+        worked += c->runs[i].problem == NULL;
+    if (best->problem == NULL)
+        page_paragraph(out, words("Batch size %.0f, %.0f steps on %s, seed %.0f: the same initial "
+                                  "weights, order and dropout on every device.",
+                                  best->batch, best->steps_wanted, best->data, c->seed));
+    add_table(c, first, end, out);
+    add_notes(c, first, end, out);
+    if (worked == 0)
+        return;
+    page_figure(out, "Time of a step: the bar is the best, the line across it the median.", false,
+                draw_bars, &s);
+    page_pair_begin(out);
+    page_figure(out, "The loss of each step. Where devices agree, the curves lie on each other.",
+                true, draw_curves, &s);
+    bool distances = false;
+    for (size_t i = first; i < end; i++)
+        distances |= !c->runs[i].is_reference && !isnan(c->runs[i].distance);
+    if (distances)
+        page_figure(out,
+                    "How far the losses were from the reference's until then, relative to it: "
+                    "rounding differs between drivers, and training makes it grow. No curve: the "
+                    "same bits.",
+                    true, draw_distances, &s);
+    page_pair_end(out);
+    for (size_t i = first; i < end; i++)
+        if (c->runs[i].problem == NULL)
+            add_device_run(c, &c->runs[i], out);
+}
+
+static const char *lead(const comparison *c)
+{
+    const compared_run *best = c->run_count ? &c->runs[0] : NULL, *second = NULL;
+    if (best == NULL || best->problem)
+        return "No device could train; the reasons are below.";
+    if (c->run_count > 1 && !comparison_begins(c, 1) && c->runs[1].problem == NULL)
+        second = &c->runs[1];
+    if (second == NULL)
+        return words("%.100s trains %s at %s samples a second.", c->devices[best->device].name,
+                     best->network, session_count((int64_t)(best->batch / best->best)));
+    return words("%.100s trains %s fastest, at %s samples a second: %.3g times as fast as %.100s.",
+                 c->devices[best->device].name, best->network,
+                 session_count((int64_t)(best->batch / best->best)), second->best / best->best,
+                 c->devices[second->device].name);
+}
+
+kiln_status comparison_page(const comparison *c, text *page)
+{
+    page_begin(page, "Devices compared", lead(c));
+    add_devices(c, page);
+    for (size_t i = 0; i < c->run_count; i += comparison_length(c, i))
+        add_network(c, i, i + comparison_length(c, i), page);
+    page_heading(page, 2, "How to read it, and how to repeat it");
+    page_paragraph(page,
+                   "Each device trains in a process of its own, one after the other. The roofline "
+                   "share is the time its launches would take at the measured peaks, divided by "
+                   "the best time of a step. The reference is the curve nearest to all the others; "
+                   "of two, that of a CPU driver. The distance is the largest relative difference "
+                   "to its losses, over the steps that both did.");
+    page_code(page, c->command);
+    page_end(page, words("Kiln %s%s%.100s", kiln_version(),
+                         c->device_count && c->devices[0].processor[0] ? " on " : "",
+                         c->device_count ? c->devices[0].processor : ""));
+    return page->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
