@@ -5,6 +5,7 @@
 #include "blas/clblast.h"
 #include "blas/measure.h"
 #include "blas/record.h"
+#include "blas/tune.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -77,6 +78,8 @@ static struct {
     double spent;
 } trials = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+void (*blas_on_product)(const blas_product *p, bool fused);
+
 static kiln_status describe(const blas_product *product, const candidate *c, blas_choice *choice)
 {
     if (c->engine == BLAS_TILE)
@@ -95,25 +98,6 @@ static void built_in(const kiln_device *device, const blas_product *p, bool clbl
     tile_rule(device, p, fused, &out->tile);
     if (clblast && device->info.type == KILN_DEVICE_GPU && p->m >= 128 && p->n >= 128 && p->k >= 64)
         out->engine = BLAS_CLBLAST;
-}
-
-/* "32x128x784 NN ld=784,128,128", "... batch=2,8 strides=..."; clblast says which candidates took
- * part. */
-static void write_key(const blas_product *p, bool clblast, char out[RECORD_TEXT])
-{
-    int length = snprintf(out, RECORD_TEXT, "%lldx%lldx%lld %c%c ld=%lld,%lld,%lld",
-                          (long long)p->m, (long long)p->n, (long long)p->k,
-                          p->transpose_a ? 'T' : 'N', p->transpose_b ? 'T' : 'N', (long long)p->lda,
-                          (long long)p->ldb, (long long)p->ldc);
-    if (p->batch[0] * p->batch[1] > 1)
-        length +=
-            snprintf(out + length, (size_t)(RECORD_TEXT - length),
-                     " batch=%lld,%lld a=%lld,%lld b=%lld,%lld c=%lld,%lld", (long long)p->batch[0],
-                     (long long)p->batch[1], (long long)p->stride_a[0], (long long)p->stride_a[1],
-                     (long long)p->stride_b[0], (long long)p->stride_b[1],
-                     (long long)p->stride_c[0], (long long)p->stride_c[1]);
-    if (length < RECORD_TEXT && !clblast)
-        snprintf(out + length, (size_t)(RECORD_TEXT - length), " tile");
 }
 
 /* What is on record, if it can be trusted. */
@@ -243,7 +227,9 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
         built_in(device, product, clblast, fused, &chosen);
         return describe(product, &chosen, choice);
     }
-    write_key(product, clblast, key);
+    if (blas_on_product)
+        blas_on_product(product, fused);
+    product_write(product, clblast, key);
     const bool known = read_record(device, key, clblast, &chosen);
     if (known && (chosen.engine == BLAS_CLBLAST || chosen.seconds > 0))
         return describe(product, &chosen, choice);

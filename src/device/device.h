@@ -31,6 +31,7 @@ struct kiln_device {
     bool serial_kernels;     /* prefer kernels in which a work-item owns a tile (CPU drivers) to kernels with local memory */
     unsigned avoid;          /* DEVICE_AVOID_...: what plans do without */
     bool checked;            /* check_device has trusted it */
+    bool clblast_ready;      /* CLBlast has been given the parameters on record */
     uint64_t group_limit;    /* work-items of a work-group: the device's most, or fewer where a kernel allowed fewer */
     int references;          /* guarded by a lock in device.c */
 };

@@ -1,0 +1,193 @@
+#include "blas/tune.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- names ---- */
+
+void product_write(const blas_product *p, bool clblast, char out[RECORD_TEXT])
+{
+    int length = snprintf(out, RECORD_TEXT, "%lldx%lldx%lld %c%c ld=%lld,%lld,%lld",
+                          (long long)p->m, (long long)p->n, (long long)p->k,
+                          p->transpose_a ? 'T' : 'N', p->transpose_b ? 'T' : 'N', (long long)p->lda,
+                          (long long)p->ldb, (long long)p->ldc);
+    if (p->batch[0] * p->batch[1] > 1)
+        length +=
+            snprintf(out + length, (size_t)(RECORD_TEXT - length),
+                     " batch=%lld,%lld a=%lld,%lld b=%lld,%lld c=%lld,%lld", (long long)p->batch[0],
+                     (long long)p->batch[1], (long long)p->stride_a[0], (long long)p->stride_a[1],
+                     (long long)p->stride_b[0], (long long)p->stride_b[1],
+                     (long long)p->stride_c[0], (long long)p->stride_c[1]);
+    if (length < RECORD_TEXT && !clblast)
+        snprintf(out + length, (size_t)(RECORD_TEXT - length), " tile");
+}
+
+bool product_read(const char *from, blas_product *p, bool *clblast)
+{
+    long long v[14];
+    char t[2];
+    int at = 0, used = 0;
+    memset(p, 0, sizeof *p);
+    if (sscanf(from, "%lldx%lldx%lld %c%c ld=%lld,%lld,%lld%n", &v[0], &v[1], &v[2], &t[0], &t[1],
+               &v[3], &v[4], &v[5], &at) != 8 ||
+        strchr("NT", t[0]) == NULL || strchr("NT", t[1]) == NULL)
+        return false;
+    *p = (blas_product){.m = v[0],
+                        .n = v[1],
+                        .k = v[2],
+                        .transpose_a = t[0] == 'T',
+                        .transpose_b = t[1] == 'T',
+                        .lda = v[3],
+                        .ldb = v[4],
+                        .ldc = v[5],
+                        .batch = {1, 1}};
+    if (sscanf(from + at, " batch=%lld,%lld a=%lld,%lld b=%lld,%lld c=%lld,%lld%n", &v[6], &v[7],
+               &v[8], &v[9], &v[10], &v[11], &v[12], &v[13], &used) == 8) {
+        for (int i = 0; i < 2; i++) {
+            p->batch[i] = v[6 + i];
+            p->stride_a[i] = v[8 + i];
+            p->stride_b[i] = v[10 + i];
+            p->stride_c[i] = v[12 + i];
+        }
+        at += used;
+    }
+    *clblast = from[at] == '\0';
+    char again[RECORD_TEXT];
+    product_write(p, *clblast, again);
+    return p->m > 0 && p->n > 0 && p->k > 0 && p->batch[0] > 0 && p->batch[1] > 0 &&
+           strcmp(from, again) == 0;
+}
+
+/* ---- neighbours ---- */
+
+typedef struct neighbours {
+    const kiln_device *device;
+    const tile *from;
+    candidate *out;
+    int count;
+} neighbours;
+
+static void add(neighbours *n, const tile *t)
+{
+    if (n->count == TUNE_NEIGHBOURS || !tile_is_valid(n->device, t) ||
+        memcmp(t, n->from, sizeof *t) == 0)
+        return;
+    for (int i = 0; i < n->count; i++)
+        if (memcmp(&n->out[i].tile, t, sizeof *t) == 0)
+            return;
+    n->out[n->count] = (candidate){.engine = BLAS_TILE};
+    n->out[n->count++].tile = *t;
+}
+
+static int whole_blocks(int rows, int block)
+{
+    int blocks = (rows + block / 2) / block;
+    return block * (blocks > 0 ? blocks : 1);
+}
+
+static void serial_neighbours(neighbours *n, const blas_product *p)
+{
+    const tile *from = n->from;
+    static const int steps[] = {1, -1, 2, -2};
+    for (int i = 0; i < 4; i++) {
+        tile t = *from;
+        t.rm += steps[i];
+        if (t.rm < 1 || t.rm > 16 || t.rm * t.rn / 16 > 32 || t.rm > p->m)
+            continue;
+        t.tm = whole_blocks(from->tm, t.rm);
+        add(n, &t);
+    }
+    for (int way = -1; way <= 1; way += 2) {
+        tile t = *from;
+        t.rn += 16 * way;
+        if (t.rn >= 16 && t.rn <= 64 && (t.rn < p->n + 16)) {
+            while (t.rm > 1 && t.rm * t.rn / 16 > 32)
+                t.rm--;
+            t.tm = whole_blocks(from->tm, t.rm);
+            t.tn = from->tn == from->rn ? t.rn : whole_blocks(from->tn, t.rn);
+            add(n, &t);
+        }
+    }
+    tile t = *from;
+    t.tm = whole_blocks(2 * from->tm, t.rm);
+    add(n, &t);
+    t.tm = whole_blocks(from->tm / 2, t.rm);
+    add(n, &t);
+    t = *from;
+    t.tn = 2 * from->tn;
+    if (t.tn < p->n + t.rn)
+        add(n, &t);
+    t.tn = whole_blocks(from->tn / 2, t.rn);
+    add(n, &t);
+    for (int i = 0; i < 2; i++) {
+        t = *from;
+        *(i ? &t.pack_a : &t.pack_b) ^= 1;
+        add(n, &t);
+        t = *from;
+        t.kb = i ? from->kb / 2 / 16 * 16 : 2 * from->kb;
+        if (i || from->kb < p->k)
+            add(n, &t);
+    }
+}
+
+static void local_neighbours(neighbours *n)
+{
+    const tile *from = n->from;
+    for (int i = 0; i < 10; i++) {
+        tile t = *from;
+        const bool up = i % 2;
+        int *size = i < 2 ? &t.tm : i < 4 ? &t.tn : i < 6 ? &t.kt : i < 8 ? &t.lx : &t.ly;
+        *size = up ? *size * 2 : *size / 2;
+        /* As many sums an item as registers hold. */
+        if (*size < 1 || t.lx < 4 || t.ly < 4 || t.tm / t.ly > 16 || t.tn / t.lx > 16 ||
+            t.tm / t.ly * (t.tn / t.lx) > 128)
+            continue;
+        add(n, &t);
+    }
+}
+
+int tune_neighbours(const kiln_device *device, const blas_product *p, const candidate *from,
+                    candidate out[TUNE_NEIGHBOURS])
+{
+    neighbours n = {.device = device, .from = &from->tile, .out = out};
+    if (from->engine != BLAS_TILE)
+        return 0;
+    if (from->tile.serial)
+        serial_neighbours(&n, p);
+    else
+        local_neighbours(&n);
+    return n.count;
+}
+
+/* ---- the record ---- */
+
+kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clblast, candidate *out)
+{
+    char key[RECORD_TEXT], value[RECORD_TEXT];
+    product_write(p, clblast, key);
+    if (record_find(device, key, value) && candidate_read(value, out) &&
+        (out->engine == BLAS_CLBLAST || tile_is_valid(device, &out->tile)))
+        return KILN_OK;
+    memset(out, 0, sizeof *out);
+    out->engine = BLAS_TILE;
+    tile_rule(device, p, !clblast, &out->tile);
+    return KILN_OK;
+}
+
+void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c)
+{
+    char key[RECORD_TEXT], value[RECORD_TEXT];
+    product_write(p, clblast, key);
+    candidate_write(c, value, sizeof value);
+    size_t length = strlen(value);
+    snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s (tuned)",
+             product_flops(p) / c->seconds * 1e-9);
+    record_keep(device, key, value);
+}
+
+bool tune_is_done(kiln_device *device, const blas_product *p, bool clblast)
+{
+    char key[RECORD_TEXT], value[RECORD_TEXT];
+    product_write(p, clblast, key);
+    return record_find(device, key, value) && strstr(value, "(tuned)") != NULL;
+}

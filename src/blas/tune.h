@@ -1,0 +1,38 @@
+/* Looking for faster choices than the built-in ones: what to try next, and where it is kept. */
+#ifndef BLAS_TUNE_H
+#define BLAS_TUNE_H
+
+#include "blas/measure.h"
+#include "blas/record.h"
+
+/* A product as the record names it: "32x128x784 NN ld=784,128,128", "... batch=2,8 strides=...", and " tile"
+ * where CLBlast takes no part. */
+void product_write(const blas_product *p, bool clblast, char out[RECORD_TEXT]);
+bool product_read(const char *from, blas_product *p, bool *clblast);
+
+/* Called for each product that blas_choose is asked for and that is worth measuring. NULL: nobody asks. */
+extern void (*blas_on_product)(const blas_product *p, bool fused);
+
+enum { TUNE_NEIGHBOURS = 24 };
+/* Candidates like `from` but for one size; all are valid. Returns how many. */
+int tune_neighbours(const kiln_device *device, const blas_product *p, const candidate *from,
+                    candidate out[TUNE_NEIGHBOURS]);
+
+/* What is on record for a product, or the built-in choice. */
+kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clblast, candidate *out);
+
+/* Keeps what was found; a later choice takes it as it is. */
+void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c);
+/* Has tune_keep been here? */
+bool tune_is_done(kiln_device *device, const blas_product *p, bool clblast);
+
+/* ---- CLBlast's own parameters: "GEMMK=0 KREG=1 KWG=16 ..." for its kernel Xgemm, through its override ---- */
+
+/* The i-th set to try on a device; NULL behind the last. */
+const char *clblast_set(const kiln_device *device, int i);
+/* Has CLBlast use a set from now on, its indirect kernel alone. Sets it refuses fail. */
+kiln_status clblast_use(kiln_device *device, const char *set);
+/* Keeps a set, which the first use of CLBlast on a device then asks for; speed 0: none. */
+void clblast_keep(kiln_device *device, const char *set, double gflops);
+
+#endif
