@@ -174,14 +174,15 @@ kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clbl
     return KILN_OK;
 }
 
-void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c)
+void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c,
+               bool done)
 {
     char key[RECORD_TEXT], value[RECORD_TEXT];
     product_write(p, clblast, key);
     candidate_write(c, value, sizeof value);
     size_t length = strlen(value);
-    snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s (tuned)",
-             product_flops(p) / c->seconds * 1e-9);
+    snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s%s",
+             product_flops(p) / c->seconds * 1e-9, done ? " (tuned)" : "");
     record_keep(device, key, value);
 }
 

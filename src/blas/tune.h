@@ -21,9 +21,9 @@ int tune_neighbours(const kiln_device *device, const blas_product *p, const cand
 /* What is on record for a product, or the built-in choice. */
 kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clblast, candidate *out);
 
-/* Keeps what was found; a later choice takes it as it is. */
-void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c);
-/* Has tune_keep been here? */
+/* Keeps what was found; a later choice takes it as it is. done: nothing better is being looked for. */
+void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c, bool done);
+/* Was it kept as done? */
 bool tune_is_done(kiln_device *device, const blas_product *p, bool clblast);
 
 /* ---- CLBlast's own parameters: "GEMMK=0 KREG=1 KWG=16 ..." for its kernel Xgemm, through its override ---- */

@@ -6,7 +6,7 @@
 static const command *const commands[] = {&command_devices, &command_new,      &command_summary,
                                           &command_fit,     &command_evaluate, &command_predict,
                                           &command_convert, &command_plot,     &command_bench,
-                                          &command_compare, &command_profile};
+                                          &command_compare, &command_profile, &command_tune};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static void help(FILE *stream)

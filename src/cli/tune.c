@@ -1,0 +1,490 @@
+/* kiln tune */
+#include "blas/tune.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/objective.h"
+#include "cli/practice.h"
+#include "cli/steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    const char *shape, *save, *load;
+    double minutes;
+    bool clblast, again, json;
+} given = {.minutes = 10};
+
+#define AT(FIELD) offsetof(__typeof__(given), FIELD)
+static const option options[] = {
+    {"--shape", OPTION_TEXT, AT(shape), "MxNxK",
+     "one product in place of a network's; transposed sides as in 512x512x512,NT", 0},
+    {"--minutes", OPTION_REAL, AT(minutes), "M", "time to spend, at most (10)", 0},
+    {"--clblast", OPTION_FLAG, AT(clblast), NULL,
+     "CLBlast's own parameters for this device, too", 0},
+    {"--again", OPTION_FLAG, AT(again), NULL, "also what has been tuned before", 0},
+    {"--json", OPTION_FLAG, AT(json), NULL, "an array of products on standard output", 0},
+    {"--export", OPTION_TEXT, AT(save), "FILE", "writes what is known of the device; tunes nothing",
+     0},
+    {"--import", OPTION_TEXT, AT(load), "FILE", "takes over such a file; tunes nothing", 0},
+};
+
+/* Seconds a candidate may take: compiling, checking, timing. CLBlast compiles for longer. */
+static const double tile_limit = 30, clblast_limit = 120;
+enum { MOST_PRODUCTS = 64, MOST_TRIED = 400 };
+
+/* ---- the child: one candidate beside the best so far, in one process ---- */
+
+static int report(const candidate *challenger, const candidate *incumbent)
+{
+    return cli_print_json(json_pack("{s:b, s:f, s:b, s:f}", "right", challenger->right, "seconds",
+                                    challenger->seconds, "incumbent_right",
+                                    incumbent ? incumbent->right : 0, "incumbent_seconds",
+                                    incumbent ? incumbent->seconds : 0.0));
+}
+
+/* words: "--child" DEVICE PRODUCT CANDIDATE INCUMBENT, or PARAMETERS of CLBlast and "". */
+static int child(char **words)
+{
+    candidate list[2] = {{0}};
+    blas_product p;
+    bool clblast, is_set = strncmp(words[3], "GEMMK", 5) == 0;
+    if (!product_read(words[2], &p, &clblast) ||
+        !(is_set ? candidate_read("clblast", &list[0]) : candidate_read(words[3], &list[0])) ||
+        (words[4][0] && !candidate_read(words[4], &list[1])))
+        return EXIT_USAGE;
+    if (words[4][0]) { /* the incumbent first: what is right comes before what may not be */
+        candidate c = list[0];
+        list[0] = list[1];
+        list[1] = c;
+    }
+    kiln_device *device = kiln_device_open(words[1]);
+    int count = words[4][0] ? 2 : 1;
+    kiln_status status = device ? KILN_OK : kiln_last_status();
+    if (status == KILN_OK && is_set)
+        status = clblast_use(device, words[3]);
+    if (status == KILN_OK)
+        status = measure(device, &p, words[2], list, count, count, 0.3);
+    kiln_device_close(device);
+    if (status != KILN_OK)
+        return cli_fail();
+    return report(&list[count - 1], count > 1 ? &list[0] : NULL);
+}
+
+/* ---- the products of a network ---- */
+
+static struct {
+    struct {
+        blas_product product;
+        bool clblast;
+        char key[RECORD_TEXT];
+    } items[MOST_PRODUCTS];
+    int count;
+} wanted;
+
+static void add_product(const blas_product *p, bool fused)
+{
+    char key[RECORD_TEXT];
+    product_write(p, !fused, key);
+    for (int i = 0; i < wanted.count; i++)
+        if (strcmp(wanted.items[i].key, key) == 0)
+            return;
+    if (wanted.count == MOST_PRODUCTS)
+        return;
+    wanted.items[wanted.count].product = *p;
+    wanted.items[wanted.count].clblast = !fused;
+    memcpy(wanted.items[wanted.count++].key, key, sizeof key);
+}
+
+static kiln_status collect(const network *which, kiln_device *device)
+{
+    static steps s; /* too large for the stack */
+    const char *name;
+    kiln_dataset *data = practice_data(which, &name);
+    kiln_model *model = data ? session_model(which->name, data) : NULL;
+    kiln_status status =
+        model ? objective_compile(model, data, device, &(objective_options){0}, false)
+              : kiln_last_status();
+    blas_on_product = add_product;
+    if (status == KILN_OK)
+        status =
+            steps_open(&s, model, data, common.batch_size ? common.batch_size : which->batch_size);
+    blas_on_product = NULL;
+    steps_close(&s);
+    kiln_model_free(model);
+    kiln_dataset_free(data);
+    return status;
+}
+
+static kiln_status collect_shape(const char *shape)
+{
+    long long m, n, k;
+    char left = 'N', right = 'N', rest;
+    int fields = sscanf(shape, "%lldx%lldx%lld,%c%c%c", &m, &n, &k, &left, &right, &rest);
+    if ((fields != 3 && fields != 5) || m < 1 || n < 1 || k < 1 || m > 1 << 20 || n > 1 << 20 ||
+        k > 1 << 20 || strchr("NT", left) == NULL || strchr("NT", right) == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "--shape %s is no product: give MxNxK, as in 512x512x512 or 512x512x512,NT",
+                         shape);
+    blas_product p = blas_plain(m, n, k, left == 'T', right == 'T');
+    add_product(&p, false);
+    add_product(&p, true);
+    return KILN_OK;
+}
+
+/* ---- the search ---- */
+
+typedef struct search {
+    kiln_device *device;
+    char selector[24];
+    int number; /* of the product */
+    candidate best;
+    double first, end; /* seconds the first choice takes; the clock's time to stop */
+    int tried, failed, wrong;
+    char *names[MOST_TRIED];
+    kiln_status status;
+} search;
+
+static void say(const search *s)
+{
+    const blas_product *p = &wanted.items[s->number].product;
+    if (common.verbose == 0 || !isatty(STDERR_FILENO) || s->first <= 0)
+        return;
+    fprintf(stderr, "\r\033[K%d of %d: %s: %.1f GFLOP/s after %d tries (began with %.1f)",
+            s->number + 1, wanted.count, wanted.items[s->number].key,
+            product_flops(p) / s->best.seconds * 1e-9, s->tried, product_flops(p) / s->first * 1e-9);
+}
+
+/* Runs this program for one candidate. Its results, or NULL: that candidate is none. */
+static json_t *try_in_child(search *s, const char *product, const char *what, const char *beside,
+                            double limit)
+{
+    char *self = process_self();
+    json_t *result = NULL;
+    process_end end = {0};
+    const char *words[] = {self, "tune", "--child", s->selector, product, what, beside, NULL};
+    s->status = self ? process_run(words, limit, &end) : kiln_last_status();
+    free(self);
+    if (s->status == KILN_OK && end.code == 0 && !end.timed_out && !end.signal && end.out.data)
+        result = json_loadb(end.out.data, end.out.length, 0, NULL);
+    process_free(&end);
+    s->tried++;
+    if (result == NULL)
+        s->failed++;
+    else if (!json_is_true(json_object_get(result, "right")))
+        s->wrong++;
+    return result;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static bool is_known(search *s, const char *name)
+{
+    int i = 0;
+    while (i < MOST_TRIED && s->names[i] && strcmp(s->names[i], name) != 0)
+        i++;
+    if (i == MOST_TRIED || s->names[i])
+        return true;
+    s->names[i] = str_copy(name);
+    return s->names[i] == NULL;
+}
+
+/* Is the candidate better than the best? Then it becomes it. */
+static bool beats(search *s, candidate *c)
+{
+    char name[RECORD_TEXT], best[RECORD_TEXT];
+    const char *key = wanted.items[s->number].key;
+    candidate_write(c, name, sizeof name);
+    candidate_write(&s->best, best, sizeof best);
+    if (is_known(s, name))
+        return false;
+    json_t *result = try_in_child(s, key, name, best,
+                                  c->engine == BLAS_CLBLAST ? clblast_limit : tile_limit);
+    double mine = number(result, "seconds"), its = number(result, "incumbent_seconds");
+    bool right = json_is_true(json_object_get(result, "right")),
+         known = json_is_true(json_object_get(result, "incumbent_right"));
+    json_decref(result);
+    if (known && its > 0) {
+        if (s->first <= 0)
+            s->first = its;
+        s->best.seconds = its;
+        s->best.right = true;
+    }
+    bool better = right && mine > 0 && (!known || mine < 0.97 * its);
+    if (better) {
+        s->best = *c;
+        s->best.seconds = mine;
+        s->best.right = true;
+    }
+    say(s);
+    return better;
+}
+
+static kiln_status tune_product(search *s)
+{
+    const blas_product *p = &wanted.items[s->number].product;
+    bool clblast = wanted.items[s->number].clblast;
+    char name[RECORD_TEXT];
+    KILN_TRY(tune_incumbent(s->device, p, clblast, &s->best));
+    candidate_write(&s->best, name, sizeof name);
+    is_known(s, name);
+    if (clblast) {
+        candidate c = {.engine = BLAS_CLBLAST};
+        beats(s, &c);
+    }
+    for (bool moved = true; moved && s->status == KILN_OK;) {
+        candidate list[TUNE_NEIGHBOURS];
+        int count = tune_neighbours(s->device, p, &s->best, list);
+        moved = false;
+        for (int i = 0; i < count && !moved && s->status == KILN_OK; i++) {
+            if (clock_seconds() > s->end)
+                return KILN_OK;
+            moved = beats(s, &list[i]);
+        }
+        if (moved)
+            tune_keep(s->device, p, clblast, &s->best, false);
+    }
+    KILN_TRY(s->status);
+    if (s->best.right)
+        tune_keep(s->device, p, clblast, &s->best, true);
+    return KILN_OK;
+}
+
+/* CLBlast's parameters, on a product of middling size. */
+static kiln_status tune_clblast(search *s, double *before, double *after)
+{
+    blas_product p = blas_plain(512, 512, 512, false, false);
+    char key[RECORD_TEXT];
+    const char *best = NULL, *set;
+    product_write(&p, true, key);
+    *before = *after = 0;
+    for (int i = -1; s->status == KILN_OK; i++) {
+        if (i >= 0 && ((set = clblast_set(s->device, i)) == NULL || clock_seconds() > s->end))
+            break;
+        /* Without a set: as the database has it. */
+        json_t *result = try_in_child(s, key, i < 0 ? "clblast" : set, "", clblast_limit);
+        double seconds = number(result, "seconds");
+        bool right = json_is_true(json_object_get(result, "right"));
+        json_decref(result);
+        if (!right || seconds <= 0)
+            continue;
+        double speed = product_flops(&p) / seconds * 1e-9;
+        if (i < 0)
+            *before = *after = speed;
+        else if (speed > 1.03 * *after) {
+            *after = speed;
+            best = set;
+        }
+        if (common.verbose > 0 && isatty(STDERR_FILENO))
+            fprintf(stderr, "\r\033[KCLBlast, 512x512x512: %.1f GFLOP/s after %d tries (began with %.1f)",
+                    *after, s->tried, *before);
+    }
+    KILN_TRY(s->status);
+    if (best)
+        clblast_keep(s->device, best, *after);
+    return KILN_OK;
+}
+
+/* ---- files ---- */
+
+static kiln_status save_record(kiln_device *device, const char *file)
+{
+    void *data;
+    size_t bytes;
+    char *path = device_record_path(device, "products", NULL);
+    if (path == NULL)
+        return kiln_last_status();
+    kiln_status status =
+        file_exists(path)
+            ? file_read(path, 1 << 22, &data, &bytes)
+            : kiln_fail(KILN_ERROR_FILE,
+                        "nothing has been measured on \"%s\" yet (there is no %s); run kiln tune first",
+                        device->info.name, path);
+    free(path);
+    KILN_TRY(status);
+    status = file_write_atomic(file, data, bytes);
+    free(data);
+    return status;
+}
+
+/* Only lines that mean something here, and only of this device with this driver. */
+static kiln_status load_record(kiln_device *device, const char *file, int *taken)
+{
+    void *data;
+    size_t bytes;
+    *taken = 0;
+    KILN_TRY(file_read(file, 1 << 22, &data, &bytes));
+    char *rest = data, *first = strsep(&rest, "\n"), *second = strsep(&rest, "\n");
+    char *of = str_format("# %s, driver %s.", device->info.name, device->info.driver);
+    kiln_status status = of ? KILN_OK : kiln_last_status();
+    if (status == KILN_OK && (first == NULL || strncmp(first, "# Kiln's choices for matrix products", 36) != 0))
+        status = kiln_fail(KILN_ERROR_FORMAT, "%s is no file that kiln tune --export wrote", file);
+    else if (status == KILN_OK && (second == NULL || strncmp(second, of, strlen(of)) != 0))
+        status = kiln_fail(KILN_ERROR_ARGUMENT,
+                           "%s is of another device or driver (%s); this one is %s, driver %s", file,
+                           second ? second : "", device->info.name, device->info.driver);
+    for (char *line; status == KILN_OK && (line = strsep(&rest, "\n")) != NULL;) {
+        blas_product p;
+        candidate c;
+        bool clblast;
+        char *value = strstr(line, " = ");
+        if (value == NULL || strlen(line) >= RECORD_TEXT)
+            continue;
+        *value = '\0';
+        value += 3;
+        if ((product_read(line, &p, &clblast) && candidate_read(value, &c)) ||
+            (strcmp(line, "clblast Xgemm") == 0 && strncmp(value, "GEMMK", 5) == 0)) {
+            record_keep(device, line, value);
+            (*taken)++;
+        }
+    }
+    free(of);
+    free(data);
+    return status;
+}
+
+/* ---- the command ---- */
+
+typedef struct row {
+    double before, after;
+    int tried, failed, wrong;
+    bool skipped;
+} row;
+
+static int print_rows(const row *rows, kiln_device *device)
+{
+    json_t *list = json_array();
+    if (!given.json)
+        printf("%-44s %9s %9s %6s %6s %6s %6s  %s\n", "product", "before", "after", "ratio", "tried",
+               "failed", "wrong", "choice");
+    for (int i = 0; i < wanted.count; i++) {
+        const row *r = &rows[i];
+        char value[RECORD_TEXT] = "";
+        if (!record_find(device, wanted.items[i].key, value))
+            snprintf(value, sizeof value, "-");
+        value[strcspn(value, ",") + (strstr(value, "pack=") ? 2 : 0)] = '\0';
+        if (given.json)
+            json_array_append_new(
+                list, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i, s:b, s:s}", "product",
+                                wanted.items[i].key, "before_gflops", r->before, "after_gflops",
+                                r->after, "tried", r->tried, "failed", r->failed, "wrong", r->wrong,
+                                "tuned_before", r->skipped, "choice", value));
+        else if (r->skipped)
+            printf("%-44s tuned before: %s\n", wanted.items[i].key, value);
+        else
+            printf("%-44s %9.1f %9.1f %6.2f %6d %6d %6d  %s\n", wanted.items[i].key, r->before,
+                   r->after, r->before > 0 ? r->after / r->before : 0, r->tried, r->failed, r->wrong,
+                   value);
+    }
+    if (given.json)
+        return cli_print_json(list);
+    json_decref(list);
+    return EXIT_DONE;
+}
+
+static kiln_status tune_all(kiln_device *device, const char *selector, row *rows)
+{
+    double end = clock_seconds() + 60 * given.minutes;
+    if (given.clblast) {
+        search s = {.device = device, .end = end};
+        double before, after;
+        snprintf(s.selector, sizeof s.selector, "%s", selector);
+        KILN_TRY(tune_clblast(&s, &before, &after));
+        fprintf(stderr, "%sCLBlast, 512x512x512: %.1f GFLOP/s, before %.1f; %d tried, %d failed, %d wrong\n",
+                isatty(STDERR_FILENO) && common.verbose > 0 ? "\r\033[K" : "", after, before, s.tried,
+                s.failed, s.wrong);
+    }
+    for (int i = 0; i < wanted.count; i++) {
+        const blas_product *p = &wanted.items[i].product;
+        search s = {.device = device, .number = i};
+        snprintf(s.selector, sizeof s.selector, "%s", selector);
+        rows[i].skipped = !given.again && tune_is_done(device, p, wanted.items[i].clblast);
+        if (rows[i].skipped)
+            continue;
+        double now = clock_seconds();
+        s.end = now + (end > now ? (end - now) / (wanted.count - i) : 0);
+        kiln_status status = tune_product(&s);
+        if (s.first > 0) {
+            rows[i].before = product_flops(p) / s.first * 1e-9;
+            rows[i].after = product_flops(p) / s.best.seconds * 1e-9;
+        }
+        rows[i].tried = s.tried;
+        rows[i].failed = s.failed;
+        rows[i].wrong = s.wrong;
+        for (int k = 0; k < MOST_TRIED; k++)
+            free(s.names[k]);
+        KILN_TRY(status);
+    }
+    if (common.verbose > 0 && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+    return KILN_OK;
+}
+
+static kiln_status tune(kiln_device *device, const network *which, row *rows)
+{
+    char selector[24];
+    snprintf(selector, sizeof selector, "%d", device->info.index);
+    KILN_TRY(given.shape ? collect_shape(given.shape) : collect(which, device));
+    if (wanted.count == 0 && !given.clblast)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "network %s has no product that is large enough to be tuned: convolutions and "
+                         "products within rows go by rule; --shape MxNxK tunes one of your own",
+                         which->name);
+    return tune_all(device, selector, rows);
+}
+
+static int run(int count, char **words)
+{
+    if (count == 5 && strcmp(words[0], "--child") == 0)
+        return child(words);
+    int status = options_parse(&command_tune, &given, &count, words);
+    if (status >= 0)
+        return status;
+    const network *which = network_find(count ? words[0] : "mlp");
+    if (which == NULL)
+        return usage_error(&command_tune,
+                           "there is no built-in network '%s': kiln new lists those there are",
+                           words[0]);
+    static row rows[MOST_PRODUCTS];
+    kiln_device *device = NULL;
+    int taken = 0;
+    kiln_status done = session_start();
+    if (done == KILN_OK && (device = session_device()) == NULL)
+        done = kiln_last_status();
+    if (done == KILN_OK)
+        done = given.save   ? save_record(device, given.save)
+               : given.load ? load_record(device, given.load, &taken)
+                            : tune(device, which, rows);
+    status = done == KILN_OK ? EXIT_DONE : cli_fail();
+    if (status == EXIT_DONE && given.load)
+        printf("%d lines taken over\n", taken);
+    else if (status == EXIT_DONE && !given.save)
+        status = print_rows(rows, device);
+    kiln_device_close(device);
+    return status;
+}
+
+const command command_tune = {
+    .name = "tune",
+    .arguments = "[NETWORK]",
+    .most_arguments = 1,
+    .summary = "look for faster matrix products on this device",
+    .help = "Tries other tiles, and CLBlast, for the matrix products that a built-in network (mlp) uses\n"
+            "at a batch size. Each candidate runs in a process of its own, is compared with the host's\n"
+            "result, and timed beside the best so far, which stays unless it is beaten by 3 %. What is\n"
+            "found is kept in a readable file for each device and driver, in the cache; a tuning that\n"
+            "was stopped goes on where it was. --clblast tunes CLBlast's own parameters, which takes\n"
+            "minutes of compiling.",
+    .example = "  kiln tune mlp1024 --batch-size 256 --minutes 5\n"
+               "  kiln tune --shape 512x512x512 --clblast\n  kiln tune --export gpu.txt",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .takes_common = true,
+    .run = run,
+};

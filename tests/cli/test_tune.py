@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Looking for faster products: kiln tune."""
+import os
+import unittest
+
+from support import Case, kiln, main
+
+
+class Tune(Case):
+    def setUp(self):
+        super().setUp()
+        self.env = {'KILN_CACHE_DIR': self.path('cache'), 'OCL_ICD_VENDORS': os.environ.get('OCL_ICD_VENDORS')}
+
+    def tune(self, *more, **env):
+        return self.ok('tune', '--shape', '64x96x512,NT', '--minutes', 0.05, '--json', '--verbose', 0, *more,
+                       env=dict(self.env, **env)).json()
+
+    def record(self):
+        folder = self.path('cache/products')
+        names = os.listdir(folder)
+        self.assertEqual(len(names), 1)
+        with open(os.path.join(folder, names[0]), encoding='utf-8') as file:
+            return file.read()
+
+    def test_tuned_once_exported_imported(self):
+        rows = self.tune()
+        self.assertEqual([row['product'] for row in rows],
+                         ['64x96x512 NT ld=512,512,96', '64x96x512 NT ld=512,512,96 tile'])
+        row = rows[1]
+        self.assertGreaterEqual(row['tried'], 1)
+        self.assertEqual(row['wrong'], 0)
+        self.assertGreater(row['before_gflops'], 0)
+        self.assertGreater(row['after_gflops'], 0)
+        self.assertFalse(row['tuned_before'])
+        self.assertRegex(row['choice'], r'^(serial|local) tm=\d+ tn=\d+ ')
+        self.assertRegex(self.record(), r'(?m)^64x96x512 NT ld=512,512,96 tile = (serial|local) .*, [\d.]+ GFLOP/s \(tuned\)$')
+        self.assertTrue(self.tune()[1]['tuned_before'])
+        self.assertEqual(self.tune()[1]['choice'], row['choice'])
+
+        shared = self.path('shared.txt')
+        self.ok('tune', '--export', shared, env=self.env)
+        before = self.record()
+        with open(shared, encoding='utf-8') as file:
+            text = file.read()
+        self.assertEqual(text, before)
+        there = dict(self.env, KILN_CACHE_DIR=self.path('there'))
+        done = self.ok('tune', '--import', shared, env=there)
+        self.assertRegex(done.out, r'^[2-9]\d* lines taken over')
+        done = self.ok('tune', '--shape', '64x96x512,NT', '--json', env=there).json()
+        self.assertEqual([row['tuned_before'] for row in done], [True, True])
+        self.assertEqual(done[1]['choice'], row['choice'])
+
+        lines = text.split('\n', 2)
+        self.fails('tune', '--import', self.write('other.txt', '\n'.join([lines[0], '# Another GPU, driver 7. x', lines[2]])),
+                   env=there, says=['another device or driver', 'Another GPU'])
+        self.fails('tune', '--import', self.write('no.txt', 'hello\n'), env=there, says='no file that kiln tune --export')
+        damaged = text.replace('tm=', 'tm=x') + '\nnonsense\n0x0x0 NN ld=0,0,0 = serial\n'
+        done = self.ok('tune', '--import', self.write('damaged.txt', damaged), env=there)
+        self.assertIn('lines taken over', done.out)
+
+    def test_wrong_candidates_are_not_taken(self):
+        """Every tile of one kind computes wrongly: none is kept."""
+        for fault in ('uninitialized-accumulator', 'wrong-transpose'):
+            rows = self.tune('--again', KILN_DEBUG='miscompile:' + fault)
+            if not any(row['wrong'] for row in rows):
+                continue # the device has the other kind
+            self.assertNotIn('(tuned)', self.record())
+            return
+        self.fail('no fault was found')
+
+    def test_failures_cost_a_candidate(self):
+        rows = self.tune(KILN_DEBUG='fail:clBuildProgram:1')
+        self.assertTrue(all(row['failed'] + row['wrong'] == row['tried'] for row in rows), rows)
+
+    def test_products_of_a_network(self):
+        done = kiln('tune', 'tabular', '--minutes', 0.01, env=self.env)
+        self.assertEqual(done.code, 1, done)
+        self.assertIn('has no product that is large enough to be tuned', done.err)
+
+    def test_usage(self):
+        self.fails('tune', 'nothing', code=2, says="no built-in network 'nothing'")
+        self.fails('tune', '--shape', '12', says='--shape 12 is no product')
+        self.fails('tune', '--shape', '12x0x5', says='is no product')
+        self.fails('tune', '--export', self.path('x.txt'), env=self.env, says='nothing has been measured')
+        self.fails('tune', '--import', self.path('none.txt'), says='none.txt')
+
+
+if __name__ == '__main__':
+    main()
