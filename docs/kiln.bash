@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict convert plot bench compare profile help"
+    local commands="devices new summary fit evaluate predict convert plot bench compare profile tune help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
@@ -72,6 +72,7 @@ _kiln()
         plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
+        tune) options="--shape --minutes --clblast --again --json --export --import $common" ;;
         profile) options="--steps --loss --optimizer --label --trace --json $pictures $common" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
@@ -79,7 +80,7 @@ _kiln()
     fi
     case $command in
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
-    new | bench) mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word") ;;
+    new | bench | tune) mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word") ;;
     convert) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
         local words="mnist digits"

@@ -142,7 +142,9 @@ typedef struct search {
     char selector[24];
     int number; /* of the product */
     candidate best;
-    double first, end; /* seconds the first choice takes; the clock's time to stop */
+    double first, gain; /* seconds the first choice took, and how much faster the best is: from runs side by side,
+                           for the machine may do other things in between */
+    double end;         /* the clock's time to stop */
     int tried, failed, wrong;
     char *names[MOST_TRIED];
     kiln_status status;
@@ -155,7 +157,8 @@ static void say(const search *s)
         return;
     fprintf(stderr, "\r\033[K%d of %d: %s: %.1f GFLOP/s after %d tries (began with %.1f)",
             s->number + 1, wanted.count, wanted.items[s->number].key,
-            product_flops(p) / s->best.seconds * 1e-9, s->tried, product_flops(p) / s->first * 1e-9);
+            product_flops(p) / s->first * s->gain * 1e-9, s->tried,
+            product_flops(p) / s->first * 1e-9);
 }
 
 /* Runs this program for one candidate. Its results, or NULL: that candidate is none. */
@@ -212,12 +215,13 @@ static bool beats(search *s, candidate *c)
     json_decref(result);
     if (known && its > 0) {
         if (s->first <= 0)
-            s->first = its;
+            s->first = its * s->gain;
         s->best.seconds = its;
         s->best.right = true;
     }
     bool better = right && mine > 0 && (!known || mine < 0.97 * its);
     if (better) {
+        s->gain *= known ? its / mine : 1;
         s->best = *c;
         s->best.seconds = mine;
         s->best.right = true;
@@ -402,7 +406,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, row *rows
     }
     for (int i = 0; i < wanted.count; i++) {
         const blas_product *p = &wanted.items[i].product;
-        search s = {.device = device, .number = i};
+        search s = {.device = device, .number = i, .gain = 1};
         snprintf(s.selector, sizeof s.selector, "%s", selector);
         rows[i].skipped = !given.again && tune_is_done(device, p, wanted.items[i].clblast);
         if (rows[i].skipped)
@@ -412,7 +416,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, row *rows
         kiln_status status = tune_product(&s);
         if (s.first > 0) {
             rows[i].before = product_flops(p) / s.first * 1e-9;
-            rows[i].after = product_flops(p) / s.best.seconds * 1e-9;
+            rows[i].after = rows[i].before * s.gain;
         }
         rows[i].tried = s.tried;
         rows[i].failed = s.failed;
