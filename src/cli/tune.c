@@ -127,7 +127,8 @@ static kiln_status collect_shape(const char *shape)
     if ((fields != 3 && fields != 5) || m < 1 || n < 1 || k < 1 || m > 1 << 20 || n > 1 << 20 ||
         k > 1 << 20 || strchr("NT", left) == NULL || strchr("NT", right) == NULL)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "--shape %s is no product: give MxNxK, as in 512x512x512 or 512x512x512,NT",
+                         "--shape: %s is no product of sizes up to 1,048,576; give MxNxK, as in 512x512x512 or "
+                         "512x512x512,NT",
                          shape);
     blas_product p = blas_plain(m, n, k, left == 'T', right == 'T');
     add_product(&p, false);
@@ -238,25 +239,26 @@ static kiln_status tune_product(search *s)
     KILN_TRY(tune_incumbent(s->device, p, clblast, &s->best));
     candidate_write(&s->best, name, sizeof name);
     is_known(s, name);
-    if (clblast) {
+    /* On a CPU it compiles for seconds and is rarely faster. */
+    if (clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
         candidate c = {.engine = BLAS_CLBLAST};
         beats(s, &c);
     }
-    for (bool moved = true; moved && s->status == KILN_OK;) {
+    bool late = false;
+    for (bool moved = true; moved && !late && s->status == KILN_OK;) {
         candidate list[TUNE_NEIGHBOURS];
         int count = tune_neighbours(s->device, p, &s->best, list);
         moved = false;
-        for (int i = 0; i < count && !moved && s->status == KILN_OK; i++) {
-            if (clock_seconds() > s->end)
-                return KILN_OK;
+        for (int i = 0; i < count && !moved && !late && s->status == KILN_OK; i++) {
             moved = beats(s, &list[i]);
+            late = clock_seconds() > s->end;
         }
         if (moved)
             tune_keep(s->device, p, clblast, &s->best, false);
     }
     KILN_TRY(s->status);
     if (s->best.right)
-        tune_keep(s->device, p, clblast, &s->best, true);
+        tune_keep(s->device, p, clblast, &s->best, !late);
     return KILN_OK;
 }
 
@@ -308,7 +310,7 @@ static kiln_status save_record(kiln_device *device, const char *file)
         file_exists(path)
             ? file_read(path, 1 << 22, &data, &bytes)
             : kiln_fail(KILN_ERROR_FILE,
-                        "nothing has been measured on \"%s\" yet (there is no %s); run kiln tune first",
+                        "exporting: nothing has been measured on \"%s\" yet (there is no %s); run kiln tune first",
                         device->info.name, path);
     free(path);
     KILN_TRY(status);
@@ -328,11 +330,13 @@ static kiln_status load_record(kiln_device *device, const char *file, int *taken
     char *of = str_format("# %s, driver %s.", device->info.name, device->info.driver);
     kiln_status status = of ? KILN_OK : kiln_last_status();
     if (status == KILN_OK && (first == NULL || strncmp(first, "# Kiln's choices for matrix products", 36) != 0))
-        status = kiln_fail(KILN_ERROR_FORMAT, "%s is no file that kiln tune --export wrote", file);
+        status = kiln_fail(KILN_ERROR_FORMAT, "importing %s: it is no file that kiln tune --export wrote; its first line says what it is",
+                           file);
     else if (status == KILN_OK && (second == NULL || strncmp(second, of, strlen(of)) != 0))
         status = kiln_fail(KILN_ERROR_ARGUMENT,
-                           "%s is of another device or driver (%s); this one is %s, driver %s", file,
-                           second ? second : "", device->info.name, device->info.driver);
+                           "importing %s: it is of another device or driver (%s); tune this one, %s with driver %s, by "
+                           "itself",
+                           file, second ? second : "", device->info.name, device->info.driver);
     for (char *line; status == KILN_OK && (line = strsep(&rest, "\n")) != NULL;) {
         blas_product p;
         candidate c;
@@ -437,7 +441,7 @@ static kiln_status tune(kiln_device *device, const network *which, row *rows)
     KILN_TRY(given.shape ? collect_shape(given.shape) : collect(which, device));
     if (wanted.count == 0 && !given.clblast)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "network %s has no product that is large enough to be tuned: convolutions and "
+                         "network %s: it has no product that is large enough to be tuned, for convolutions and "
                          "products within rows go by rule; --shape MxNxK tunes one of your own",
                          which->name);
     return tune_all(device, selector, rows);
