@@ -20,7 +20,8 @@ KILN = os.path.join(BUILD, 'src', 'cli', 'kiln')
 LIBRARY = os.path.join(BUILD, 'src')
 DATA = os.environ.get('KILN_DATA_DIR', '')
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-O1', '-I' + os.path.join(ROOT, 'include')]
-COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'convert', 'plot', 'bench', 'compare', 'profile']
+COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'convert', 'plot', 'bench', 'compare', 'profile',
+            'tune']
 
 
 def read(*path):
@@ -135,6 +136,34 @@ class Readme(Case):
                         for link in re.findall(r'\]\(([^)#:]+)\)', file.read()):
                             with self.subTest(file=os.path.relpath(path, ROOT), link=link):
                                 self.assertTrue(os.path.exists(os.path.join(folder, link)))
+
+
+class ForCi(Case):
+    def test_container_has_the_libraries(self):
+        """Every library that the program needs is in a package that the container installs."""
+        container = read('docs', 'ci', 'Containerfile')
+        listed = set(re.findall(r'\b(?:lib|zlib|ocl-icd-)[a-z0-9.-]+', container.split('AS build')[1].split('FROM')[1]))
+        setup = read('tools', 'setup')
+        for program in (KILN, os.path.join(BUILD, 'src', 'format', 'kiln-hdf5')):
+            out = subprocess.check_output(['readelf', '-d', program], text=True)
+            for name in re.findall(r'\(NEEDED\).*\[(.*)\]', out):
+                if re.match(r'(libc|libm|libasan|libubsan|ld-linux.*|libpthread|libkiln)\.so', name):
+                    continue
+                stem = re.match(r'lib([A-Za-z]+)', name).group(1).lower()
+                with self.subTest(library=name):
+                    self.assertTrue(any(stem in package.replace('-', '') or
+                                        (stem == 'z' and package == 'zlib1g') for package in listed), sorted(listed))
+        for command in re.findall(r'tools/\w+', container):
+            self.assertTrue(os.path.exists(os.path.join(ROOT, command)), command)
+        self.assertIn('pocl-opencl-icd', container)
+        self.assertIn('meson', setup)
+
+    def test_workflow_commands_run(self):
+        lines = re.findall(r'^ +run: (kiln .*)$', read('docs', 'ci', 'workflow.yml'), re.MULTILINE)
+        self.assertEqual(len(lines), 3)
+        for line in lines:
+            self.run_in(['bash', '-o', 'pipefail', '-c', line],
+                        env=dict(os.environ, PATH=os.path.dirname(KILN) + ':' + os.environ['PATH']))
 
 
 class UsersProgram(Case):
