@@ -53,7 +53,7 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
     device->programs = program_table_new(device, found->platform_version);
     if (device->programs == NULL)
         return kiln_last_status();
-    device->waiter = waiter_new();
+    device->waiter = waiter_new(device->info.type != KILN_DEVICE_CPU || limits_threads());
     return device->waiter ? KILN_OK : kiln_last_status();
 }
 

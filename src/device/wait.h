@@ -8,8 +8,9 @@
 
 #include "device/device.h"
 
-/* NULL with a failure on record when there is no memory or thread. */
-device_waiter *waiter_new(void);
+/* sleeps: the processor is left to others meanwhile; for devices that are none themselves. NULL with a failure on
+ * record when there is no memory or thread. */
+device_waiter *waiter_new(bool sleeps);
 void waiter_free(device_waiter *waiter); /* NULL is allowed */
 
 /* Waits until both queues (the second may be NULL) are empty. *timed_out says that there is no hope

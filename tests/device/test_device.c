@@ -1,7 +1,9 @@
 /* Opening devices, memory, launches. */
 #include "harness/harness.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 START_TEST(buffers_round_trip)
 {
@@ -61,12 +63,59 @@ START_TEST(a_kernel_runs)
 }
 END_TEST
 
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void *release(void *event)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL);
+    clSetUserEventStatus(event, CL_COMPLETE);
+    return NULL;
+}
+
+/* A queue that gets no further for 0.6 s, as that of a slow GPU: whoever waits leaves the processor alone. */
+START_TEST(waiting_is_sleeping)
+{
+    setenv("KILN_DEBUG", "limits:threads", 1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        cl_mem memory;
+        cl_int error;
+        int out = 0;
+        pthread_t thread;
+        harness_ok(device_alloc(device, 4, "test", &memory));
+        harness_ok(device_fill_zero(device, memory, 0, 4));
+        harness_ok(device_finish(device));
+        cl_event event = clCreateUserEvent(device->context, &error);
+        ck_assert_int_eq(error, CL_SUCCESS);
+        ck_assert_int_eq(clEnqueueBarrierWithWaitList(device->queue, 1, &event, NULL), CL_SUCCESS);
+        harness_ok(device_write_later(device, memory, 0, (const int[]){5}, 4));
+        ck_assert_int_eq(pthread_create(&thread, NULL, release, event), 0);
+        const double before = cpu_seconds();
+        harness_ok(device_finish(device));
+        const double used = cpu_seconds() - before;
+        ck_assert_msg(used < 0.12, "%s: waiting for 0.6 s took %.3f s of a processor", device->info.name, used);
+        harness_ok(device_read(device, memory, 0, &out, 4));
+        ck_assert_int_eq(out, 5);
+        pthread_join(thread, NULL);
+        clReleaseEvent(event);
+        device_free(device, memory);
+    }
+    setenv("KILN_DEBUG", "", 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("device");
     TCase *tests = tcase_create("device");
     tcase_add_test(tests, buffers_round_trip);
     tcase_add_test(tests, a_kernel_runs);
+    tcase_add_test(tests, waiting_is_sleeping);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
