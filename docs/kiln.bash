@@ -60,7 +60,7 @@ _kiln()
         case $command in
         devices) options="--json --check --help" ;;
         new) options="-o --data --label $pictures --help" ;;
-        summary) options=$common ;;
+        summary) options="--expand-nested $common" ;;
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping

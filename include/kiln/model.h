@@ -39,6 +39,10 @@ KILN_API kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor
 /* Of one sample. */
 KILN_API kiln_shape kiln_tensor_shape(const kiln_tensor *tensor);
 
+/* kiln_apply returns the first output of a layer that has several; this one returns any, of the same call. NULL on failure. */
+KILN_API size_t kiln_tensor_output_count(const kiln_tensor *tensor);
+KILN_API kiln_tensor *kiln_tensor_output(const kiln_tensor *tensor, size_t index);
+
 /* The model that makes `outputs` of `inputs`, which may lie within a net. Several models can be made from one net; they
  * share its layers. The net's tensors live as long as one of them, and are then freed with the last; on failure they are
  * freed unless another model has them. NULL on failure. Free with kiln_model_free. */
@@ -47,6 +51,23 @@ typedef struct kiln_functional_args {
     const char *name; /* default: "functional" */
 } kiln_functional_args;
 KILN_API kiln_model *kiln_functional_with(const kiln_functional_args *args);
+
+/* A model as a layer of others: kiln_apply(model, x), or in a list of layers kiln_model_as_layer(model, .name = "encoder").
+ * It is the same layer at each call, so that a model that is applied twice is shared. The other models share its layers and
+ * weights, whose paths begin with its name from then on ("encoder/dense/kernel"); trainable = KILN_NO, like
+ * kiln_layer_set_trainable, freezes them all. The model stays the caller's, to be used and freed like any other: what others
+ * need of it lives as long as they do. Inputs must have the model's shapes. NULL on failure. */
+typedef struct kiln_model_as_layer_args {
+    const char *name;      /* default: the model's name; numbered where that is a default too */
+    kiln_choice trainable; /* default: as its layers are */
+    char unset_;           /* set by nobody: lets a macro be called without arguments */
+} kiln_model_as_layer_args;
+KILN_API kiln_layer *kiln_model_as_layer_with(kiln_model *model, const kiln_model_as_layer_args *args);
+/* The model in such a layer, which owns it; NULL: the layer is no model. */
+KILN_API kiln_model *kiln_layer_model(const kiln_layer *layer);
+/* For kiln_apply, which takes either. */
+KILN_API kiln_layer *kiln_model_as_layer_plain(kiln_model *model);
+KILN_API kiln_layer *kiln_layer_itself(kiln_layer *layer);
 
 /* Frees a tensor and all that is connected with it, unless a model was made from them. NULL is allowed. */
 KILN_API void kiln_tensor_free(kiln_tensor *tensor);
@@ -59,8 +80,14 @@ KILN_API void kiln_tensor_free(kiln_tensor *tensor);
     ((kiln_tensor_list){sizeof((kiln_tensor *const[]){__VA_ARGS__}) / sizeof(kiln_tensor *),       \
                         (kiln_tensor *const[]){__VA_ARGS__}})
 #define kiln_input(...) kiln_input_with(&(kiln_input_layer_args){.shape = __VA_ARGS__})
+#define KILN_MODEL_AS_LAYER_(model, ...)                                                           \
+    kiln_model_as_layer_with(model, &(kiln_model_as_layer_args){__VA_ARGS__})
+#define kiln_model_as_layer(...) KILN_MODEL_AS_LAYER_(__VA_ARGS__, .unset_ = 0)
 #define kiln_apply(layer, ...)                                                                     \
-    kiln_apply_to(layer, sizeof((kiln_tensor *const[]){__VA_ARGS__}) / sizeof(kiln_tensor *),      \
+    kiln_apply_to(_Generic((layer),                                                                \
+                      kiln_model *: kiln_model_as_layer_plain,                                     \
+                      default: kiln_layer_itself)(layer),                                          \
+                  sizeof((kiln_tensor *const[]){__VA_ARGS__}) / sizeof(kiln_tensor *),      \
                   (kiln_tensor *const[]){__VA_ARGS__})
 #define kiln_functional(...) kiln_functional_with(&(kiln_functional_args){.inputs = __VA_ARGS__})
 #endif
@@ -82,6 +109,10 @@ KILN_API kiln_shape kiln_model_output_shape(const kiln_model *model, size_t inde
 
 /* Prints Keras's table of layers. */
 KILN_API kiln_status kiln_summary(kiln_model *model, FILE *stream);
+typedef struct kiln_summary_args {
+    kiln_choice expand_nested; /* rows for the layers of nested models too; default: no */
+} kiln_summary_args;
+KILN_API kiln_status kiln_summary_with(kiln_model *model, FILE *stream, const kiln_summary_args *args);
 
 /* Draws the layers, what they read and the shapes between them, as SVG into a file. */
 KILN_API kiln_status kiln_plot_model(const kiln_model *model, const char *path);

@@ -9,14 +9,18 @@
 
 /* ---- the loss ---- */
 
-const char *objective_last_activation(const kiln_model *model, size_t output)
+/* The activation behind which a call's output comes; NULL: the search ended at an input of the
+ * model, *call. */
+static const char *last_activation(const kiln_model *model, int *call)
 {
     static const char *const transparent[] = {"Dropout", "Reshape", "Flatten"};
-    int call = model->outputs[output];
     for (;;) {
-        const model_call *c = &model->calls[call];
+        const model_call *c = &model->calls[*call];
         const layer_class *cls = c->layer->cls;
         const layer_field *field = layer_find_field(cls, "activation");
+        const kiln_model *nested = model_in(c->layer);
+        if (c->input_count == 0)
+            return NULL;
         if (field) {
             const char *const *value =
                 (const char *const *)(const void *)((const char *)c->layer->config + field->offset);
@@ -24,13 +28,30 @@ const char *objective_last_activation(const kiln_model *model, size_t output)
         }
         if (strcmp(cls->class_name, "Softmax") == 0)
             return "softmax";
+        if (nested) {
+            int inside = nested->outputs[c->output];
+            const char *found = last_activation(nested, &inside);
+            if (found)
+                return found;
+            for (size_t i = 0; i < nested->input_count; i++)
+                if (nested->inputs[i] == inside)
+                    *call = c->inputs[i];
+            continue;
+        }
         bool passes = false;
         for (size_t i = 0; i < sizeof transparent / sizeof *transparent; i++)
             passes |= strcmp(cls->class_name, transparent[i]) == 0;
         if (!passes || c->input_count != 1)
             return "linear";
-        call = c->inputs[0];
+        *call = c->inputs[0];
     }
+}
+
+const char *objective_last_activation(const kiln_model *model, size_t output)
+{
+    int call = model->outputs[output];
+    const char *found = last_activation(model, &call);
+    return found ? found : "linear";
 }
 
 static bool is_activation(const char *given_text, const char *name)

@@ -3,8 +3,12 @@
 #include "train/training.h"
 
 static struct {
-    char unused;
+    bool expand_nested;
 } given;
+
+static const option options[] = {
+    {"--expand-nested", OPTION_FLAG, 0, NULL, "rows for the layers of nested models too", 0},
+};
 
 /* What the targets of such a model look like, for a plan without data. */
 static void guess_types(const kiln_model *model, const model_training *t, data_types *types)
@@ -74,7 +78,8 @@ static kiln_status describe_plan(kiln_model *model, kiln_device *device)
 
 static kiln_status summary(kiln_model *model, kiln_device **device)
 {
-    KILN_TRY(kiln_summary(model, stdout));
+    const kiln_summary_args args = {.expand_nested = given.expand_nested ? KILN_YES : KILN_NO};
+    KILN_TRY(kiln_summary_with(model, stdout, &args));
     fflush(stdout);
     *device = session_device();
     if (*device == NULL)
@@ -108,6 +113,8 @@ const command command_summary = {
         "Prints Keras's table of layers, and below it what training takes on the device: launches\n"
         "a step, and memory by use. --batch-size says for which batch.",
     .example = "  kiln summary mlp --batch-size 128\n  kiln summary model.json",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
     .takes_common = true,
     .run = run,
 };

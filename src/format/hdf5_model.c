@@ -51,6 +51,22 @@ static const weight_place *find_place(const weight_places *places, const char *n
     return NULL;
 }
 
+/* The n-th weight of a layer in Keras 2's order: those that are trained now come first, whichever
+ * of the layers in it they are of. */
+static kiln_status read_weight(const data_array *array, const weight_place *place, size_t n)
+{
+    for (int trained = 1; trained >= 0; trained--)
+        for (size_t p = 0; p < place->part_count; p++) {
+            const weight_part *part = &place->parts[p];
+            for (size_t i = part->first; i < part->first + part->count; i++) {
+                bool is = part->layer->trainable && place->items[i]->weight.trainable;
+                if (is == (trained == 1) && n-- == 0)
+                    return tensor_to_weight(array, part->layer, place->items[i]);
+            }
+        }
+    return KILN_OK;
+}
+
 /* The arrays of one layer, in the order of their list. */
 static kiln_status read_layer(const hdf5_contents *contents, const char *group, const char *name,
                               const weight_place *place)
@@ -76,7 +92,7 @@ static kiln_status read_layer(const hdf5_contents *contents, const char *group, 
             status = kiln_fail(KILN_ERROR_FORMAT, "%s: its weights \"%s\" are not in the file",
                                layer_label(place->layer), path);
         else
-            status = tensor_to_weight(array, place->layer, place->items[i]);
+            status = read_weight(array, place, i);
         free(path);
     }
     free(weights);

@@ -38,7 +38,7 @@ static kiln_status write_part(const weight_place *place, const weight_part *part
         free(name);
         KILN_TRY(status);
         data_array *array = &contents->arrays.items[contents->arrays.count - 1];
-        if (is_count(place->layer, weight) && array->rank == 0) {
+        if (is_count(part->layer, weight) && array->rank == 0) {
             float value = *(float *)array->data;
             array->dtype = KILN_INT32;
             *(int32_t *)array->data = value > 0 && value < 2e9f ? (int32_t)value : 0;
@@ -151,13 +151,13 @@ static kiln_status read_part(const hdf5_contents *contents, const weight_place *
                 size_t n = strlen(part->path);
                 if (strncmp(o->path, part->path, n) == 0 && o->path[n] == '/')
                     return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: \"%s\" has %s",
-                                     layer_label(place->layer), o->path, o->values[0]);
+                                     layer_label(part->layer), o->path, o->values[0]);
             }
             return kiln_fail(KILN_ERROR_FORMAT,
                              "%s: its weight %s is not in the file, which has no \"%s/vars/%zu\"",
-                             layer_label(place->layer), weight_name(weight), part->path, i);
+                             layer_label(part->layer), weight_name(weight), part->path, i);
         }
-        KILN_TRY(tensor_to_weight(&contents->arrays.items[found], place->layer, weight));
+        KILN_TRY(tensor_to_weight(&contents->arrays.items[found], part->layer, weight));
         used[found] = true;
     }
     return KILN_OK;

@@ -5,13 +5,15 @@
 
 #include <string.h>
 
+static kiln_layer *read_layer(const json_t *object, size_t number);
+
 /* ---- Sequential ---- */
 
 static kiln_status read_sequential(kiln_model *model, const json_t *layers,
                                    const json_t *build_shape)
 {
     for (size_t i = 0; i < json_array_size(layers); i++) {
-        kiln_layer *layer = keras_layer_read(json_array_get(layers, i), i + 1);
+        kiln_layer *layer = read_layer(json_array_get(layers, i), i + 1);
         if (layer == NULL)
             return kiln_last_status();
         if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
@@ -93,18 +95,19 @@ static kiln_status find_call(const functional *f, const json_t *history, const c
         return kiln_fail(KILN_ERROR_FORMAT,
                          "%s: a tensor is named by a layer, a call and an output, and this is not",
                          what);
-    if (json_integer_value(output) != 0)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                         "%s: layers with several outputs are not supported", what);
     for (size_t i = 0; i < f->count; i++) {
         const pending *p = &f->items[i];
         if (strcmp(p->layer->name, name) != 0)
             continue;
-        json_int_t n = json_integer_value(node);
+        json_int_t n = json_integer_value(node), o = json_integer_value(output);
         if (n < 0 || (size_t)n >= p->node_count)
             break;
-        *call = p->calls[n];
-        *ready = *call >= 0;
+        if (o < 0 || o >= layer_output_count(p->layer))
+            return kiln_fail(KILN_ERROR_FORMAT, "%s: %s has %d output%s, and none at index %lld",
+                             what, layer_label(p->layer), layer_output_count(p->layer),
+                             layer_output_count(p->layer) == 1 ? "" : "s", (long long)o);
+        *ready = p->calls[n] >= 0;
+        *call = p->calls[n] + (int)o;
         return KILN_OK;
     }
     return kiln_fail(KILN_ERROR_FORMAT, "%s: call %lld of layer \"%.100s\" is not in the model",
@@ -223,7 +226,7 @@ static kiln_status read_layers(functional *f, const json_t *layers)
         const json_t *object = json_array_get(layers, i);
         if (makes_masks(object))
             continue;
-        kiln_layer *layer = keras_layer_read(object, i + 1);
+        kiln_layer *layer = read_layer(object, i + 1);
         if (layer == NULL)
             return kiln_last_status();
         pending *p = &f->items[f->count++];
@@ -279,26 +282,21 @@ static kiln_status keep_compile_config(kiln_model *model, const json_t *compile)
     return model->facts->compile_config ? KILN_OK : KILN_ERROR_MEMORY;
 }
 
-static kiln_status read_model(const json_t *root, kiln_model **model)
+static bool is_model_class(const char *class_name)
 {
-    static const char *const root_keys[] = {
-        "class_name",     "config",        "module",  "registered_name",  "build_config",
-        "compile_config", "keras_version", "backend", "shared_object_id", NULL};
+    return strcmp(class_name, "Sequential") == 0 || strcmp(class_name, "Functional") == 0 ||
+           strcmp(class_name, "Model") == 0;
+}
+
+/* A model from its object, without what stands beside the architecture. */
+static kiln_status read_architecture(const json_t *root, kiln_model **model)
+{
     static const char *const keys[] = {
         "name",         "layers",        "trainable", "dtype", "build_input_shape",
         "input_layers", "output_layers", NULL};
     const char *class_name = json_string_value(json_object_get(root, "class_name"));
     const json_t *config = json_object_get(root, "config");
-    if (class_name == NULL || config == NULL)
-        return kiln_fail(KILN_ERROR_FORMAT,
-                         "this is no Keras architecture: it has no class_name or no config");
-    KILN_TRY(keras_keys_check(root, root_keys, NULL));
     bool sequential = strcmp(class_name, "Sequential") == 0;
-    if (!sequential && strcmp(class_name, "Functional") != 0 && strcmp(class_name, "Model") != 0)
-        return kiln_fail(
-            KILN_ERROR_UNSUPPORTED,
-            "models of class \"%.100s\" are not supported, only Sequential and Functional",
-            class_name);
     /* The first versions had the list of layers for a config. */
     const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
     if (json_is_object(config))
@@ -308,9 +306,60 @@ static kiln_status read_model(const json_t *root, kiln_model **model)
     *model = model_new(json_string_value(json_object_get(config, "name")), sequential);
     if (*model == NULL)
         return KILN_ERROR_MEMORY;
-    KILN_TRY(sequential
-                 ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"))
-                 : read_functional(*model, config));
+    return sequential
+               ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"))
+               : read_functional(*model, config);
+}
+
+/* A model that is a layer of another. How it was compiled says nothing there. */
+static kiln_layer *read_nested(const json_t *object, size_t number)
+{
+    static const char *const keys[] = {
+        "class_name",     "config", "module",        "registered_name",  "build_config",
+        "compile_config", "name",   "inbound_nodes", "shared_object_id", NULL};
+    const json_t *config = json_object_get(object, "config"),
+                 *trainable = json_object_get(config, "trainable");
+    const char *name = json_string_value(json_object_get(config, "name"));
+    kiln_model *model = NULL;
+    kiln_layer *layer = NULL;
+    if (name == NULL)
+        name = json_string_value(json_object_get(object, "name"));
+    if (keras_keys_check(object, keys, NULL) == KILN_OK &&
+        read_architecture(object, &model) == KILN_OK)
+        layer = kiln_model_as_layer(model, .name = name,
+                                    .trainable = json_is_false(trainable) ? KILN_NO : KILN_DEFAULT);
+    kiln_model_free(model); /* the layer holds it */
+    if (layer == NULL && name)
+        kiln_fail_in("model %.100s", name);
+    else if (layer == NULL)
+        kiln_fail_in("layer %zu, a model", number);
+    return layer;
+}
+
+static kiln_layer *read_layer(const json_t *object, size_t number)
+{
+    const char *class_name = json_string_value(json_object_get(object, "class_name"));
+    if (class_name && is_model_class(class_name))
+        return read_nested(object, number);
+    return keras_layer_read(object, number);
+}
+
+static kiln_status read_model(const json_t *root, kiln_model **model)
+{
+    static const char *const root_keys[] = {
+        "class_name",     "config",        "module",  "registered_name",  "build_config",
+        "compile_config", "keras_version", "backend", "shared_object_id", NULL};
+    const char *class_name = json_string_value(json_object_get(root, "class_name"));
+    if (class_name == NULL || json_object_get(root, "config") == NULL)
+        return kiln_fail(KILN_ERROR_FORMAT,
+                         "this is no Keras architecture: it has no class_name or no config");
+    KILN_TRY(keras_keys_check(root, root_keys, NULL));
+    if (!is_model_class(class_name))
+        return kiln_fail(
+            KILN_ERROR_UNSUPPORTED,
+            "models of class \"%.100s\" are not supported, only Sequential and Functional",
+            class_name);
+    KILN_TRY(read_architecture(root, model));
     return keep_compile_config(*model, json_object_get(root, "compile_config"));
 }
 

@@ -7,15 +7,33 @@
 /* How many calls of the same layer come before this one: Keras's node index. */
 static int node_index(const kiln_model *model, int call)
 {
-    int index = 0;
-    for (int i = 0; i < call; i++)
-        index += model->calls[i].layer == model->calls[call].layer;
+    int index = 0, first = call - model->calls[call].output;
+    for (int i = 0; i < first; i++)
+        index += model->calls[i].layer == model->calls[call].layer && model->calls[i].output == 0;
     return index;
+}
+
+/* ["dense", 0, 0]: the layer, its call, the output of that call. */
+static void write_history(json_writer *w, const char *key, const kiln_model *model, int call,
+                          bool in_line)
+{
+    const model_call *c = &model->calls[call];
+    int numbers[] = {node_index(model, call), c->output};
+    json_write_open(w, key, '[');
+    json_write_string(w, NULL, c->layer->name);
+    for (int i = 0; i < 2; i++) {
+        char digits[16];
+        snprintf(digits, sizeof digits, "%d", numbers[i]);
+        if (in_line)
+            json_write_raw(w, NULL, digits);
+        else
+            json_write_integer(w, NULL, numbers[i]);
+    }
+    json_write_close(w, ']');
 }
 
 static void write_tensor(json_writer *w, const kiln_model *model, int call)
 {
-    char history[256];
     const model_call *from = &model->calls[call];
     json_write_open(w, NULL, '{');
     json_write_string(w, "class_name", "__keras_tensor__");
@@ -23,12 +41,7 @@ static void write_tensor(json_writer *w, const kiln_model *model, int call)
     keras_shape_write(w, "shape", from->shape);
     json_write_string(w, "dtype",
                       from->input_count ? "float32" : kiln_dtype_name(from->layer->input_dtype));
-    json_write_open(w, "keras_history", '[');
-    json_write_string(w, NULL, from->layer->name);
-    snprintf(history, sizeof history, "%d", node_index(model, call));
-    json_write_raw(w, NULL, history);
-    json_write_raw(w, NULL, "0");
-    json_write_close(w, ']');
+    write_history(w, "keras_history", model, call, true);
     json_write_close(w, '}');
     json_write_close(w, '}');
 }
@@ -40,7 +53,7 @@ static void write_nodes(json_writer *w, const kiln_model *model, const kiln_laye
     json_write_open(w, "inbound_nodes", '[');
     for (size_t i = 0; i < model->call_count; i++) {
         const model_call *c = &model->calls[i];
-        if (c->layer != layer || c->input_count == 0)
+        if (c->layer != layer || c->input_count == 0 || c->output > 0)
             continue;
         json_write_open(w, NULL, '{');
         json_write_open(w, "args", '[');
@@ -61,50 +74,79 @@ static void write_ends(json_writer *w, const char *key, const kiln_model *model,
                        const int *calls)
 {
     json_write_open(w, key, '[');
-    for (size_t i = 0; i < count; i++) {
-        json_write_open(w, NULL, '[');
-        json_write_string(w, NULL, model->calls[calls[i]].layer->name);
-        json_write_integer(w, NULL, node_index(model, calls[i]));
-        json_write_integer(w, NULL, 0);
-        json_write_close(w, ']');
+    for (size_t i = 0; i < count; i++)
+        write_history(w, NULL, model, calls[i], false);
+    json_write_close(w, ']');
+}
+
+/* Files would hold two layers where there is one. */
+static kiln_status check_sharing(const kiln_model *model)
+{
+    for (size_t i = 0; i < model->layer_count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const kiln_model *a = model_in(model->layers[i]), *b = model_in(model->layers[k]);
+            size_t counts[] = {a ? a->leaf_count : 1, b ? b->leaf_count : 1};
+            for (size_t m = 0; m < counts[0]; m++)
+                for (size_t n = 0; n < counts[1]; n++) {
+                    const kiln_layer *one = a ? a->leaves[m] : model->layers[i],
+                                     *other = b ? b->leaves[n] : model->layers[k];
+                    if (one == other)
+                        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                                         "%s is in both %s and %s of model %s, and files have no "
+                                         "words for that",
+                                         layer_label(one), model->layers[k]->name,
+                                         model->layers[i]->name, model->name);
+                }
+        }
+    return KILN_OK;
+}
+
+/* Opens the model's object and writes all but what belongs to a model around it. */
+static kiln_status write_model(json_writer *w, const kiln_model *model, bool trainable)
+{
+    kiln_shape input = kiln_model_input_shape(model, 0);
+    KILN_TRY(check_sharing(model));
+    json_write_open(w, NULL, '{');
+    json_write_string(w, "module", model->sequential ? "keras" : "keras.src.models.functional");
+    json_write_string(w, "class_name", model->sequential ? "Sequential" : "Functional");
+    json_write_open(w, "config", '{');
+    json_write_string(w, "name", model->name);
+    json_write_bool(w, "trainable", trainable);
+    if (model->sequential)
+        json_write_string(w, "dtype", "float32");
+    json_write_open(w, "layers", '[');
+    for (size_t i = 0; i < model->layer_count; i++) {
+        const kiln_layer *layer = model->layers[i];
+        if (model_in(layer))
+            KILN_TRY(write_model(w, model_in(layer), layer->trainable));
+        else
+            KILN_TRY(keras_layer_write(w, layer));
+        if (!model->sequential)
+            write_nodes(w, model, layer);
+        json_write_close(w, '}');
     }
     json_write_close(w, ']');
+    if (model->sequential) {
+        keras_shape_write(w, "build_input_shape", input);
+    } else {
+        write_ends(w, "input_layers", model, model->input_count, model->inputs);
+        write_ends(w, "output_layers", model, model->output_count, model->outputs);
+    }
+    json_write_close(w, '}');
+    json_write_raw(w, "registered_name", "null");
+    if (model->input_count == 1) {
+        json_write_open(w, "build_config", '{');
+        keras_shape_write(w, "input_shape", input);
+        json_write_close(w, '}');
+    }
+    return KILN_OK;
 }
 
 kiln_status keras_json_write(const kiln_model *model, const char *compile_config, int indent,
                              text *out)
 {
     json_writer w = {.out = out, .indent = indent};
-    kiln_shape input = kiln_model_input_shape(model, 0);
-    json_write_open(&w, NULL, '{');
-    json_write_string(&w, "module", model->sequential ? "keras" : "keras.src.models.functional");
-    json_write_string(&w, "class_name", model->sequential ? "Sequential" : "Functional");
-    json_write_open(&w, "config", '{');
-    json_write_string(&w, "name", model->name);
-    json_write_bool(&w, "trainable", true);
-    if (model->sequential)
-        json_write_string(&w, "dtype", "float32");
-    json_write_open(&w, "layers", '[');
-    for (size_t i = 0; i < model->layer_count; i++) {
-        KILN_TRY(keras_layer_write(&w, model->layers[i]));
-        if (!model->sequential)
-            write_nodes(&w, model, model->layers[i]);
-        json_write_close(&w, '}');
-    }
-    json_write_close(&w, ']');
-    if (model->sequential) {
-        keras_shape_write(&w, "build_input_shape", input);
-    } else {
-        write_ends(&w, "input_layers", model, model->input_count, model->inputs);
-        write_ends(&w, "output_layers", model, model->output_count, model->outputs);
-    }
-    json_write_close(&w, '}');
-    json_write_raw(&w, "registered_name", "null");
-    if (model->input_count == 1) {
-        json_write_open(&w, "build_config", '{');
-        keras_shape_write(&w, "input_shape", input);
-        json_write_close(&w, '}');
-    }
+    KILN_TRY(write_model(&w, model, true));
     if (compile_config)
         json_write_raw(&w, "compile_config", compile_config);
     json_write_close(&w, '}');

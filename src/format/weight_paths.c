@@ -56,6 +56,12 @@ static void meet(ordering *o, int call, size_t *height)
     o->stack[(*height)++] = call;
 }
 
+/* The entry that stands for the whole call of an output. */
+static int first_of(const ordering *o, int call)
+{
+    return call - o->model->calls[call].output;
+}
+
 /* Depth first from an output, the inputs of each call in their order. */
 static void search(ordering *o, int output)
 {
@@ -67,7 +73,7 @@ static void search(ordering *o, int output)
         int call = o->stack[height - 1];
         const model_call *c = &o->model->calls[call];
         if (o->next[height - 1] < c->input_count) {
-            int input = c->inputs[o->next[height - 1]++];
+            int input = first_of(o, c->inputs[o->next[height - 1]++]);
             if (o->state[input] == 0)
                 meet(o, input, &height);
             continue;
@@ -87,9 +93,11 @@ static void measure(ordering *o)
         if (o->depth[call] < o->layer_depth[layer])
             o->depth[call] = o->layer_depth[layer];
         o->layer_depth[layer] = o->depth[call];
-        for (int k = 0; k < c->input_count; k++)
-            if (o->depth[c->inputs[k]] < o->depth[call] + 1)
-                o->depth[c->inputs[k]] = o->depth[call] + 1;
+        for (int k = 0; k < c->input_count; k++) {
+            int *depth = &o->depth[first_of(o, c->inputs[k])];
+            if (*depth < o->depth[call] + 1)
+                *depth = o->depth[call] + 1;
+        }
     }
 }
 
@@ -120,7 +128,7 @@ static kiln_status order_layers(const kiln_model *model, kiln_layer ***order, si
     kiln_status status = ordering_init(&o, model);
     if (status == KILN_OK) {
         for (size_t i = 0; i < model->output_count; i++)
-            search(&o, model->outputs[i]);
+            search(&o, first_of(&o, model->outputs[i]));
         measure(&o);
         int *sorted = o.stack; /* as many as layers at most: each was called */
         for (size_t i = 0; i < model->layer_count; i++) {
@@ -157,13 +165,13 @@ void weight_places_free(weight_places *places)
 }
 
 /* A part without weights so far. Takes path and name over. */
-static kiln_status add_part(weight_place *place, char *path, char *name)
+static kiln_status add_part(weight_place *place, kiln_layer *layer, char *path, char *name)
 {
     if (path && name &&
         mem_grow(&place->parts, &place->part_capacity, place->part_count + 1,
                  sizeof *place->parts) == KILN_OK) {
         place->parts[place->part_count++] =
-            (weight_part){.path = path, .name = name, .first = place->count};
+            (weight_part){.layer = layer, .path = path, .name = name, .first = place->count};
         return KILN_OK;
     }
     free(path);
@@ -171,26 +179,71 @@ static kiln_status add_part(weight_place *place, char *path, char *name)
     return KILN_ERROR_MEMORY;
 }
 
-/* Those that train first, otherwise as the layer made them. Takes path over. */
-static kiln_status list_weights(const kiln_layer *layer, char *path, weight_place *place)
+/* Is the weight there already, of a layer that several of the models have? */
+static bool is_listed(const weight_places *places, const layer_weight *weight)
 {
-    KILN_TRY(add_part(place, path, str_copy(layer->name)));
+    for (size_t i = 0; i < places->count; i++)
+        for (size_t k = 0; k < places->items[i].count; k++)
+            if (places->items[i].items[k] == weight)
+                return true;
+    return false;
+}
+
+static kiln_status list_nested(const kiln_model *model, const char *path, weight_places *places);
+
+/* Into the last place: those that train first, otherwise as the layer made them. Takes path over.
+ */
+static kiln_status list_weights(kiln_layer *layer, char *path, weight_places *places)
+{
+    weight_place *place = &places->items[places->count - 1];
+    KILN_TRY(add_part(place, layer, path, str_copy(layer->name)));
+    if (model_in(layer))
+        return list_nested(model_in(layer), path, places);
     if (layer->cls->weights_of_cell)
-        KILN_TRY(add_part(place, str_format("%s/cell", path),
+        KILN_TRY(add_part(place, layer, str_format("%s/cell", path),
                           str_format("%s_cell", layer->cls->snake_name)));
     for (int i = 0; i < layer->inner_count; i++)
         KILN_TRY(list_weights(layer->inner[i],
-                              str_format("%s/%s", path, layer->cls->inner_names[i]), place));
+                              str_format("%s/%s", path, layer->cls->inner_names[i]), places));
     if (layer->inner_count > 0)
         return KILN_OK;
     for (int trainable = 1; trainable >= 0; trainable--)
-        for (size_t i = 0; i < layer->weight_count; i++)
-            if (!layer->weights[i]->constant &&
-                layer->weights[i]->weight.trainable == (trainable == 1)) {
-                place->items[place->count++] = layer->weights[i];
-                place->parts[place->part_count - 1].count++;
-            }
+        for (size_t i = 0; i < layer->weight_count; i++) {
+            layer_weight *weight = layer->weights[i];
+            if (weight->constant || weight->weight.trainable != (trainable == 1) ||
+                is_listed(places, weight))
+                continue;
+            KILN_TRY(
+                mem_grow(&place->items, &place->capacity, place->count + 1, sizeof *place->items));
+            place->items[place->count++] = weight;
+            place->parts[place->part_count - 1].count++;
+        }
     return KILN_OK;
+}
+
+/* "layers/dense", "layers/dense_1": the i-th of the layers. NULL: no memory. */
+static char *path_of(kiln_layer *const *order, size_t i, const char *base)
+{
+    const char *name = order[i]->cls->snake_name, *slash = *base ? "/" : "";
+    size_t before = 0;
+    for (size_t k = 0; k < i; k++)
+        before += strcmp(order[k]->cls->snake_name, name) == 0;
+    return before ? str_format("%s%slayers/%s_%zu", base, slash, name, before)
+                  : str_format("%s%slayers/%s", base, slash, name);
+}
+
+/* The layers of a model that is a layer itself, at this path. */
+static kiln_status list_nested(const kiln_model *model, const char *path, weight_places *places)
+{
+    kiln_layer **order = NULL;
+    size_t count = 0;
+    char *base = str_copy(path);
+    kiln_status status = base ? order_layers(model, &order, &count) : KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < count && status == KILN_OK; i++)
+        status = list_weights(order[i], path_of(order, i, base), places);
+    free(order);
+    free(base);
+    return status;
 }
 
 kiln_status weight_places_list(const kiln_model *model, weight_places *places)
@@ -200,21 +253,11 @@ kiln_status weight_places_list(const kiln_model *model, weight_places *places)
     *places = (weight_places){0};
     kiln_status status = order_layers(model, &order, &count);
     for (size_t i = 0; i < count && status == KILN_OK; i++) {
-        const char *name = order[i]->cls->snake_name;
-        size_t before = 0;
-        for (size_t k = 0; k < i; k++)
-            before += strcmp(order[k]->cls->snake_name, name) == 0;
         status = MEM_PUSH_ROOM(places);
         if (status != KILN_OK)
             break;
-        weight_place *place = &places->items[places->count++];
-        char *path =
-            before ? str_format("layers/%s_%zu", name, before) : str_format("layers/%s", name);
-        *place = (weight_place){.layer = order[i],
-                                .items = mem_new(order[i]->weight_count, sizeof *place->items)};
-        status = path && place->items ? list_weights(order[i], path, place) : KILN_ERROR_MEMORY;
-        if (path && place->items == NULL)
-            free(path);
+        places->items[places->count++] = (weight_place){.layer = order[i]};
+        status = list_weights(order[i], path_of(order, i, ""), places);
     }
     free(order);
     if (status != KILN_OK)
@@ -237,10 +280,14 @@ kiln_status weight_places_trained(const kiln_model *model, bool frozen_too, ir_w
         return KILN_ERROR_MEMORY;
     kiln_status status = weight_places_list(model, &places);
     for (size_t i = 0; status == KILN_OK && i < places.count; i++)
-        for (size_t k = 0; k < places.items[i].count; k++)
-            if (places.items[i].items[k]->weight.trainable &&
-                (frozen_too || places.items[i].layer->trainable))
-                (*weights)[(*count)++] = &places.items[i].items[k]->weight;
+        for (size_t p = 0; p < places.items[i].part_count; p++) {
+            const weight_part *part = &places.items[i].parts[p];
+            for (size_t k = part->first; k < part->first + part->count; k++) {
+                ir_weight *weight = &places.items[i].items[k]->weight;
+                if (weight->trainable && (frozen_too || part->layer->trainable))
+                    (*weights)[(*count)++] = weight;
+            }
+        }
     if (status == KILN_OK)
         weight_places_free(&places);
     else

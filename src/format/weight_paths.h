@@ -4,15 +4,18 @@
  * train first, where NAME is the layer's class in snake case, numbered among the model's layers in
  * Keras's order ("dense", "dense_1"): names of layers play no part. That order, also the
  * optimizer's, is that of the list for sequential models; for functional ones it follows from the
- * graph: by distance from the outputs, then as a search from the outputs meets them. */
+ * graph: by distance from the outputs, then as a search from the outputs meets them. The layers of
+ * a nested model lie below it in the same way ("layers/functional/layers/dense"); weights that are
+ * in several of the models lie where they come first. */
 #ifndef FORMAT_WEIGHT_PATHS_H
 #define FORMAT_WEIGHT_PATHS_H
 
 #include "model/model.h"
 
 /* A layer's own weights, or those of an object in it: a recurrent layer's cell, a layer that
- * another wraps. */
+ * another wraps, the layers of a nested model. */
 typedef struct weight_part {
+    kiln_layer *layer;   /* whose they are */
     char *path;          /* "layers/lstm_1/cell" */
     char *name;          /* the object's: "lstm_cell" */
     size_t first, count; /* of the place's items */
@@ -22,7 +25,7 @@ typedef struct weight_part {
 typedef struct weight_place {
     kiln_layer *layer;    /* the model's */
     layer_weight **items; /* in Keras's order; without constants */
-    size_t count;
+    size_t count, capacity;
     weight_part *parts; /* the layer itself first */
     size_t part_count, part_capacity;
 } weight_place;

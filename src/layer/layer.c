@@ -133,6 +133,8 @@ void kiln_layer_free(kiln_layer *layer)
         else if (is_numbers(field->type))
             free(((layer_numbers *)layer_field_at(layer, field))->values);
     }
+    if (layer->config && layer->cls->free_config)
+        layer->cls->free_config(layer);
     for (int i = 0; i < LAYER_MAX_INNER; i++)
         if (layer->inner[i]) { /* whose weights these are */
             layer->weight_count = 0;
@@ -350,6 +352,8 @@ kiln_status kiln_layer_set_trainable(kiln_layer *layer, int trainable)
     if (layer == NULL)
         return kiln_fail_null("kiln_layer_set_trainable: layer");
     layer->trainable = trainable != 0;
+    if (layer->cls->set_trainable)
+        layer->cls->set_trainable(layer, layer->trainable);
     for (int i = 0; i < layer->inner_count; i++)
         KILN_TRY(kiln_layer_set_trainable(layer->inner[i], trainable));
     return KILN_OK;

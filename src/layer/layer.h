@@ -43,6 +43,10 @@ typedef struct layer_field {
     bool quiet; /* not written to JSON while it is None */
 } layer_field;
 
+#define LAYER_MAX_INPUTS 16
+#define LAYER_MAX_OUTPUTS 16
+#define LAYER_MAX_INNER 2
+
 /* What a call of a layer may use. */
 typedef struct layer_call {
     ir_graph *graph;
@@ -54,14 +58,13 @@ typedef struct layer_call {
      * output's: set before the call for classes that pass theirs on, IR_NONE for the others. */
     const ir_id *masks;
     ir_id mask;
+    ir_id other_masks[LAYER_MAX_OUTPUTS]; /* of a layer's outputs behind the first, by output */
+    const char *within;   /* the models that this one is nested in, "outer/inner"; NULL: none */
     ir_id *output_masks;  /* what the model's outputs have; room for all of them, or NULL */
     plan_assign *assigns; /* what weights become after the step (moving statistics); the caller
                              frees them */
     size_t assign_count, assign_capacity;
 } layer_call;
-
-#define LAYER_MAX_INPUTS 16
-#define LAYER_MAX_INNER 2
 
 typedef struct layer_class {
     const char *class_name; /* "Dense" */
@@ -80,12 +83,16 @@ typedef struct layer_class {
                                 kiln_shape *output);           /* default: the same */
     kiln_status (*build)(kiln_layer *layer, kiln_shape input); /* makes the weights */
     kiln_status (*call)(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output);
-    /* Instead of output_shape and call, of a layer of several inputs (at most LAYER_MAX_INPUTS).
-     * build() gets the first one's shape. */
+    /* Instead of output_shape and call, of a layer of several inputs (at most LAYER_MAX_INPUTS) or
+     * outputs, which they fill all. build() gets the first input's shape. */
     kiln_status (*output_shape_of)(const kiln_layer *layer, int count, const kiln_shape *inputs,
                                    kiln_shape *output);
     kiln_status (*call_many)(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
                              ir_id *output);
+    int (*output_count)(const kiln_layer *layer); /* default: 1; at most LAYER_MAX_OUTPUTS */
+    /* What there is in the configuration besides fields. */
+    void (*set_trainable)(kiln_layer *layer, bool trainable);
+    void (*free_config)(kiln_layer *layer);
     /* Sets weights from data; rows x features values. A class with it wants it done before
      * training. */
     kiln_status (*adapt)(kiln_layer *layer, const float *values, int64_t rows, int64_t features);
@@ -166,9 +173,10 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
  * fits. */
 kiln_status layer_build(kiln_layer *layer, kiln_shape input);
 kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output);
-/* The shape of what the layer makes of inputs of these shapes; builds it. */
+int layer_output_count(const kiln_layer *layer);
+/* The shapes of what the layer makes of inputs of these shapes, one for each output; builds it. */
 kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
-                         kiln_shape *output);
+                         kiln_shape *outputs);
 /* For call(): the mask of an input, IR_NONE: none; and with axes of 1 behind it, up to a rank,
  * where it fits x (else it fails). */
 ir_id layer_mask(const layer_call *call, int input);

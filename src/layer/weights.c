@@ -104,20 +104,27 @@ kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_s
     return KILN_OK;
 }
 
-kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs, kiln_shape *output)
+int layer_output_count(const kiln_layer *layer)
+{
+    return layer->cls->output_count ? layer->cls->output_count(layer) : 1;
+}
+
+kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
+                         kiln_shape *outputs)
 {
     size_t elements;
     if (layer->cls->output_shape_of) {
-        if (layer->cls->output_shape_of(layer, count, inputs, output) != KILN_OK)
+        if (layer->cls->output_shape_of(layer, count, inputs, outputs) != KILN_OK)
             return kiln_fail_in("%s", layer_label(layer));
     } else if (count != 1) {
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s takes one input, not %d", layer_label(layer),
                          count);
     } else {
-        KILN_TRY(layer_output_shape(layer, inputs[0], output));
+        KILN_TRY(layer_output_shape(layer, inputs[0], outputs));
     }
-    if (weight_elements(*output, "its output", &elements) != KILN_OK)
-        return kiln_fail_in("%s", layer_label(layer));
+    for (int i = 0; i < layer_output_count(layer); i++)
+        if (weight_elements(outputs[i], "its output", &elements) != KILN_OK)
+            return kiln_fail_in("%s", layer_label(layer));
     return layer_build(layer, inputs[0]);
 }
 

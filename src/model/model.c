@@ -12,6 +12,8 @@ kiln_model *model_new(const char *name, bool sequential)
     if (model == NULL)
         return NULL;
     model->sequential = sequential;
+    model->holders = 1;
+    model->named = name != NULL;
     model->name = str_copy(name ? name : sequential ? "sequential" : "functional");
     model->facts = mem_new(1, sizeof *model->facts);
     if (model->name && model->facts)
@@ -44,6 +46,14 @@ void kiln_model_free(kiln_model *model)
         return;
     if (model->free_training)
         model->free_training(model);
+    model->free_training = NULL;
+    model_release(model);
+}
+
+void model_release(kiln_model *model)
+{
+    if (--model->holders > 0)
+        return;
     model_leave_net(model);
     for (size_t i = 0; i < model->layer_count; i++)
         model_let_go(model->layers[i]);
@@ -54,11 +64,22 @@ void kiln_model_free(kiln_model *model)
     }
     free(model->facts);
     free(model->layers);
+    free(model->leaves);
     free(model->calls);
     free(model->inputs);
     free(model->outputs);
     free(model->name);
     free(model);
+}
+
+kiln_status model_set_name(kiln_model *model, const char *name)
+{
+    char *copy = str_copy(name);
+    if (copy == NULL)
+        return KILN_ERROR_MEMORY;
+    free(model->name);
+    model->name = copy;
+    return KILN_OK;
 }
 
 static kiln_status set_names(char ***list, size_t *count, size_t n, const char *const *names)
@@ -122,6 +143,28 @@ static bool has_layer(const kiln_model *model, const kiln_layer *layer)
     return false;
 }
 
+static kiln_status add_leaf(kiln_model *model, kiln_layer *layer)
+{
+    for (size_t i = 0; i < model->leaf_count; i++)
+        if (model->leaves[i] == layer)
+            return KILN_OK;
+    KILN_TRY(mem_grow(&model->leaves, &model->leaf_capacity, model->leaf_count + 1,
+                      sizeof *model->leaves));
+    model->leaves[model->leaf_count++] = layer;
+    return KILN_OK;
+}
+
+/* The layer, or what is in the model that it nests. */
+static kiln_status add_leaves(kiln_model *model, kiln_layer *layer)
+{
+    const kiln_model *nested = model_in(layer);
+    if (nested == NULL)
+        return add_leaf(model, layer);
+    for (size_t i = 0; i < nested->leaf_count; i++)
+        KILN_TRY(add_leaf(model, nested->leaves[i]));
+    return model_name_nested(layer);
+}
+
 /* Takes the layer over; frees it on failure. */
 static kiln_status take_layer(kiln_model *model, kiln_layer *layer)
 {
@@ -129,6 +172,8 @@ static kiln_status take_layer(kiln_model *model, kiln_layer *layer)
     if (status == KILN_OK && !has_layer(model, layer)) {
         status = mem_grow(&model->layers, &model->layer_capacity, model->layer_count + 1,
                           sizeof *model->layers);
+        if (status == KILN_OK)
+            status = add_leaves(model, layer);
         if (status == KILN_OK) {
             model->layers[model->layer_count++] = layer;
             layer->references++;
@@ -139,13 +184,14 @@ static kiln_status take_layer(kiln_model *model, kiln_layer *layer)
     return status;
 }
 
-/* The shape of the call's output, from those of its inputs; builds the layer. */
-static kiln_status settle_shape(const kiln_model *model, model_call *call)
+/* The shapes of the call's outputs, from those of its inputs; builds the layer. */
+static kiln_status settle_shapes(const kiln_model *model, const model_call *call,
+                                 kiln_shape *shapes)
 {
     kiln_layer *layer = call->layer;
     if (call->input_count == 0) {
-        call->shape = layer->input_shape;
-        return layer_build(layer, call->shape);
+        shapes[0] = layer->input_shape;
+        return layer_build(layer, shapes[0]);
     }
     kiln_shape inputs[MODEL_MAX_LAYER_INPUTS];
     for (int i = 0; i < call->input_count; i++)
@@ -155,7 +201,7 @@ static kiln_status settle_shape(const kiln_model *model, model_call *call)
                          layer_label(layer), ir_shape_text(layer->input_shape),
                          layer_label(model->calls[call->inputs[0]].layer),
                          ir_shape_text(inputs[0]));
-    return layer_settle(layer, call->input_count, inputs, &call->shape);
+    return layer_settle(layer, call->input_count, inputs, shapes);
 }
 
 kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs,
@@ -180,11 +226,16 @@ kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, c
                              layer_label(layer), model->name);
         made.inputs[i] = inputs[i];
     }
-    KILN_TRY(settle_shape(model, &made));
-    KILN_TRY(mem_grow(&model->calls, &model->call_capacity, model->call_count + 1,
+    kiln_shape shapes[LAYER_MAX_OUTPUTS];
+    KILN_TRY(settle_shapes(model, &made, shapes));
+    size_t outputs = (size_t)layer_output_count(layer);
+    KILN_TRY(mem_grow(&model->calls, &model->call_capacity, model->call_count + outputs,
                       sizeof *model->calls));
     *call = (int)model->call_count;
-    model->calls[model->call_count++] = made;
+    for (; (size_t)made.output < outputs; made.output++) {
+        made.shape = shapes[made.output];
+        model->calls[model->call_count++] = made;
+    }
     return KILN_OK;
 }
 

@@ -8,11 +8,13 @@
 
 #define MODEL_MAX_LAYER_INPUTS LAYER_MAX_INPUTS
 
-/* One application of a layer: its input tensors are outputs of earlier applications. */
+/* One application of a layer: its input tensors are outputs of earlier applications. One with
+ * several outputs has an entry for each, side by side, alike but for output and shape. */
 typedef struct model_call {
     kiln_layer *layer;
     int inputs[MODEL_MAX_LAYER_INPUTS]; /* indices of model_call; none for an input layer */
     int input_count;
+    int output;       /* which of the layer's */
     kiln_shape shape; /* of one sample of its output */
 } model_call;
 
@@ -24,7 +26,13 @@ struct kiln_model {
     bool sequential;
     kiln_layer **layers; /* in order, each once */
     size_t layer_count, layer_capacity;
-    model_call *calls; /* in order of execution */
+    kiln_layer **leaves; /* the same, with nested models' layers in place of them, each once */
+    size_t leaf_count, leaf_capacity;
+    int holders;        /* the program, and the layer that nests it in others */
+    kiln_layer *nested; /* that layer; NULL: none */
+    bool named;         /* by its maker; else the model that it is nested in may number it */
+    bool in_names;      /* its weights' paths begin with its name, which stays */
+    model_call *calls;  /* in order of execution */
     size_t call_count, call_capacity;
     int *inputs, *outputs; /* indices of calls */
     size_t input_count, output_count;
@@ -49,13 +57,22 @@ typedef struct model_facts {
 
 /* An empty model to be filled (by the format floor). name NULL: "sequential" or "functional". */
 kiln_model *model_new(const char *name, bool sequential);
-/* Applies a layer to the outputs of earlier calls; builds it; *call is the new one's index. The
- * model takes the layer over (on failure too). A layer that the model has already is applied once
- * more, with the same weights. */
+/* Applies a layer to the outputs of earlier calls; builds it; *call is the index of the new one's
+ * first output. The model takes the layer over (on failure too). A layer that the model has already
+ * is applied once more, with the same weights. */
 kiln_status model_apply(kiln_model *model, kiln_layer *layer, int input_count, const int *inputs,
                         int *call);
 kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs,
                            const int *output_calls);
+/* Replaces its name, by a copy. */
+kiln_status model_set_name(kiln_model *model, const char *name);
+/* The model that a layer nests, or NULL. */
+kiln_model *model_in(const kiln_layer *layer);
+/* The model takes a layer's weights among its own: their paths begin with the nested model's name
+ * from now on. */
+kiln_status model_name_nested(kiln_layer *layer);
+/* One holder of a model less. */
+void model_release(kiln_model *model);
 /* One holder of a layer less; the last one frees it. */
 void model_let_go(kiln_layer *layer);
 /* The model's tensors go, with the last of the models made from them. */
@@ -76,9 +93,14 @@ kiln_status model_seed_weights(kiln_model *model);
  * output_count nodes. call->loss becomes the sum of the regularization penalties. */
 kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs,
                               ir_id *outputs);
+/* The same inside of another model: outputs are nodes as the layers made them, no penalties of
+ * weights. input_masks and masks as in layer_call, for all inputs and outputs; IR_NONE: none. */
+kiln_status model_call_graph(const kiln_model *model, layer_call *call, const ir_id *inputs,
+                             const ir_id *input_masks, ir_id *outputs, ir_id *masks);
 
-/* Weight by position over all layers, in Keras's order; constants that follow from a layer's
- * configuration included. */
+/* Weight by position over all layers, in Keras's order, those of nested models among them, each
+ * once; constants that follow from a layer's configuration included. layer is the weight's own, or
+ * the one that wraps it. */
 size_t model_weight_count(const kiln_model *model);
 layer_weight *model_weight(const kiln_model *model, size_t index, kiln_layer **layer);
 /* By position among those that count (kiln_model_weight_count), and by path; NULL: none. */
@@ -87,9 +109,12 @@ layer_weight *model_find_weight(const kiln_model *model, const char *path);
 /* Sets a weight's values; a layer that wanted data for them has them now. */
 kiln_status model_set_weight(kiln_model *model, size_t index, const float *values);
 
-/* The summary's lines after the table: "Total params: 101,770 (397.54 KB)". optimizer_params < 0:
- * none yet. */
-kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_params, text *out);
+/* Keras's table of layers and the lines behind it. expand: nested models' layers have rows too.
+ * optimizer_params < 0: none yet. */
+kiln_status model_summary(const kiln_model *model, int width, bool expand, int64_t optimizer_params,
+                          text *out);
+/* Parameters of a layer, those of a nested model's layers. */
+int64_t model_count_layer_params(const kiln_layer *layer);
 
 /* A drawing of the model: SVG (plot.c). */
 kiln_status model_plot(const kiln_model *model, text *out);

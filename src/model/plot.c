@@ -43,31 +43,53 @@ static kiln_status add(drawing *d, int call, int row, int *number)
     return KILN_OK;
 }
 
-/* An item for each call and each row that a connection passes. The item of call c is item c. */
-static kiln_status make_items(drawing *d)
+/* An item for each call, whatever the number of its outputs, into items: by output of a call, the
+ * item. */
+static kiln_status make_boxes(drawing *d, int *items)
 {
     const kiln_model *m = d->model;
-    int number;
     for (size_t i = 0; i < m->call_count; i++) {
         int row = 0;
+        if (m->calls[i].output > 0) {
+            items[i] = items[i - 1];
+            continue;
+        }
         for (int k = 0; k < m->calls[i].input_count; k++)
-            if (d->items[m->calls[i].inputs[k]].row >= row)
-                row = d->items[m->calls[i].inputs[k]].row + 1;
-        KILN_TRY(add(d, (int)i, row, &number));
+            if (d->items[items[m->calls[i].inputs[k]]].row >= row)
+                row = d->items[items[m->calls[i].inputs[k]]].row + 1;
+        KILN_TRY(add(d, (int)i, row, &items[i]));
         if (row >= d->rows)
             d->rows = row + 1;
     }
+    return KILN_OK;
+}
+
+/* Connects them, with an item for each row that a connection passes. */
+static kiln_status connect(drawing *d, const int *items)
+{
+    const kiln_model *m = d->model;
+    int number;
     for (size_t i = 0; i < m->call_count; i++)
-        for (int k = 0; k < m->calls[i].input_count; k++) {
-            int from = m->calls[i].inputs[k];
-            for (int row = d->items[from].row + 1; row < d->items[i].row; row++) {
+        for (int k = 0; m->calls[i].output == 0 && k < m->calls[i].input_count; k++) {
+            int from = items[m->calls[i].inputs[k]], to = items[i];
+            for (int row = d->items[from].row + 1; row < d->items[to].row; row++) {
                 KILN_TRY(add(d, -1, row, &number));
                 d->items[number].above[d->items[number].above_count++] = from;
                 from = number;
             }
-            d->items[i].above[d->items[i].above_count++] = from;
+            d->items[to].above[d->items[to].above_count++] = from;
         }
     return KILN_OK;
+}
+
+static kiln_status make_items(drawing *d)
+{
+    int *items = mem_new(d->model->call_count, sizeof *items);
+    kiln_status status = items ? make_boxes(d, items) : KILN_ERROR_MEMORY;
+    if (status == KILN_OK)
+        status = connect(d, items);
+    free(items);
+    return status;
 }
 
 static kiln_status make_rows(drawing *d)
@@ -203,10 +225,7 @@ static void add_box(const drawing *d, const item *i, text *out)
 {
     const model_call *c = &d->model->calls[i->call];
     double x = i->x - BOX / 2.0, y = top_of(i);
-    int64_t parameters = 0;
-    for (size_t k = 0; k < c->layer->weight_count; k++)
-        if (!c->layer->weights[k]->constant)
-            parameters += kiln_shape_size(c->layer->weights[k]->weight.shape);
+    int64_t parameters = model_count_layer_params(c->layer);
     text_add(out, "<g><title>");
     add_escaped(out, c->layer->name, 200);
     text_add(out, " (%s), %lld parameters%s</title>", c->layer->cls->class_name,
@@ -221,10 +240,14 @@ static void add_box(const drawing *d, const item *i, text *out)
              c->layer->cls->class_name);
     text_add(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\">", i->x, y + 35);
     add_escaped(out, c->layer->name, 30);
-    text_add(out, "</text><text class=\"shape\" x=\"%.1f\" y=\"%.1f\">(None", i->x, y + 51);
-    for (int k = 0; k < c->shape.rank; k++)
-        text_add(out, ", %lld", (long long)c->shape.dims[k]);
-    text_add(out, ")</text></g>\n");
+    text_add(out, "</text><text class=\"shape\" x=\"%.1f\" y=\"%.1f\">", i->x, y + 51);
+    for (int o = 0; o < layer_output_count(c->layer); o++) {
+        text_add(out, "%s(None", o ? ", " : "");
+        for (int k = 0; k < c[o].shape.rank; k++)
+            text_add(out, ", %lld", (long long)c[o].shape.dims[k]);
+        text_add(out, ")");
+    }
+    text_add(out, "</text></g>\n");
 }
 
 static const char style[] =

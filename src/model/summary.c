@@ -38,19 +38,23 @@ static size_t bytes_of(const char *bytes, int count)
     return i;
 }
 
-/* The bytes of the cell's next line: whole words while they fit, parts of a word that is longer
- * than a line by itself. */
-static size_t line_of(const char *cell, int width)
+/* The bytes of the cell's next line: whole words while they fit. *cut: a word that is longer than
+ * a line by itself, of which an ellipsis shows that there is more; *taken is the whole of it. */
+static size_t line_of(const char *cell, int width, size_t *taken, bool *cut)
 {
-    size_t taken = 0;
-    while (cell[taken]) {
-        size_t next = taken + strspn(cell + taken, " ");
+    *taken = 0;
+    *cut = false;
+    while (cell[*taken]) {
+        size_t next = *taken + strspn(cell + *taken, " ");
         next += strcspn(cell + next, " ");
-        if (characters(cell, next) > width)
+        if (characters(cell, next) > width) {
+            *cut = *taken == 0;
+            *taken = *cut ? next : *taken;
             break;
-        taken = next;
+        }
+        *taken = next;
     }
-    return taken ? taken : bytes_of(cell, width);
+    return *cut ? bytes_of(cell, width - 1) : *taken;
 }
 
 static void add_row(const table *t, const char *bar, char *const *cells, text *out)
@@ -62,11 +66,12 @@ static void add_row(const table *t, const char *bar, char *const *cells, text *o
     while (more) {
         more = false;
         for (int c = 0; c < t->columns; c++) {
-            size_t n = line_of(rest[c], t->widths[c]);
-            int pad = t->widths[c] - characters(rest[c], n);
-            text_add(out, "%s %*s%.*s%*s ", bar, t->right[c] ? pad : 0, "", (int)n, rest[c],
-                     t->right[c] ? 0 : pad, "");
-            rest[c] += n;
+            bool cut;
+            size_t taken, n = line_of(rest[c], t->widths[c], &taken, &cut);
+            int pad = t->widths[c] - characters(rest[c], n) - cut;
+            text_add(out, "%s %*s%.*s%s%*s ", bar, t->right[c] ? pad : 0, "", (int)n, rest[c],
+                     cut ? "…" : "", t->right[c] ? 0 : pad, "");
+            rest[c] += taken;
             rest[c] += strspn(rest[c], " ");
             more |= *rest[c] != '\0';
         }
@@ -85,16 +90,21 @@ static void add_rule(const table *t, const char *left, const char *line, const c
     text_add(out, "%s\n", right);
 }
 
-/* Is every layer used once, on the output of the one before? Then Keras leaves the connections
+/* Is every layer used once, on one output of the one before? Then Keras leaves the connections
  * out. */
 static bool is_chain(const kiln_model *model)
 {
+    size_t before = 0; /* the first output of the last call */
     for (size_t i = 1; i < model->call_count; i++) {
-        if (model->calls[i].input_count != 1 || model->calls[i].inputs[0] != (int)i - 1)
+        const model_call *c = &model->calls[i];
+        if (c->output > 0)
+            continue;
+        if (c->input_count != 1 || (size_t)c->inputs[0] < before)
             return false;
         for (size_t k = 0; k < i; k++)
-            if (model->calls[k].layer == model->calls[i].layer)
+            if (model->calls[k].layer == c->layer)
                 return false;
+        before = i;
     }
     return true;
 }
@@ -141,7 +151,7 @@ static void add_total(const char *what, int64_t count, text *out)
     text_add(out, " %s: %s (%.2f %s)\n", what, with_commas(count, number), size, units[unit]);
 }
 
-static int64_t count_params(const kiln_layer *layer)
+static int64_t own_params(const kiln_layer *layer)
 {
     int64_t count = 0;
     for (size_t i = 0; i < layer->weight_count; i++)
@@ -150,17 +160,30 @@ static int64_t count_params(const kiln_layer *layer)
     return count;
 }
 
+int64_t model_count_layer_params(const kiln_layer *layer)
+{
+    const kiln_model *nested = model_in(layer);
+    int64_t count = 0;
+    if (nested == NULL)
+        return own_params(layer);
+    for (size_t i = 0; i < nested->leaf_count; i++)
+        count += own_params(nested->leaves[i]);
+    return count;
+}
+
 /* The layers whose outputs a layer's calls read: "dense[0][0], dense_1[0][0]". */
 static void add_connections(const kiln_model *model, const kiln_layer *layer, text *out)
 {
     for (size_t i = 0; i < model->call_count; i++) {
         const model_call *c = &model->calls[i];
-        for (int k = 0; c->layer == layer && k < c->input_count; k++) {
-            const kiln_layer *from = model->calls[c->inputs[k]].layer;
+        for (int k = 0; c->layer == layer && c->output == 0 && k < c->input_count; k++) {
+            const model_call *from = &model->calls[c->inputs[k]];
             int node = 0;
             for (int j = 0; j < c->inputs[k]; j++)
-                node += model->calls[j].layer == from;
-            text_add(out, "%s%s[%d][0]", out->length ? ", " : "", from->name, node);
+                node += model->calls[j].layer == from->layer && model->calls[j].output == 0;
+            node -= from->output > 0; /* its own first output */
+            text_add(out, "%s%s[%d][%d]", out->length ? ", " : "", from->layer->name, node,
+                     from->output);
         }
     }
     if (out->length == 0)
@@ -176,19 +199,47 @@ static void add_shape(kiln_shape shape, text *out)
     text_add(out, ")");
 }
 
-static void add_layer(const kiln_model *model, const table *t, const kiln_layer *layer, text *out)
+/* What the last call of a layer makes: "(None, 128)", or "[(None, 128), (None, 2)]". */
+static void add_shapes(const kiln_model *model, const kiln_layer *layer, text *out)
+{
+    int outputs = layer_output_count(layer);
+    for (size_t i = model->call_count; i-- > 0;) {
+        const model_call *c = &model->calls[i];
+        if (c->layer != layer || c->output > 0)
+            continue;
+        if (outputs > 1)
+            text_add(out, "[");
+        for (int k = 0; k < outputs; k++) {
+            text_add(out, "%s", k ? ", " : "");
+            add_shape(c[k].shape, out);
+        }
+        if (outputs > 1)
+            text_add(out, "]");
+        return;
+    }
+}
+
+/* Is the layer in the table? Keras does not count the input layer of a sequential model. */
+static bool has_row(const kiln_model *model, const kiln_layer *layer)
+{
+    return !(model->sequential && layer->cls == &input_class);
+}
+
+/* The row of a layer, and those of the layers nested in it. depth: how far it is nested itself. */
+static void add_layer(const kiln_model *model, const table *t, const kiln_layer *layer, bool expand,
+                      int depth, text *out)
 {
     text cells[MAX_COLUMNS] = {{0}};
     char *row[MAX_COLUMNS], number[32];
-    text_add(&cells[0], "%s (%s)", layer->name, layer->cls->class_name);
-    for (size_t i = model->call_count; i-- > 0;)
-        if (model->calls[i].layer == layer) {
-            add_shape(model->calls[i].shape, &cells[1]);
-            break;
-        }
-    text_add(&cells[2], "%s", with_commas(count_params(layer), number));
-    if (t->columns > 3)
+    const kiln_model *nested = model_in(layer);
+    text_add(&cells[0], "%*s%s%s (%s)", 3 * depth, "", depth ? "└ " : "", layer->name,
+             layer->cls->class_name);
+    add_shapes(model, layer, &cells[1]);
+    text_add(&cells[2], "%s", with_commas(model_count_layer_params(layer), number));
+    if (t->columns > 3 && depth == 0)
         add_connections(model, layer, &cells[3]);
+    else if (t->columns > 3)
+        text_add(&cells[3], "-");
     for (int c = 0; c < t->columns; c++) {
         row[c] = cells[c].data ? cells[c].data : (char *)"";
         out->failed |= cells[c].failed;
@@ -196,9 +247,15 @@ static void add_layer(const kiln_model *model, const table *t, const kiln_layer 
     add_row(t, "│", row, out);
     for (int c = 0; c < t->columns; c++)
         text_free(&cells[c]);
+    for (size_t i = 0; expand && nested && i < nested->layer_count; i++)
+        if (has_row(nested, nested->layers[i])) {
+            add_rule(t, "├", "─", "┼", "┤", out);
+            add_layer(nested, t, nested->layers[i], expand, depth + 1, out);
+        }
 }
 
-kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_params, text *out)
+kiln_status model_summary(const kiln_model *model, int width, bool expand, int64_t optimizer_params,
+                          text *out)
 {
     static char *const header[] = {"Layer (type)", "Output Shape", "Param #", "Connected to"};
     bool chain = is_chain(model);
@@ -212,8 +269,8 @@ kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_
     add_rule(&t, "┡", "━", "╇", "┩", out);
     int64_t total = 0, trainable = 0;
     bool first = true;
-    for (size_t i = 0; i < model->layer_count; i++) {
-        const kiln_layer *layer = model->layers[i];
+    for (size_t i = 0; i < model->leaf_count; i++) {
+        const kiln_layer *layer = model->leaves[i];
         for (size_t k = 0; k < layer->weight_count; k++) {
             const layer_weight *w = layer->weights[k];
             if (w->constant)
@@ -222,11 +279,13 @@ kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_
             if (layer->trainable && w->weight.trainable)
                 trainable += kiln_shape_size(w->weight.shape);
         }
-        if (model->sequential && layer->cls == &input_class)
+    }
+    for (size_t i = 0; i < model->layer_count; i++) {
+        if (!has_row(model, model->layers[i]))
             continue;
         if (!first)
             add_rule(&t, "├", "─", "┼", "┤", out);
-        add_layer(model, &t, layer, out);
+        add_layer(model, &t, model->layers[i], expand, 0, out);
         first = false;
     }
     add_rule(&t, "└", "─", "┴", "┘", out);
@@ -238,7 +297,7 @@ kiln_status model_summary(const kiln_model *model, int width, int64_t optimizer_
     return out->failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
-kiln_status kiln_summary(kiln_model *model, FILE *stream)
+kiln_status kiln_summary_with(kiln_model *model, FILE *stream, const kiln_summary_args *args)
 {
     text out = {0};
     struct winsize size;
@@ -248,9 +307,14 @@ kiln_status kiln_summary(kiln_model *model, FILE *stream)
     if (isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 &&
         size.ws_col >= 40)
         width = size.ws_col;
-    kiln_status status = model_summary(model, width, -1, &out);
+    kiln_status status = model_summary(model, width, args->expand_nested == KILN_YES, -1, &out);
     if (status == KILN_OK && (fputs(out.data, stream) == EOF || fflush(stream) != 0))
         status = kiln_fail(KILN_ERROR_FILE, "the summary could not be written");
     text_free(&out);
     return status;
+}
+
+kiln_status kiln_summary(kiln_model *model, FILE *stream)
+{
+    return kiln_summary_with(model, stream, &(kiln_summary_args){.expand_nested = KILN_NO});
 }

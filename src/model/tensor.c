@@ -9,7 +9,10 @@ struct kiln_tensor {
     kiln_layer *layer;
     kiln_tensor *inputs[MODEL_MAX_LAYER_INPUTS];
     int input_count;
-    kiln_shape shape; /* of one sample */
+    int output;         /* which of the layer's */
+    kiln_tensor *first; /* the first output of the same call; this one itself */
+    kiln_tensor *next;  /* the output behind this one, or NULL */
+    kiln_shape shape;   /* of one sample */
     model_net *net;
     int call; /* while a model is made: its call there; -1: none yet */
 };
@@ -90,7 +93,7 @@ static kiln_tensor *add_tensor(model_net *net, kiln_layer *layer, kiln_shape sha
         free(t);
         return NULL;
     }
-    *t = (kiln_tensor){.layer = layer, .shape = shape, .net = net, .call = -1};
+    *t = (kiln_tensor){.layer = layer, .first = t, .shape = shape, .net = net, .call = -1};
     layer->references++;
     net->items[net->count++] = t;
     return t;
@@ -115,9 +118,9 @@ kiln_tensor *kiln_input_with(const kiln_input_layer_args *args)
     return input_of(kiln_input_layer_with(args));
 }
 
-/* The shape of what a layer makes of the inputs. Builds the layer. */
+/* The shapes of what a layer makes of the inputs. Builds the layer. */
 static kiln_status settle(kiln_layer *layer, size_t count, kiln_tensor *const *inputs,
-                          kiln_shape *shape)
+                          kiln_shape *made)
 {
     kiln_shape shapes[MODEL_MAX_LAYER_INPUTS];
     if (layer->cls == &input_class)
@@ -126,13 +129,37 @@ static kiln_status settle(kiln_layer *layer, size_t count, kiln_tensor *const *i
                          layer_label(layer));
     for (size_t i = 0; i < count; i++)
         shapes[i] = inputs[i]->shape;
-    return layer_settle(layer, (int)count, shapes, shape);
+    return layer_settle(layer, (int)count, shapes, made);
+}
+
+/* The tensors of a call's outputs; the first, or NULL (then the net may have some of them, which
+ * nobody reads). */
+static kiln_tensor *add_outputs(kiln_layer *layer, size_t count, kiln_tensor *const *inputs,
+                                const kiln_shape *shapes)
+{
+    kiln_tensor *first = NULL, *last = NULL;
+    for (int i = 0; i < layer_output_count(layer); i++) {
+        kiln_tensor *t = add_tensor(inputs[0]->net, layer, shapes[i]);
+        if (t == NULL)
+            return NULL;
+        t->input_count = (int)count;
+        memcpy(t->inputs, inputs, count * sizeof *inputs);
+        t->output = i;
+        if (first) {
+            t->first = first;
+            last->next = t;
+        } else {
+            first = t;
+        }
+        last = t;
+    }
+    return first;
 }
 
 kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *inputs)
 {
     kiln_status status = layer ? KILN_OK : kiln_fail_null("kiln_apply: the layer");
-    kiln_shape shape;
+    kiln_shape shapes[LAYER_MAX_OUTPUTS];
     kiln_tensor *t = NULL;
     if (status == KILN_OK && (count < 1 || count > MODEL_MAX_LAYER_INPUTS))
         status =
@@ -142,18 +169,34 @@ kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *
         if (inputs[i] == NULL)
             status = kiln_fail_null("kiln_apply: a tensor");
     if (status == KILN_OK)
-        status = settle(layer, count, inputs, &shape);
+        status = settle(layer, count, inputs, shapes);
     for (size_t i = 1; i < count && status == KILN_OK; i++)
         status = join(inputs[0]->net, inputs[i]->net);
     if (status == KILN_OK)
-        t = add_tensor(inputs[0]->net, layer, shape);
-    if (t == NULL) {
+        t = add_outputs(layer, count, inputs, shapes);
+    if (t == NULL)
         kiln_layer_free(layer); /* which spares one that has been applied before */
+    return t;
+}
+
+size_t kiln_tensor_output_count(const kiln_tensor *tensor)
+{
+    return tensor ? (size_t)layer_output_count(tensor->layer) : 0;
+}
+
+kiln_tensor *kiln_tensor_output(const kiln_tensor *tensor, size_t index)
+{
+    if (tensor == NULL) {
+        kiln_fail_null("kiln_tensor_output: the tensor");
         return NULL;
     }
-    t->input_count = (int)count;
-    memcpy(t->inputs, inputs, count * sizeof *inputs);
-    return t;
+    for (kiln_tensor *t = tensor->first; t; t = t->next)
+        if ((size_t)t->output == index)
+            return t;
+    kiln_fail(KILN_ERROR_ARGUMENT, "%s has %d output%s, and none at index %zu",
+              layer_label(tensor->layer), layer_output_count(tensor->layer),
+              layer_output_count(tensor->layer) == 1 ? "" : "s", index);
+    return NULL;
 }
 
 kiln_shape kiln_tensor_shape(const kiln_tensor *tensor)
@@ -197,6 +240,25 @@ static kiln_status name_layers(const model_net *net)
     return KILN_OK;
 }
 
+/* Applies a tensor's layer: calls for all outputs; those that are inputs of the model stay so. */
+static kiln_status add_call(kiln_model *model, kiln_tensor *t, const int *inputs)
+{
+    int call;
+    KILN_TRY(model_apply(model, t->layer, t->input_count, inputs, &call));
+    for (; t; t = t->next)
+        if (t->call < 0)
+            t->call = call + t->output;
+    return KILN_OK;
+}
+
+/* Is the call of this first output needed, for one of its outputs? */
+static bool is_wanted(const kiln_tensor *t)
+{
+    while (t && t->call != -2)
+        t = t->next;
+    return t != NULL;
+}
+
 /* Adds the calls of a tensor that the model wants and whose inputs it has. A tensor is behind its
  * inputs within the net that it was made in; nets that were joined later stay in order too. */
 static kiln_status add_calls(kiln_model *model, const model_net *net)
@@ -206,7 +268,7 @@ static kiln_status add_calls(kiln_model *model, const model_net *net)
         for (size_t i = 0; i < net->count; i++) {
             kiln_tensor *t = net->items[i];
             int inputs[MODEL_MAX_LAYER_INPUTS];
-            bool ready = t->call == -2;
+            bool ready = t->output == 0 && is_wanted(t);
             for (int k = 0; ready && k < t->input_count; k++) {
                 inputs[k] = t->inputs[k]->call;
                 ready = inputs[k] >= 0;
@@ -218,7 +280,7 @@ static kiln_status add_calls(kiln_model *model, const model_net *net)
                                  "the outputs depend on %s, which is not among the inputs of the "
                                  "model",
                                  t->layer->name ? t->layer->name : "an input");
-            KILN_TRY(model_apply(model, t->layer, t->input_count, inputs, &t->call));
+            KILN_TRY(add_call(model, t, inputs));
             progress = true;
         }
     }

@@ -10,14 +10,14 @@
 /* The weight at index, counting all or only those that are saved. */
 static layer_weight *find(const kiln_model *model, size_t index, bool saved, kiln_layer **layer)
 {
-    for (size_t i = 0; i < model->layer_count; i++)
-        for (size_t k = 0; k < model->layers[i]->weight_count; k++) {
-            layer_weight *w = model->layers[i]->weights[k];
+    for (size_t i = 0; i < model->leaf_count; i++)
+        for (size_t k = 0; k < model->leaves[i]->weight_count; k++) {
+            layer_weight *w = model->leaves[i]->weights[k];
             if (saved && w->constant)
                 continue;
             if (index-- == 0) {
                 if (layer)
-                    *layer = model->layers[i];
+                    *layer = model->leaves[i];
                 return w;
             }
         }
@@ -27,8 +27,8 @@ static layer_weight *find(const kiln_model *model, size_t index, bool saved, kil
 size_t model_weight_count(const kiln_model *model)
 {
     size_t count = 0;
-    for (size_t i = 0; i < model->layer_count; i++)
-        count += model->layers[i]->weight_count;
+    for (size_t i = 0; i < model->leaf_count; i++)
+        count += model->leaves[i]->weight_count;
     return count;
 }
 
@@ -44,9 +44,9 @@ layer_weight *model_saved_weight(const kiln_model *model, size_t index, kiln_lay
 
 layer_weight *model_find_weight(const kiln_model *model, const char *path)
 {
-    for (size_t i = 0; i < model->layer_count; i++)
-        for (size_t k = 0; k < model->layers[i]->weight_count; k++) {
-            layer_weight *w = model->layers[i]->weights[k];
+    for (size_t i = 0; i < model->leaf_count; i++)
+        for (size_t k = 0; k < model->leaves[i]->weight_count; k++) {
+            layer_weight *w = model->leaves[i]->weights[k];
             if (!w->constant && strcmp(w->weight.path, path) == 0)
                 return w;
         }
@@ -70,7 +70,10 @@ kiln_status kiln_model_set_seed(kiln_model *model, uint64_t seed)
 {
     if (model == NULL)
         return kiln_fail_null("kiln_model_set_seed: model");
-    if (model->seeded)
+    bool seeded = model->seeded;
+    for (size_t i = 0; i < model->leaf_count && !seeded; i++) /* by a model that nests this one */
+        seeded = model->leaves[i]->weight_count && model->leaves[i]->weights[0]->weight.host;
+    if (seeded)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "model %s has its initial weights already; set the seed before compiling "
                          "it or reading its weights",
@@ -84,9 +87,9 @@ kiln_status model_seed_weights(kiln_model *model)
     uint32_t index = 0;
     if (model->seed == 0)
         model->seed = seed_from_clock();
-    for (size_t i = 0; i < model->layer_count; i++) {
-        KILN_TRY(layer_initialize(model->layers[i], model->seed, index));
-        index += (uint32_t)model->layers[i]->weight_count;
+    for (size_t i = 0; i < model->leaf_count; i++) {
+        KILN_TRY(layer_initialize(model->leaves[i], model->seed, index));
+        index += (uint32_t)model->leaves[i]->weight_count;
     }
     model->seeded = true;
     return KILN_OK;

@@ -4,31 +4,40 @@
 
 #include <string.h>
 
-/* The model input whose elements reach call `index` as they are (through layers that only change
- * the shape), or -1. */
-static int source_input(const kiln_model *model, int index)
+/* A model, and which inputs of the trained one its inputs are; -1: none. */
+typedef struct adapted {
+    const kiln_model *model;
+    int sources[MODEL_MAX_LAYER_INPUTS];
+} adapted;
+
+/* The input of the trained model whose elements reach call `index` as they are (through layers that
+ * only change the shape), or -1. */
+static int source_input(const adapted *a, int index)
 {
+    const kiln_model *model = a->model;
     for (;;) {
         const model_call *call = &model->calls[index];
         if (call->input_count == 0)
             break;
         const char *class_name = call->layer->cls->class_name;
+        const layer_field *format = layer_find_field(call->layer->cls, "data_format");
         if (call->input_count != 1 ||
-            (strcmp(class_name, "Flatten") != 0 && strcmp(class_name, "Reshape") != 0))
+            (strcmp(class_name, "Flatten") != 0 && strcmp(class_name, "Reshape") != 0) ||
+            (format && strcmp(*(char **)layer_field_at(call->layer, format), "channels_last") != 0))
             return -1;
         index = call->inputs[0];
     }
     for (size_t i = 0; i < model->input_count; i++)
         if (model->inputs[i] == index)
-            return (int)i;
+            return a->sources[i];
     return -1;
 }
 
-static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const model_call *call)
+static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const adapted *a,
+                              const model_call *call)
 {
-    const kiln_model *model = t->model;
     kiln_layer *layer = call->layer;
-    int input = call->input_count == 1 ? source_input(model, call->inputs[0]) : -1;
+    int input = call->input_count == 1 ? source_input(a, call->inputs[0]) : -1;
     if (input < 0 || data->function)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "layer %s has not been adapted, and %s; call kiln_normalization_adapt "
@@ -39,7 +48,7 @@ static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const
     const data_column *column = columns_get(t, data, (size_t)input);
     if (column == NULL)
         return kiln_last_status();
-    kiln_shape shape = model->calls[call->inputs[0]].shape;
+    kiln_shape shape = a->model->calls[call->inputs[0]].shape;
     int64_t features = shape.rank > 0 ? shape.dims[shape.rank - 1] : 1;
     int64_t count = data->samples * kiln_shape_size(column->shape);
     if (features < 1 || count % features != 0)
@@ -55,20 +64,35 @@ static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const
     return status;
 }
 
+static kiln_status adapt_model(model_training *t, const kiln_dataset *data, const adapted *a)
+{
+    for (size_t i = 0; i < a->model->call_count; i++) {
+        const model_call *call = &a->model->calls[i];
+        adapted inside = {.model = model_in(call->layer)};
+        if (layer_wants_adapt(call->layer))
+            KILN_TRY(adapt_call(t, data, a, call));
+        for (int k = 0; inside.model && k < call->input_count; k++)
+            inside.sources[k] = source_input(a, call->inputs[k]);
+        if (inside.model && call->output == 0)
+            KILN_TRY(adapt_model(t, data, &inside));
+    }
+    return KILN_OK;
+}
+
 kiln_status adapt_layers(kiln_model *model, const kiln_dataset *data)
 {
     bool wanted = false;
     model_training *t = training_of(model);
-    for (size_t i = 0; i < model->call_count; i++)
-        wanted = wanted || layer_wants_adapt(model->calls[i].layer);
+    adapted whole = {.model = model};
+    for (size_t i = 0; i < model->leaf_count; i++)
+        wanted = wanted || layer_wants_adapt(model->leaves[i]);
     if (!wanted)
         return KILN_OK;
     data_types types;
     KILN_TRY(feed_types(t, data, false, &types)); /* shapes first: the message is better */
-    for (size_t i = 0; i < model->call_count; i++)
-        if (layer_wants_adapt(model->calls[i].layer))
-            KILN_TRY(adapt_call(t, data, &model->calls[i]));
-    return KILN_OK;
+    for (size_t i = 0; i < model->input_count; i++)
+        whole.sources[i] = (int)i;
+    return adapt_model(t, data, &whole);
 }
 
 kiln_status facts_take(kiln_model *model, const kiln_dataset *data)

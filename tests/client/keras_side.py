@@ -139,7 +139,33 @@ def one_goal():
     return model, lambda n, draw: [numbers(3)(n, draw), numbers(2)(n, draw)]
 
 
-CASES = [goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
+def nested():
+    """Models as layers: one applied twice, one with two outputs, one in one, one that is frozen."""
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    inner = keras.Sequential([L.Input((4,)), L.Dense(3, activation="tanh"), L.Dense(2, kernel_regularizer="l2")], name="inner")
+    start = keras.Input((2,), name="start")
+    wide = L.Dense(3, name="wide")(start)
+    deep = keras.Sequential([L.Input((3,)), L.Dense(3, activation="tanh", name="down")])
+    pair = keras.Model(start, [wide, deep(L.BatchNormalization(momentum=0.9)(wide))], name="pair")
+    frozen = keras.Sequential([L.Input((4,)), L.Dense(3, activation="tanh"), L.BatchNormalization()], name="frozen")
+    frozen.trainable = False
+    a, b = inner(left), inner(right)
+    p, q = pair(a)
+    model = keras.Model([left, right], L.Dense(2)(L.Concatenate()([q, b, p, frozen(left)])), name="outer")
+    model.compile(O.Adam(0.01), "mse")
+    return model, numbers(2)
+
+
+def chained():
+    """Sequential models in a Sequential one: an encoder and a decoder."""
+    encoder = keras.Sequential([L.Input((6, 6, 2)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization()], name="encoder")
+    decoder = keras.Sequential([L.Input((4, 4, 4)), L.Conv2DTranspose(2, 3)], name="decoder")
+    model = keras.Sequential([L.Input((6, 6, 2)), encoder, decoder])
+    model.compile(O.SGD(0.05, momentum=0.9), "mse", metrics=["mae"])
+    return model, lambda n, draw: draw.normal(size=(n, 6, 6, 2)).astype("float32")
+
+
+CASES = [nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
 
 
 def classes(count):

@@ -34,7 +34,7 @@ START_TEST(names_and_shapes)
     ck_assert(ir_shape_equal(shape_of(model), KILN_SHAPE(3)));
     ck_assert_int_eq(kiln_model_count_params(model), 2 * (3 * 3 * 4 * 4 + 4) + 4 * 3 + 3);
     text out = {0};
-    harness_ok(model_summary(model, 100, -1, &out));
+    harness_ok(model_summary(model, 100, false, -1, &out));
     ck_assert_ptr_nonnull(strstr(out.data, "Connected to"));
     ck_assert_ptr_nonnull(strstr(out.data, "picture[0][0]"));
     ck_assert_ptr_nonnull(strstr(out.data, "conv2d_1[0][0]"));

@@ -173,7 +173,7 @@ static void check_summary(const char *file, const kiln_model *model, int width)
     size_t size;
     char *path = str_format(FIXTURES "/%s", file);
     harness_ok(file_read(path, 1 << 20, &expected, &size));
-    harness_ok(model_summary(model, width, -1, &out));
+    harness_ok(model_summary(model, width, false, -1, &out));
     ck_assert_msg(strcmp(out.data, expected) == 0, "%s is not what was made:\n%.2000s", file,
                   out.data);
     text_free(&out);
@@ -187,7 +187,7 @@ START_TEST(summary)
     kiln_model *model = mnist();
     check_summary("keras3_mlp.txt", model, 80);
     text out = {0};
-    harness_ok(model_summary(model, 200, 203542, &out));
+    harness_ok(model_summary(model, 200, false, 203542, &out));
     ck_assert_ptr_nonnull(strstr(out.data, " Total params: 305,312 (1.16 MB)\n"));
     ck_assert_ptr_nonnull(strstr(out.data, " Optimizer params: 203,542 (795.09 KB)\n"));
     text_free(&out);

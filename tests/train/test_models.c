@@ -90,6 +90,122 @@ START_TEST(two_models_in_turn)
 }
 END_TEST
 
+/* A model of models is trained like the flat one: the same draws, the same bits. */
+START_TEST(nested_models_are_like_flat_ones)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(96, SIDE);
+        kiln_model *flat =
+            kiln_sequential(kiln_flatten(.input_shape = KILN_SHAPE(SIDE, SIDE)),
+                            kiln_dense(16, .activation = "relu", .kernel_regularizer = "l2(0.01)"),
+                            kiln_dropout(0.3), kiln_batch_normalization(), kiln_dense(10));
+        kiln_model *front =
+            kiln_sequential(kiln_flatten(.input_shape = KILN_SHAPE(SIDE, SIDE)),
+                            kiln_dense(16, .activation = "relu", .kernel_regularizer = "l2(0.01)"),
+                            kiln_dropout(0.3));
+        kiln_model *back = kiln_sequential(kiln_batch_normalization(.input_shape = KILN_SHAPE(16)),
+                                           kiln_dense(10));
+        kiln_model *models[] = {
+            flat, kiln_sequential(kiln_model_as_layer(front), kiln_model_as_layer(back))};
+        double losses[2];
+        for (int i = 0; i < 2; i++) {
+            ck_assert_msg(models[i] != NULL, "%s", kiln_last_error());
+            harness_ok(kiln_model_set_seed(models[i], 6));
+            problem_compile(models[i], device, kiln_adam());
+            const kiln_history *history =
+                kiln_fit(models[i], data, .epochs = 2, .verbose = KILN_NO);
+            ck_assert_msg(history != NULL, "%s", kiln_last_error());
+            losses[i] = kiln_history_get(history, "loss", 1);
+        }
+        ck_assert_double_eq(losses[0], losses[1]);
+        ck_assert(problem_same(models[0], models[1]));
+        /* Its parts are models of their own, with the weights that were trained. */
+        float *codes = NULL;
+        int64_t samples = 0;
+        problem_compile(back, device, kiln_sgd());
+        codes = kiln_predict(&samples, front, data);
+        ck_assert_msg(codes != NULL, "%s", kiln_last_error());
+        ck_assert_int_eq(samples, 96);
+        free(codes);
+        for (int i = 0; i < 2; i++)
+            kiln_model_free(models[i]);
+        kiln_model_free(front);
+        kiln_model_free(back);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* A generator is trained through a critic that it cannot move, which is trained on its own. */
+START_TEST(a_frozen_model_in_another)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        float x[32 * 3], y[32];
+        for (uint32_t i = 0; i < 96; i++)
+            x[i] = problem_weight(i, 1);
+        for (uint32_t i = 0; i < 32; i++)
+            y[i] = (float)(i % 2);
+        kiln_array input = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(3), .data = x},
+                   target = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(1), .data = y};
+        kiln_dataset *data = kiln_dataset_from_arrays(32, 1, &input, 1, &target);
+        kiln_model *generator = kiln_sequential(kiln_dense(3, .input_shape = KILN_SHAPE(3))),
+                   *critic = kiln_sequential(
+                       kiln_dense(4, .activation = "tanh", .input_shape = KILN_SHAPE(3)),
+                       kiln_batch_normalization(), kiln_dense(1, .activation = "sigmoid"));
+        const kiln_loss loss = kiln_binary_crossentropy();
+        harness_ok(kiln_compile(critic, .loss = loss, .device = device));
+        kiln_model *both =
+            kiln_sequential(kiln_model_as_layer(generator, .name = "generator"),
+                            kiln_model_as_layer(critic, .name = "critic", .trainable = KILN_NO));
+        ck_assert_msg(both != NULL, "%s", kiln_last_error());
+        harness_ok(kiln_compile(both, .loss = loss, .device = device));
+        float before[12], after[12], own[9], moved[9];
+        harness_ok(kiln_get_weights(critic, 0, before, 12));
+        harness_ok(kiln_get_weights(generator, 0, own, 9));
+        problem_fitted(kiln_fit(both, data, .verbose = KILN_NO));
+        harness_ok(kiln_get_weights(critic, 0, after, 12));
+        harness_ok(kiln_get_weights(generator, 0, moved, 9));
+        ck_assert_mem_eq(before, after, sizeof before);
+        ck_assert_mem_ne(own, moved, sizeof own);
+        problem_fitted(kiln_fit(critic, data, .verbose = KILN_NO));
+        harness_ok(kiln_get_weights(critic, 0, after, 12));
+        ck_assert_mem_ne(before, after, sizeof before);
+        kiln_model_free(generator);
+        kiln_model_free(critic);
+        kiln_model_free(both);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
+/* Also within a model that stands at the input. */
+START_TEST(normalization_in_a_nested_model_adapts)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        float x[40], y[40], mean[1];
+        for (int i = 0; i < 40; i++) {
+            x[i] = (float)(100 + i % 20);
+            y[i] = x[i] / 100;
+        }
+        kiln_array input = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(1), .data = x},
+                   target = {.dtype = KILN_FLOAT32, .data = y};
+        kiln_dataset *data = kiln_dataset_from_arrays(40, 1, &input, 1, &target);
+        kiln_model *front = kiln_sequential(kiln_normalization(.input_shape = KILN_SHAPE(1)));
+        kiln_model *model = kiln_sequential(kiln_model_as_layer(front), kiln_dense(1));
+        harness_ok(kiln_compile(model, .loss = kiln_mean_squared_error(), .device = device));
+        problem_fitted(kiln_fit(model, data, .verbose = KILN_NO));
+        harness_ok(kiln_get_weights(front, 0, mean, 1));
+        ck_assert_float_eq_tol(mean[0], 109.5f, 1e-4f);
+        kiln_model_free(front);
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 START_TEST(goals_of_outputs_are_checked)
 {
     kiln_tensor *x = kiln_input(KILN_SHAPE(2));
@@ -283,6 +399,9 @@ int main(void)
     tcase_add_test(tests, penalties_are_in_the_loss);
     tcase_add_test(tests, frozen_layers_stay);
     tcase_add_test(tests, two_models_in_turn);
+    tcase_add_test(tests, nested_models_are_like_flat_ones);
+    tcase_add_test(tests, a_frozen_model_in_another);
+    tcase_add_test(tests, normalization_in_a_nested_model_adapts);
     tcase_add_test(tests, goals_of_outputs_are_checked);
     tcase_add_test(tests, several_inputs_and_outputs);
     tcase_add_test(tests, normalization_adapts_to_the_training_part);
