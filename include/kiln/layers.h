@@ -32,9 +32,10 @@ typedef struct kiln_input_layer_args {
 } kiln_input_layer_args;
 KILN_API kiln_layer *kiln_input_layer_with(const kiln_input_layer_args *args);
 
-/* Flatten: (batch, ...) to (batch, product). */
+/* Flatten: (batch, ...) to (batch, product); channels_first moves axis 1 behind the others first. */
 typedef struct kiln_flatten_args {
     KILN_LAYER_ARGS
+    const char *data_format; /* default: channels_last */
 } kiln_flatten_args;
 KILN_API kiln_layer *kiln_flatten_with(const kiln_flatten_args *args);
 

@@ -1,11 +1,13 @@
 /* What the commands share. */
-#include "cli/cli.h"
+#include "cli/session.h"
 
 #include <stdlib.h>
 
 int cli_fail(void)
 {
-    bool interrupted = kiln_last_status() == KILN_INTERRUPTED;
+    /* Ctrl-C reaches the programs that a driver compiles with, too, and what they were to make fails
+     * then. */
+    bool interrupted = kiln_last_status() == KILN_INTERRUPTED || session_interrupted();
     kiln_report_errors(stderr);
     return interrupted ? EXIT_INTERRUPTED : EXIT_FAILED;
 }

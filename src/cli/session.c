@@ -40,6 +40,11 @@ void session_end_training(void)
     training = 0;
 }
 
+bool session_interrupted(void)
+{
+    return asked_to_stop;
+}
+
 /* ---- notices on standard error ---- */
 
 static void on_compile(const char *label)

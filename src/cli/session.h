@@ -49,6 +49,8 @@ bool session_is_builtin(const char *name);
  * Either way the program exits 130. */
 void session_begin_training(void);
 void session_end_training(void);
+/* Was there one between them? */
+bool session_interrupted(void);
 
 /* The most memory this process had so far, in bytes. */
 uint64_t session_resident(void);

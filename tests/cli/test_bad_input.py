@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import time
@@ -274,6 +275,40 @@ class Outputs(Case):
         self.assertEqual(done.returncode, 1, done)
         self.assertRegex(done.stderr.splitlines()[-1], r'^kiln: .*log\.csv.*: .*; ')
         self.assertEqual([name for name in os.listdir(self.folder) if name.endswith('.part')], [])
+
+    def test_killed_while_writing(self):
+        """The signal comes in the middle of a write, with a kilobyte written: the file is what it was."""
+        model, big = self.path('m.keras'), self.write('big.csv', csv_text(900))
+        self.ok('fit', 'tabular', self.data, '-o', model, '--verbose', 0)
+        self.ok('predict', model, big, '-o', self.path('warm.npy'))  # kernels are in the cache now
+        for name, words in (('new.keras', ['convert', model]), ('new.weights.h5', ['convert', model]),
+                            ('new.safetensors', ['convert', model]), ('new.npz', ['convert', model]),
+                            ('new.json', ['convert', model]), ('made.json', ['new', 'mobilenet_small', '-o']),
+                            ('net.svg', ['plot', model, '-o']),
+                            ('scores.npy', ['predict', model, big, '-o']),
+                            ('scores.npz', ['predict', model, big, '-o']),
+                            ('scores.csv', ['predict', model, big, '-o']),
+                            ('trained.keras', ['fit', 'tabular', self.data, '--verbose', 0, '-o']),
+                            ('kept.keras', ['fit', 'tabular', self.data, '--verbose', 0, '--checkpoint']),
+                            ('history.json', ['fit', 'tabular', self.data, '--epochs', 60, '--verbose', 0,
+                                              '--history'])):
+            path = self.path(name)
+            if name == 'kept.keras':
+                self.ok(*words, path)
+                with open(path, 'rb') as file:
+                    old = file.read()
+                words = ['fit', 'tabular', self.data, '--epochs', 2, '--resume', '--verbose', 0, '--checkpoint']
+            else:
+                old = self.write(name, 'old') and b'old'
+            with self.subTest(name=name):
+                done = subprocess.run(['bash', '-c', 'ulimit -c 0; ulimit -f 1; exec "$@"', 'sh', KILN] +
+                                      [str(word) for word in words + [path]], env=environment(),
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.assertEqual(done.returncode, -signal.SIGXFSZ, done)
+                with open(path, 'rb') as file:
+                    self.assertEqual(file.read(), old)
+                parts = [part for part in os.listdir(self.folder) if part.startswith(name) and part.endswith('.part')]
+                self.assertEqual(len(parts), 1, parts)
 
 
 class Devices(Case):

@@ -13,6 +13,7 @@ ROWS = 3
 FIRST = {"data_format": "channels_first"}
 L = keras.layers
 PICTURE, FRONT, STEPS, VOLUME = (4, 3, 2), (2, 4, 3), (6, 4), (2, 3, 2, 2)
+FRONT_STEPS, FRONT_VOLUME = (3, 5), (2, 2, 3, 2)
 
 # name, layer, shape of one sample
 LAYERS = [
@@ -87,6 +88,29 @@ LAYERS = [
     ("batch_normalization_first", L.BatchNormalization(axis=1, epsilon=0.5, center=False), FRONT, "training"),
     ("batch_normalization_inference", L.BatchNormalization(), PICTURE),
     ("batch_normalization_frozen", L.BatchNormalization(trainable=False), PICTURE, "training"),
+    ("conv1d_first", L.Conv1D(3, 2, padding="same", **FIRST), FRONT_STEPS),
+    ("conv3d_first", L.Conv3D(2, 2, activation="tanh", **FIRST), FRONT_VOLUME),
+    ("conv1d_transpose_first", L.Conv1DTranspose(3, 2, strides=2, **FIRST), FRONT_STEPS),
+    ("conv3d_transpose_first", L.Conv3DTranspose(2, 2, padding="same", **FIRST), FRONT_VOLUME),
+    ("depthwise_conv1d_first", L.DepthwiseConv1D(2, strides=2, **FIRST), FRONT_STEPS),
+    ("separable_conv1d_first", L.SeparableConv1D(3, 2, padding="same", **FIRST), FRONT_STEPS),
+    ("max_pooling1d_first", L.MaxPooling1D(2, padding="same", **FIRST), FRONT_STEPS),
+    ("max_pooling3d_first", L.MaxPooling3D((1, 2, 2), **FIRST), FRONT_VOLUME),
+    ("average_pooling1d_first", L.AveragePooling1D(2, **FIRST), FRONT_STEPS),
+    ("average_pooling3d_first", L.AveragePooling3D(2, strides=1, **FIRST), FRONT_VOLUME),
+    ("global_max_pooling1d_first", L.GlobalMaxPooling1D(**FIRST), FRONT_STEPS),
+    ("global_max_pooling2d_first", L.GlobalMaxPooling2D(**FIRST), FRONT),
+    ("global_max_pooling3d_first", L.GlobalMaxPooling3D(keepdims=True, **FIRST), FRONT_VOLUME),
+    ("global_average_pooling1d_first", L.GlobalAveragePooling1D(**FIRST), FRONT_STEPS),
+    ("global_average_pooling3d_first", L.GlobalAveragePooling3D(**FIRST), FRONT_VOLUME),
+    ("cropping2d_first", L.Cropping2D(((1, 0), (0, 1)), **FIRST), FRONT),
+    ("up_sampling2d_first", L.UpSampling2D((1, 2), **FIRST), FRONT),
+    ("center_crop_first", L.CenterCrop(2, 2, **FIRST), FRONT),
+    ("random_flip_first", L.RandomFlip("horizontal", **FIRST), FRONT),
+    ("random_rotation_first", L.RandomRotation((0.1, 0.1), **FIRST), FRONT, "moves"),
+    ("random_zoom_first", L.RandomZoom((0.4, 0.4), (-0.3, -0.3), **FIRST), FRONT, "moves"),
+    ("random_contrast_first", L.RandomContrast(0.0, value_range=(-1.5, 2), **FIRST), FRONT, "training"),
+    ("flatten_first", L.Flatten(**FIRST), FRONT),
     ("layer_normalization", L.LayerNormalization(), STEPS),
     ("layer_normalization_axes", L.LayerNormalization(axis=[1, 2], epsilon=0.5, center=False), PICTURE),
     ("group_normalization", L.GroupNormalization(2), STEPS),

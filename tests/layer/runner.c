@@ -24,6 +24,12 @@ ir_id runner_input(runner *r, kiln_shape shape, const float *values)
 
 void runner_run(runner *r, uint32_t rows, int count, const ir_id *outputs, float *const *values)
 {
+    runner_run_with(r, (runner_draws){.seed = 1}, rows, count, outputs, values);
+}
+
+void runner_run_with(runner *r, runner_draws draws, uint32_t rows, int count, const ir_id *outputs,
+                     float *const *values)
+{
     plan *p;
     plan_request request = {.name = "test",
                             .graph = &r->graph,
@@ -31,8 +37,8 @@ void runner_run(runner *r, uint32_t rows, int count, const ir_id *outputs, float
                             .outputs = outputs,
                             .loss = IR_NONE,
                             .engine = BLAS_TILE,
-                            .seed = 1};
-    plan_step step = {.rows = rows};
+                            .seed = draws.seed};
+    plan_step step = {.rows = rows, .step = draws.step, .sample = draws.sample};
     harness_ok(plan_create(r->device, &request, &p));
     for (int i = 0; i < r->slots; i++)
         harness_ok(plan_bind(p, i, r->memory[i], 0, r->rows[i]));

@@ -21,6 +21,13 @@ void runner_start(runner *r, kiln_device *device);
 ir_id runner_input(runner *r, kiln_shape shape, const float *values);
 /* Runs one step of `rows` rows and copies the outputs (values[i] has room for the i-th). */
 void runner_run(runner *r, uint32_t rows, int count, const ir_id *outputs, float *const *values);
+/* The same with draws of another seed, step and first sample (runner_run: 1, 0 and 0). */
+typedef struct runner_draws {
+    uint64_t seed;
+    uint32_t step, sample;
+} runner_draws;
+void runner_run_with(runner *r, runner_draws draws, uint32_t rows, int count, const ir_id *outputs,
+                     float *const *values);
 void runner_end(runner *r);
 
 /* All elements agree within a part `tolerance` of the larger of 1 and the expected value. */

@@ -1,5 +1,5 @@
 /* Flatten and Reshape: the same elements under another shape. */
-#include "layer/layer.h"
+#include "layer/spatial.h"
 
 /* (batch, ...) to (batch, shape of one sample) */
 static kiln_status reshape_to(layer_call *call, ir_id input, kiln_shape sample, ir_id *output)
@@ -19,9 +19,26 @@ static kiln_shape sample_shape(const layer_call *call, ir_id input)
 
 /* ---- Flatten ---- */
 
+typedef struct flatten_config {
+    char *data_format;
+} flatten_config;
+
 static const layer_field flatten_fields[] = {
-    {.name = "data_format", .type = FIELD_FIXED, .text = "\"channels_last\""},
+    {.name = "data_format",
+     .type = FIELD_TEXT,
+     .offset = offsetof(flatten_config, data_format),
+     .text = "channels_last"},
 };
+
+static const char *flatten_format(const kiln_layer *layer)
+{
+    return ((const flatten_config *)layer->config)->data_format;
+}
+
+static kiln_status flatten_check(const kiln_layer *layer)
+{
+    return spatial_format(flatten_format(layer));
+}
 
 static kiln_status flatten_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output)
 {
@@ -36,14 +53,20 @@ static kiln_status flatten_call(kiln_layer *layer, layer_call *call, ir_id input
 {
     kiln_shape shape;
     KILN_TRY(flatten_shape(layer, sample_shape(call, input), &shape));
+    if (spatial_channels_first(flatten_format(layer)))
+        input = spatial_move_channels(call->graph, input, false);
+    if (input == IR_NONE)
+        return kiln_last_status();
     return reshape_to(call, input, shape, output);
 }
 
 const layer_class flatten_class = {
     .class_name = "Flatten",
     .snake_name = "flatten",
+    .config_size = sizeof(flatten_config),
     .fields = flatten_fields,
     .field_count = sizeof flatten_fields / sizeof *flatten_fields,
+    .check = flatten_check,
     .output_shape = flatten_shape,
     .call = flatten_call,
 };
@@ -51,9 +74,12 @@ const layer_class flatten_class = {
 kiln_layer *kiln_flatten_with(const kiln_flatten_args *args)
 {
     kiln_layer *layer = layer_new(&flatten_class);
-    return layer ? layer_finish(layer, layer_set_common(layer, args->input_shape, args->name,
-                                                        args->trainable))
-                 : NULL;
+    if (layer == NULL)
+        return NULL;
+    kiln_status status = layer_set_text(layer, "data_format", args->data_format);
+    if (status == KILN_OK)
+        status = layer_set_common(layer, args->input_shape, args->name, args->trainable);
+    return layer_finish(layer, status);
 }
 
 /* ---- Reshape ---- */
