@@ -25,13 +25,13 @@ json_t *cli_peaks(const kiln_device_peaks *p)
 
 int cli_print_json(json_t *value)
 {
-    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    char *words = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(value);
-    if (text == NULL) {
+    if (words == NULL) {
         fprintf(stderr, "kiln: out of memory: the JSON text could not be made\n");
         return EXIT_FAILED;
     }
-    printf("%s\n", text);
-    free(text);
+    printf("%s\n", words);
+    free(words);
     return EXIT_DONE;
 }
