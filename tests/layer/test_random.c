@@ -187,11 +187,15 @@ static void check_uniform(const char *name, const double *v, size_t n, double lo
         near(what, (double)quarters[q], (double)n / 4, sqrt(3 * (double)n / 16));
 }
 
-/* Draws that are 1 with this probability, else 0. */
+/* Draws that are 1 with this probability, else 0, whose variance is known with their mean. */
 static void check_share(const char *name, const double *v, size_t n, double share)
 {
-    double variance = share * (1 - share);
-    check_moments(name, v, n, share, variance, 1 / variance - 3);
+    moments m = moments_of(v, n);
+    char what[64];
+    snprintf(what, sizeof what, "the share of %s", name);
+    near(what, m.mean, share, sqrt(share * (1 - share) / (double)n));
+    snprintf(what, sizeof what, "the correlation of neighbours of %s", name);
+    near(what, m.following, 0, 1 / sqrt((double)n));
 }
 
 /* ---- by layer: one number for each draw ---- */
