@@ -1,6 +1,7 @@
 #include "blas/convolution.h"
 
 #include "blas/tile.h"
+#include "blas/winograd.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,8 +62,7 @@ blas_product blas_convolution_product(const blas_convolution *c)
 
 static const char axis_names[] = "DHW";
 
-/* Appends "#define KILN_NAME value". */
-static void define(text *t, const char *name, int64_t value)
+void convolution_define(text *t, const char *name, int64_t value)
 {
     text_add(t, "#define KILN_%s %" PRId64 "\n", name, value);
 }
@@ -76,11 +76,12 @@ static void define_geometry(const blas_convolution *c, text *t)
                    {'D', c->dilation}, {'E', c->spread}, {'B', c->before}};
     for (size_t i = 0; i < sizeof of_axes / sizeof *of_axes; i++)
         for (int a = 0; a < CONVOLUTION_AXES; a++)
-            define(t, (char[]){of_axes[i].name, axis_names[a], 0}, of_axes[i].values[a]);
-    define(t, "BATCH", c->batch);
-    define(t, "G", c->groups);
-    define(t, "C", c->channels / c->groups);
-    define(t, "F", c->filters / c->groups);
+            convolution_define(t, (char[]){of_axes[i].name, axis_names[a], 0},
+                               of_axes[i].values[a]);
+    convolution_define(t, "BATCH", c->batch);
+    convolution_define(t, "G", c->groups);
+    convolution_define(t, "C", c->channels / c->groups);
+    convolution_define(t, "F", c->filters / c->groups);
 }
 
 /* Whether every window lies inside the input along an axis. */
@@ -246,7 +247,7 @@ static void unpooled(const kiln_device *device, const blas_convolution *c, blas_
                   {"BH", g.before[1]},
                   {"BW", g.before[2]}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        define(t, values[i].name, values[i].value);
+        convolution_define(t, values[i].name, values[i].value);
     choice->file = "conv_pooled_serial.cl";
     choice->tile_m = (int)taps;
     choice->tile_n = (int)cb;
@@ -308,15 +309,15 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
     while (rows > 1 && slices * blocks(lines, rows) < 8 * units)
         rows = (rows + 1) / 2;
     if (pools) {
-        define(t, "PH", pool_h);
-        define(t, "PW", pool_w);
+        convolution_define(t, "PH", pool_h);
+        convolution_define(t, "PW", pool_w);
     }
-    define(t, "PHASES", phases);
-    define(t, "PACK", pack);
-    define(t, "ROWS", rows);
-    define(t, "TN", tn);
-    define(t, "RM", t0.rm);
-    define(t, "RN", t0.rn);
+    convolution_define(t, "PHASES", phases);
+    convolution_define(t, "PACK", pack);
+    convolution_define(t, "ROWS", rows);
+    convolution_define(t, "TN", tn);
+    convolution_define(t, "RM", t0.rm);
+    convolution_define(t, "RN", t0.rn);
     choice->file = "conv_serial.cl";
     choice->tile_m = t0.rm;
     choice->tile_n = t0.rn;
@@ -364,16 +365,16 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
         rows = (rows + 1) / 2;
     while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
         length = blocks(length / 2, t0.rm) * t0.rm;
-    define(t, "SPLITS", c->splits);
-    define(t, "PACK", pack && !gather);
-    define(t, "GATHER", gather);
-    define(t, "SMALL", is_small);
-    define(t, "TAPS", together);
-    define(t, "RUN", length);
-    define(t, "ROWS", rows);
-    define(t, "TN", tn);
-    define(t, "RM", t0.rm);
-    define(t, "RN", t0.rn);
+    convolution_define(t, "SPLITS", c->splits);
+    convolution_define(t, "PACK", pack && !gather);
+    convolution_define(t, "GATHER", gather);
+    convolution_define(t, "SMALL", is_small);
+    convolution_define(t, "TAPS", together);
+    convolution_define(t, "RUN", length);
+    convolution_define(t, "ROWS", rows);
+    convolution_define(t, "TN", tn);
+    convolution_define(t, "RM", t0.rm);
+    convolution_define(t, "RN", t0.rn);
     choice->file = "conv_weight_serial.cl";
     choice->tile_m = t0.rm;
     choice->tile_n = t0.rn;
@@ -396,9 +397,12 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
     choice->dims = 1;
     choice->local[0] = 1;
     text t = {0};
-    if (!c->unpool[2])
+    bool winograd = winograd_fits(c);
+    if (!c->unpool[2] && !winograd)
         define_geometry(c, &t);
-    if (c->unpool[2])
+    if (winograd)
+        winograd_choose(device, c, choice, &t);
+    else if (c->unpool[2])
         unpooled(device, c, choice, &t);
     else if (c->splits)
         weight_gradient(device, c, choice, &t);

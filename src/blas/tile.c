@@ -13,8 +13,7 @@ static int64_t batches(const blas_product *product)
     return product->batch[0] * product->batch[1];
 }
 
-/* Lanes of the device's float vectors. */
-static int vector_lanes(const kiln_device *device)
+int tile_lanes(const kiln_device *device)
 {
     cl_uint lanes = 0;
     clGetDeviceInfo(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof lanes, &lanes, NULL);
@@ -32,7 +31,7 @@ static double filled(int64_t size, int64_t block)
  * 16 of 8 lanes) a row is 16 columns. */
 void tile_registers(const kiln_device *device, const blas_product *p, tile *t)
 {
-    const int lanes = vector_lanes(device);
+    const int lanes = tile_lanes(device);
     const int registers = lanes == 16  ? 32
                           : lanes == 8 ? 16
                           : lanes == 4 ? 24

@@ -18,6 +18,9 @@ enum { TILE_CANDIDATES = 3 };
 /* The tile that no measurement has chosen. */
 void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out);
 
+/* Lanes of the device's float vectors: 1, 4, 8 or 16. */
+int tile_lanes(const kiln_device *device);
+
 /* Sets the register tile of a serial tile: rm and rn. */
 void tile_registers(const kiln_device *device, const blas_product *product, tile *t);
 
