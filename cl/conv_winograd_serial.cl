@@ -431,5 +431,6 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_RM
 #undef KILN_RN
 #undef KILN_SPLITS
+#undef KILN_STORE_C1
 #undef KILN_STORE_C16
 #undef KILN_TILES
