@@ -125,7 +125,8 @@
 #define KG_DEFINE_INPUT(name, space)                                                                                   \
     static inline void KG(name)(float *to, space const float *x, size_t line)                                          \
     {                                                                                                                  \
-        for (size_t k = 0; k < KILN_C; k += KILN_LANES) {                                                              \
+        _Pragma("nounroll") for (size_t k = 0; k < KILN_C; k += KILN_LANES)                                            \
+        {                                                                                                              \
             KG_INPUT_COLUMN(0);                                                                                        \
             KG_INPUT_COLUMN(1);                                                                                        \
             KG_INPUT_COLUMN(2);                                                                                        \
@@ -147,10 +148,12 @@ static inline void KG(input)(float *to, __global const float *image, size_t tile
         KG(inside)(to, image + (y * (size_t)KILN_IW + x) * KILN_C, (size_t)KILN_IW * KILN_C);
         return;
     }
+#pragma nounroll
     for (int p = 0; p < 16; p++) {
         const int row = y + p / 4, col = x + p % 4;
         const bool inside = row >= 0 && row < KILN_IH && col >= 0 && col < KILN_IW;
         __global const float *from = image + (inside ? (row * (size_t)KILN_IW + col) * KILN_C : 0);
+#pragma nounroll
         for (int k = 0; k < KILN_C; k++)
             edge[p * KILN_C + k] = inside ? from[k] : 0.0f;
     }
@@ -180,14 +183,16 @@ static inline void KG(run)(float16 acc[KILN_RM][KG_RV], const float *pa, size_t 
 /* taps[place][block][channel][filter] = G g G'. */
 static void KG(taps)(float *taps, __global const float *g)
 {
+#pragma nounroll
     for (size_t k = 0; k < KILN_C; k++)
-        for (size_t col = 0; col < KILN_FB; col += 16) {
-            float16 mid[4][3];
+#pragma nounroll
+        for (size_t col = 0; col < KILN_FB; col += KILN_LANES) {
+            KG_VECTOR mid[4][3];
 #pragma unroll
             for (int j = 0; j < 3; j++) {
-                const float16 g0 = vload16(0, g + (j * (size_t)KILN_C + k) * KILN_F + col),
-                              g1 = vload16(0, g + ((3 + j) * (size_t)KILN_C + k) * KILN_F + col),
-                              g2 = vload16(0, g + ((6 + j) * (size_t)KILN_C + k) * KILN_F + col);
+                const KG_VECTOR g0 = KG_LOAD(0, g + (j * (size_t)KILN_C + k) * KILN_F + col),
+                                g1 = KG_LOAD(0, g + ((3 + j) * (size_t)KILN_C + k) * KILN_F + col),
+                                g2 = KG_LOAD(0, g + ((6 + j) * (size_t)KILN_C + k) * KILN_F + col);
                 mid[0][j] = g0;
                 mid[1][j] = 0.5f * ((g0 + g2) + g1);
                 mid[2][j] = 0.5f * ((g0 + g2) - g1);
@@ -196,11 +201,11 @@ static void KG(taps)(float *taps, __global const float *g)
             float *to = taps + ((col / KILN_RN) * KILN_C + k) * KILN_RN + col % KILN_RN;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const float16 g0 = mid[i][0], g1 = mid[i][1], g2 = mid[i][2];
-                vstore16(g0, 0, to + (4 * i) * (KILN_C * KILN_FB));
-                vstore16(0.5f * ((g0 + g2) + g1), 0, to + (4 * i + 1) * (KILN_C * KILN_FB));
-                vstore16(0.5f * ((g0 + g2) - g1), 0, to + (4 * i + 2) * (KILN_C * KILN_FB));
-                vstore16(g2, 0, to + (4 * i + 3) * (KILN_C * KILN_FB));
+                const KG_VECTOR g0 = mid[i][0], g1 = mid[i][1], g2 = mid[i][2];
+                KG_STORE(g0, 0, to + (4 * i) * (KILN_C * KILN_FB));
+                KG_STORE(0.5f * ((g0 + g2) + g1), 0, to + (4 * i + 1) * (KILN_C * KILN_FB));
+                KG_STORE(0.5f * ((g0 + g2) - g1), 0, to + (4 * i + 2) * (KILN_C * KILN_FB));
+                KG_STORE(g2, 0, to + (4 * i + 3) * (KILN_C * KILN_FB));
             }
         }
 }
@@ -211,33 +216,40 @@ static inline void KG(store)(KG_PARAMS, const float *m, size_t image, size_t til
     const size_t y = tile / KG_ACROSS * 2, x = tile % KG_ACROSS * 2;
 #pragma nounroll
     for (size_t col = 0; col < KILN_FB; col += 16) {
-        float16 mid[2][4], out[4];
+        float out[4][16];
+#pragma nounroll
+        for (size_t k = 0; k < 16; k += KILN_LANES) {
+            KG_VECTOR mid[2][4];
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const float16 m0 = vload16(0, m + j * KG_APART_F + col), m1 = vload16(0, m + (4 + j) * KG_APART_F + col),
-                          m2 = vload16(0, m + (8 + j) * KG_APART_F + col),
-                          m3 = vload16(0, m + (12 + j) * KG_APART_F + col);
-            mid[0][j] = m0 + m1 + m2;
-            mid[1][j] = m1 - m2 - m3;
-        }
+            for (int j = 0; j < 4; j++) {
+                const KG_VECTOR m0 = KG_LOAD(0, m + j * KG_APART_F + col + k),
+                                m1 = KG_LOAD(0, m + (4 + j) * KG_APART_F + col + k),
+                                m2 = KG_LOAD(0, m + (8 + j) * KG_APART_F + col + k),
+                                m3 = KG_LOAD(0, m + (12 + j) * KG_APART_F + col + k);
+                mid[0][j] = m0 + m1 + m2;
+                mid[1][j] = m1 - m2 - m3;
+            }
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-            out[2 * i] = mid[i][0] + mid[i][1] + mid[i][2];
-            out[2 * i + 1] = mid[i][1] - mid[i][2] - mid[i][3];
+            for (int i = 0; i < 2; i++) {
+                KG_STORE(mid[i][0] + mid[i][1] + mid[i][2], 0, out[2 * i] + k);
+                KG_STORE(mid[i][1] - mid[i][2] - mid[i][3], 0, out[2 * i + 1] + k);
+            }
         }
 #if KILN_POOLS
-        float16 v = out[0], at = 0.0f;
+        float16 v = vload16(0, out[0]), at = 0.0f;
 #pragma unroll
         for (int p = 1; p < 4; p++) {
-            at = (v >= out[p]) || (v != v) ? at : (float16)(float)p;
-            v = (v >= out[p]) || (v != v) ? v : out[p];
+            const float16 x = vload16(p, out[0]);
+            at = (v >= x) || (v != v) ? at : (float16)(float)p;
+            v = (v >= x) || (v != v) ? v : x;
         }
         KILN_STORE_C16(0, (image * (KG_DOWN * KG_ACROSS) + tile), (col0 + col), v, at);
 #else
 #pragma nounroll
         for (size_t p = 0; p < 4; p++)
             if ((KILN_OH % 2 == 0 || y + p / 2 < KILN_OH) && (KILN_OW % 2 == 0 || x + p % 2 < KILN_OW))
-                KILN_STORE_C16(0, ((image * KILN_OH + y + p / 2) * KILN_OW + x + p % 2), (col0 + col), out[p]);
+                KILN_STORE_C16(0, ((image * KILN_OH + y + p / 2) * KILN_OW + x + p % 2), (col0 + col),
+                               vload16(0, out[p]));
 #endif
     }
 }
@@ -259,11 +271,16 @@ static void KG(body)(KG_PARAMS, size_t item)
                       (first + i) % (KG_DOWN * KG_ACROSS), edge);
         }
         for (size_t i = count; i % KILN_RM; i++) /* computed, and not stored */
+#pragma nounroll
             for (size_t p = 0; p < 16; p++)
+#pragma nounroll
                 for (size_t k = 0; k < KILN_C; k++)
                     values[p * KG_APART + i * KILN_C + k] = 0.0f;
+#pragma nounroll
         for (size_t p = 0; p < 16; p++)
+#pragma nounroll
             for (size_t block = 0; block < KG_BLOCKS; block++)
+#pragma nounroll
                 for (size_t i0 = 0; i0 < count; i0 += KILN_RM) {
                     float16 acc[KILN_RM][KG_RV];
 #pragma unroll
@@ -295,6 +312,7 @@ static inline void KG(output)(float *to, __global const float *dy, size_t tile)
     const size_t y = tile / KG_ACROSS * 2, x = tile % KG_ACROSS * 2;
     const bool right = KILN_OW % 2 == 0 || x + 1 < KILN_OW, below = KILN_OH % 2 == 0 || y + 1 < KILN_OH;
     __global const float *from = dy + (y * KILN_OW + x) * KILN_F;
+#pragma nounroll
     for (size_t k = 0; k < KILN_FB; k += KILN_LANES) {
         const KG_VECTOR zero = 0.0f, y00 = KG_LOAD(0, from + k), y01 = right ? KG_LOAD(0, from + KILN_F + k) : zero,
                         y10 = below ? KG_LOAD(0, from + KILN_OW * KILN_F + k) : zero,
@@ -313,24 +331,28 @@ static inline void KG(output)(float *to, __global const float *dy, size_t tile)
 /* Stores G' m G of channel k, all of the item's filters; m's places are `apart` floats apart. */
 static inline void KG(store)(KG_PARAMS, const float *m, size_t apart, size_t part, size_t k, size_t col)
 {
-    float16 mid[3][4], out[9];
+    float out[9][16];
+#pragma nounroll
+    for (size_t lane = 0; lane < 16; lane += KILN_LANES) {
+        KG_VECTOR mid[3][4];
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-        const float16 m0 = vload16(0, m + j * apart), m1 = vload16(0, m + (4 + j) * apart),
-                      m2 = vload16(0, m + (8 + j) * apart), m3 = vload16(0, m + (12 + j) * apart);
-        mid[0][j] = m0 + 0.5f * (m1 + m2);
-        mid[1][j] = 0.5f * (m1 - m2);
-        mid[2][j] = 0.5f * (m1 + m2) + m3;
-    }
+        for (int j = 0; j < 4; j++) {
+            const KG_VECTOR m0 = KG_LOAD(0, m + j * apart + lane), m1 = KG_LOAD(0, m + (4 + j) * apart + lane),
+                            m2 = KG_LOAD(0, m + (8 + j) * apart + lane), m3 = KG_LOAD(0, m + (12 + j) * apart + lane);
+            mid[0][j] = m0 + 0.5f * (m1 + m2);
+            mid[1][j] = 0.5f * (m1 - m2);
+            mid[2][j] = 0.5f * (m1 + m2) + m3;
+        }
 #pragma unroll
-    for (int i = 0; i < 3; i++) {
-        out[3 * i] = mid[i][0] + 0.5f * (mid[i][1] + mid[i][2]);
-        out[3 * i + 1] = 0.5f * (mid[i][1] - mid[i][2]);
-        out[3 * i + 2] = 0.5f * (mid[i][1] + mid[i][2]) + mid[i][3];
+        for (int i = 0; i < 3; i++) {
+            KG_STORE(mid[i][0] + 0.5f * (mid[i][1] + mid[i][2]), 0, out[3 * i] + lane);
+            KG_STORE(0.5f * (mid[i][1] - mid[i][2]), 0, out[3 * i + 1] + lane);
+            KG_STORE(0.5f * (mid[i][1] + mid[i][2]) + mid[i][3], 0, out[3 * i + 2] + lane);
+        }
     }
 #pragma nounroll
     for (size_t tap = 0; tap < 9; tap++)
-        KILN_STORE_C16(part, (tap * KILN_C + k), col, out[tap]);
+        KILN_STORE_C16(part, (tap * KILN_C + k), col, vload16(0, out[tap]));
 }
 
 static void KG(body)(KG_PARAMS, size_t item)
@@ -343,8 +365,10 @@ static void KG(body)(KG_PARAMS, size_t item)
     float slopes[16 * KG_APART_F] __attribute__((aligned(64)));
     float edge[16 * KILN_C] __attribute__((aligned(64)));
     const size_t apart = KG_BLOCKS * KG_ROW_TILES * KILN_RM * KILN_RN;
+#pragma nounroll
     for (size_t i = 0; i < 16 * apart; i++)
         sums[i] = 0.0f;
+#pragma nounroll
     for (size_t i = 0; i < 16 * KG_APART + KILN_RM; i++)
         values[i] = 0.0f;
     for (size_t first = 0; first < tiles; first += KILN_TILES) {
@@ -355,8 +379,11 @@ static void KG(body)(KG_PARAMS, size_t item)
             KG(input)(values + i * KILN_C, a + a_offset + image * ((size_t)KILN_IH * KILN_IW * KILN_C), tile, edge);
             KG(output)(slopes + i * KILN_FB, b + b_offset + image * ((size_t)KILN_OH * KILN_OW * KILN_F) + col0, tile);
         }
+#pragma nounroll
         for (size_t p = 0; p < 16; p++)
+#pragma nounroll
             for (size_t block = 0; block < KG_BLOCKS; block++)
+#pragma nounroll
                 for (size_t m = 0; m < KG_ROW_TILES; m++) {
                     float *sum = sums + p * apart + (block * KG_ROW_TILES + m) * (KILN_RM * KILN_RN);
                     float16 acc[KILN_RM][KG_RV];

@@ -32,6 +32,7 @@ static const struct {
     {"no-chains", "give each step of a chain of rows a launch of its own"},
     {"no-groups", "do not put independent launches into one kernel"},
     {"no-pooling", "do not pool in the kernels of convolutions"},
+    {"no-reuse", "give each result a place of its own while its operands are there"},
     {"no-winograd", "compute convolutions of 3 x 3 taps with all their multiply-adds"},
     {"source", "print the source of each program before it is compiled, and the log of one that "
                "does not compile"},

@@ -26,7 +26,7 @@ static bool overlap(const builder *b, const argument *x, const argument *y)
     if (x->kind == y->kind) {
         switch (x->kind) {
         case ARGUMENT_NODE:
-            return x->where.owner == y->where.owner;
+            return storage_of(b, x->where.owner) == storage_of(b, y->where.owner);
         case ARGUMENT_WEIGHT:
             return x->weight == y->weight;
         case ARGUMENT_SLOT:

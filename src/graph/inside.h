@@ -126,10 +126,11 @@ typedef struct builder {
     bool
         *inlined; /* recomputed wherever it is used: constants, draws, what is made of them alone */
     bool *stored; /* lies in memory between launches */
-    bool *required;  /* asked for: an output, a gradient, an accumulator */
-    bool *stacked;   /* a body's node whose values of all time steps are kept */
-    int *cluster_of; /* -1: none (sources, leaves, views) */
-    ir_id *state_of; /* for the node a state becomes: that state; else IR_NONE */
+    bool *required;   /* asked for: an output, a gradient, an accumulator */
+    bool *stacked;    /* a body's node whose values of all time steps are kept */
+    ir_id *stored_in; /* the node whose place it takes when it is written; IR_NONE: has its own */
+    int *cluster_of;  /* -1: none (sources, leaves, views) */
+    ir_id *state_of;  /* for the node a state becomes: that state; else IR_NONE */
     cluster *clusters;
     size_t cluster_count, cluster_capacity;
     int *order; /* clusters in order of execution */
@@ -171,6 +172,10 @@ ir_id through_views(const builder *b, ir_id id); /* the node whose storage a vie
 
 /* chain.c: finds chains among ordered clusters and marks their members. */
 kiln_status chain_clusters(builder *b, const edge *edges, size_t count);
+
+/* reuse.c: lets results take the places of operands; the node whose place a value lies in. */
+void reuse_storage(builder *b);
+ir_id storage_of(const builder *b, ir_id owner);
 
 /* group.c: gathers launches into kernels. */
 kiln_status group_launches(builder *b);

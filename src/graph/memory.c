@@ -110,6 +110,22 @@ static size_t kept_bytes(const builder *b, const interval *list, size_t count)
     return bytes;
 }
 
+/* What lies in the place of another prolongs its life. Returns how many intervals are left. */
+static size_t share(const builder *b, interval *list, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        ir_id at = storage_of(b, list[i].owner);
+        for (size_t k = 0; k < count && at != list[i].owner; k++)
+            if (list[k].owner == at && list[k].last < list[i].last)
+                list[k].last = list[i].last;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (storage_of(b, list[i].owner) == list[i].owner)
+            list[left++] = list[i];
+    return left;
+}
+
 /* The lowest offset in an arena where an interval fits between those already there. */
 static size_t lowest(const interval *list, const memory_plan *m, size_t placed, const interval *x,
                      int arena, size_t (*taken)[2])
@@ -151,6 +167,7 @@ kiln_status memory_plan_make(const builder *b, memory_plan *m)
            capacity = 0;
     if (status == KILN_OK) {
         m->kept = kept_bytes(b, list, count);
+        count = share(b, list, count);
         qsort(list, count, sizeof *list, by_size);
     }
     for (size_t i = 0; i < count && status == KILN_OK; i++) {
@@ -172,6 +189,11 @@ kiln_status memory_plan_make(const builder *b, memory_plan *m)
         m->offset[list[i].owner] = at;
         if (at + list[i].bytes > m->sizes[arena])
             m->sizes[arena] = at + list[i].bytes;
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        ir_id at = storage_of(b, (ir_id)i);
+        m->arena[i] = m->arena[at];
+        m->offset[i] = m->offset[at];
     }
     free(list);
     free(taken);

@@ -17,15 +17,17 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->stacked = mem_new(n, sizeof *b->stacked);
     b->cluster_of = mem_new(n, sizeof *b->cluster_of);
     b->state_of = mem_new(n, sizeof *b->state_of);
+    b->stored_in = mem_new(n, sizeof *b->stored_in);
     b->fixed = mem_new(n, sizeof *b->fixed);
     b->update_of = mem_new(n, sizeof *b->update_of);
     b->assign_of = mem_new(n, sizeof *b->assign_of);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
     if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of ||
-        !b->state_of || !b->fixed || !b->update_of || !b->assign_of || !b->update_offsets)
+        !b->state_of || !b->stored_in || !b->fixed || !b->update_of || !b->assign_of ||
+        !b->update_offsets)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < n; i++)
-        b->state_of[i] = b->update_of[i] = b->assign_of[i] = -1;
+        b->state_of[i] = b->stored_in[i] = b->update_of[i] = b->assign_of[i] = -1;
     for (int i = 0; i < r->assign_count; i++)
         b->assign_of[r->assigns[i].value] = i;
     KILN_TRY(device_alloc(p->device, sizeof(state_record), "step state", &b->state));
@@ -107,6 +109,8 @@ static kiln_status make(plan *p, const plan_request *r)
         status = lower_updates(&p->b);
     if (status == KILN_OK)
         status = lower_tail(&p->b);
+    if (status == KILN_OK && !env_debug("no-reuse"))
+        reuse_storage(&p->b);
     if (status == KILN_OK)
         status = group_launches(&p->b);
     if (status == KILN_OK)
@@ -131,7 +135,8 @@ static void show(const plan *p, kiln_status (*writer)(const plan *p, text *out))
     text_free(&t);
 }
 
-/* *smaller: the plan fails for its work-groups alone, which are to have so many work-items at most; else 0. */
+/* *smaller: the plan fails for its work-groups alone, which are to have so many work-items at most;
+ * else 0. */
 static kiln_status create(kiln_device *device, const plan_request *request, plan **result,
                           uint64_t *smaller)
 {
@@ -158,7 +163,8 @@ kiln_status plan_create(kiln_device *device, const plan_request *request, plan *
     kiln_error_record before;
     kiln_error_save(&before);
     kiln_status status;
-    /* How large the work-groups of a kernel may be is known when it is compiled: its registers decide. */
+    /* How large the work-groups of a kernel may be is known when it is compiled: its registers
+     * decide. */
     while ((status = create(device, request, result, &smaller)) != KILN_OK && smaller > 0 &&
            smaller < device->group_limit) {
         device->group_limit = smaller;
@@ -200,6 +206,7 @@ void plan_free(plan *p)
     free(b->stored);
     free(b->required);
     free(b->stacked);
+    free(b->stored_in);
     free(b->cluster_of);
     free(b->state_of);
     free(b->fixed);

@@ -148,10 +148,11 @@ static kiln_status conv_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
     for (int a = 0; a < c.window.axes; a++)
         windows.dims[a + 1] = c.output[a];
     windows.dims[windows.rank - 1] = n.shape.dims[1];
+    /* The kernel's first: what it reads of the input may make room for the input's. */
     KILN_TRY(op_add_gradient(
-        g, &dx[0], op_convolve_back(g, op_reshape(g, dy, windows), n.inputs[1], &c, &x.dims[1])));
-    return op_add_gradient(g, &dx[1],
-                           weight_gradient(g, n.inputs[0], dy, g->items[n.inputs[1]].shape, &c));
+        g, &dx[1], weight_gradient(g, n.inputs[0], dy, g->items[n.inputs[1]].shape, &c)));
+    return op_add_gradient(
+        g, &dx[0], op_convolve_back(g, op_reshape(g, dy, windows), n.inputs[1], &c, &x.dims[1]));
 }
 
 const op_descriptor op_desc_conv = {
