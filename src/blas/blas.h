@@ -61,6 +61,8 @@ kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, i
 
 /* "auto", "clblast", "tile"; a failure on record for another name. */
 kiln_status blas_engine_parse(const char *name, blas_engine *engine);
+/* The engine that KILN_GEMM asks for, or BLAS_AUTO. */
+kiln_status blas_engine_asked(blas_engine *engine);
 const char *blas_engine_name(blas_engine engine);
 
 /* CLBlast: bytes of scratch a product wants (may be 0), and the call. Offsets count elements. */

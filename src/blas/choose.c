@@ -41,6 +41,13 @@ kiln_status blas_engine_parse(const char *name, blas_engine *engine)
                      name);
 }
 
+kiln_status blas_engine_asked(blas_engine *engine)
+{
+    const char *name = env_get(ENV_GEMM);
+    *engine = BLAS_AUTO;
+    return name ? blas_engine_parse(name, engine) : KILN_OK;
+}
+
 const char *blas_engine_name(blas_engine engine)
 {
     return engine_names[engine];
@@ -212,9 +219,9 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
 {
     memset(choice, 0, sizeof *choice);
     KILN_TRY(check_product(product));
-    const char *name = env_get(ENV_GEMM), *tune = env_get(ENV_TUNE);
-    if (wanted == BLAS_AUTO && name)
-        KILN_TRY(blas_engine_parse(name, &wanted));
+    const char *tune = env_get(ENV_TUNE);
+    if (wanted == BLAS_AUTO)
+        KILN_TRY(blas_engine_asked(&wanted));
     if (wanted == BLAS_CLBLAST && !fused) {
         choice->engine = BLAS_CLBLAST;
         return KILN_OK;

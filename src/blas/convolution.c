@@ -422,7 +422,7 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
 
 /* ---- the operand loader for the other templates ---- */
 
-void blas_convolution_loader(const blas_convolution *c, text *out)
+void blas_convolution_window(const blas_convolution *c, const char *name, text *out)
 {
     int64_t channels = c->channels / c->groups, k = product3(c->size) * channels;
     const char *type = c->batch * product3(c->input) * c->channels >= INT32_MAX ||
@@ -430,11 +430,11 @@ void blas_convolution_loader(const blas_convolution *c, text *out)
                            ? "ulong"
                            : "uint";
     text_add(out,
-             "static float @_window(__global const float *a, const ulong a_offset, const uint "
+             "static float %s(__global const float *a, const ulong a_offset, const uint "
              "group, const "
              "%s pixel, const uint k)\n{\nconst uint tap = k / %" PRId64
              "u;\n%s at = pixel / %" PRId64 "u;\n",
-             type, channels, type, product3(c->output));
+             name, type, channels, type, product3(c->output));
     int64_t outer_taps = product3(c->size), outer = product3(c->output);
     for (int a = 0; a < CONVOLUTION_AXES; a++) {
         outer_taps /= c->size[a];
@@ -456,6 +456,11 @@ void blas_convolution_loader(const blas_convolution *c, text *out)
              "return a[a_offset + at * %" PRId64 "u + group * %" PRId64 "u + k %% %" PRId64
              "u];\n}\n",
              c->channels, channels, channels);
+}
+
+void blas_convolution_loader(const blas_convolution *c, text *out)
+{
+    blas_convolution_window(c, "@_window", out);
     if (c->splits)
         text_add(out,
                  "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, (batch) %% %" PRId64

@@ -42,6 +42,10 @@ bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice);
 
+/* Writes a function `name` (a, a_offset, group, pixel, k): what window `pixel` of the batch reads
+ * at k of its taps and channels. */
+void blas_convolution_window(const blas_convolution *c, const char *name, text *out);
+
 /* Writes the hook KILN_LOAD_A that gemm_local.cl needs for it. */
 void blas_convolution_loader(const blas_convolution *c, text *out);
 

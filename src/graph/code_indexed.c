@@ -151,6 +151,8 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
                n->op == &op_desc_window_tap || n->op == &op_desc_pool || n->op == &op_desc_unpool ||
                n->op == &op_desc_max_pool_index || n->op == &op_desc_max_pool_gradient) {
         return code_window(c, id, d, lanes, out);
+    } else if (n->op == &op_desc_conv_windows) {
+        return code_conv_window(c, n, d, lanes, out);
     } else if (n->op == &op_desc_box || n->op == &op_desc_resize ||
                n->op == &op_desc_resize_gradient || n->op == &op_desc_warp) {
         return code_picture(c, id, d, lanes, out);

@@ -51,6 +51,7 @@ const char *code_storage_type(kiln_dtype dtype);
 kiln_status code_leaf(code *c, const ir_node *n, int d, int lanes, char *out);
 kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out);
 kiln_status code_window(code *c, ir_id id, int d, int lanes, char *out);
+kiln_status code_conv_window(code *c, const ir_node *n, int d, int lanes, char *out);
 kiln_status code_picture(code *c, ir_id id, int d, int lanes, char *out);
 /* A place of the result as coordinates. Emits, for each axis a below `axes`, "const int <out>c<a>",
  * and gives the text of the position within the axes behind them, `inner` elements. *done is false

@@ -1,5 +1,6 @@
 /* Windows: pooling and its gradients, each a loop over what a result's element needs. */
 #include "graph/code_inside.h"
+#include "op/conv.h"
 #include "op/leaf.h"
 #include "op/window.h"
 
@@ -43,6 +44,27 @@ void code_read(code *c, const argument *a, int k, const char *inside, const char
     else
         text_add(&c->out, "%sp%d[o%d + %s]", is_float ? "" : "(float)", k, k, index);
     text_add(&c->out, "%s;\n", zero);
+}
+
+/* What a window reads, by a function of the launch's. */
+kiln_status code_conv_window(code *c, const ir_node *n, int d, int lanes, char *out)
+{
+    const char *row, *column;
+    char space[2 * SHORT], name[SHORT + 12];
+    bool done;
+    argument a;
+    int k;
+    if (lanes != 1)
+        return code_give_up(c, out);
+    code_row_and_column(c, d, n->shape.dims[1], &row, &column, &done, space);
+    KILN_TRY(code_source(c, n->inputs[0], &a));
+    KILN_TRY(code_buffer(c, &a, &k));
+    snprintf(out, SHORT, "v%d", c->next++);
+    snprintf(name, sizeof name, "@_window_%s", out);
+    blas_convolution v = op_conv_product(c->b->g, n);
+    blas_convolution_window(&v, name, &c->l->source);
+    text_add(&c->out, "const float %s = %s(p%d, o%d, 0, %s, %s);\n", out, name, k, k, row, column);
+    return c->out.failed || c->l->source.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
 typedef struct window_code {

@@ -34,6 +34,15 @@ static kiln_shape domain_shape(const builder *b, int number)
     return b->g->items[b->clusters[number].first].shape;
 }
 
+static bool finds_pixels(const builder *b, int number)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->cluster_of[i] == number &&
+            (b->g->items[i].op == &op_desc_warp || b->g->items[i].op == &op_desc_resize))
+            return true;
+    return false;
+}
+
 /* Rows of a batch lie anywhere in the data set, and a miss in the caches stalls a row at its start.
  * Reading one element of each cache line of all rows of an item first lets those misses overlap.
  * The sum of what was read is too small to reach bit 31; the loops over rows depend on it, so that
@@ -98,8 +107,8 @@ kiln_status lower_pointwise(builder *b, int number)
             status = lower_emit(b, l, number, 16, &d, emit_stores, NULL, &wide, &done);
     }
     bool vector = done;
-    if (!done)
-        d.width = tries[0];
+    if (!done) /* what an element needs of its pixel is then found once for all channels */
+        d.width = tries[finds_pixels(b, number) ? count - 1 : 0];
     if (status == KILN_OK)
         status = lower_emit(b, l, number, 1, &d, emit_stores, NULL, &narrow, &done);
     size_t items, local = 0;

@@ -1,6 +1,7 @@
 /* A plan's own copy of the graph it is asked to run, in which each value that is asked for has a
  * node that nothing else shares. */
 #include "graph/plan_inside.h"
+#include "op/conv.h"
 #include "op/leaf.h"
 #include "op/node.h"
 
@@ -60,6 +61,35 @@ static kiln_status own_values(plan *p, plan_request *r, const plan_asked *own)
     return KILN_OK;
 }
 
+/* Convolutions of one group that CLBlast is to do, become matrix products of their windows, which
+ * are then written down: where it is asked for, and where it is faster at the product on a device
+ * that is no CPU (of whose convolutions none copies its windows). */
+static kiln_status choose_engines(plan *p, const plan_request *r)
+{
+    for (size_t i = 0; i < p->graph.count; i++) {
+        ir_node *n = &p->graph.items[i];
+        if ((n->op != &op_desc_conv && n->op != &op_desc_conv_weight_gradient) ||
+            n->attr.integer[0] != 1)
+            continue;
+        blas_convolution c = op_conv_product(&p->graph, n);
+        blas_product product = blas_convolution_product(&c);
+        uint64_t bytes = 4 * (uint64_t)kiln_shape_size(p->graph.items[n->attr.integer[2]].shape),
+                 most = p->device->info.largest_allocation;
+        blas_engine wanted = r->engine;
+        if (wanted == BLAS_AUTO)
+            KILN_TRY(blas_engine_asked(&wanted));
+        if (wanted == BLAS_TILE || (most && bytes > most) ||
+            (wanted == BLAS_AUTO && p->device->info.type == KILN_DEVICE_CPU))
+            continue;
+        blas_choice choice;
+        product.stride_a[0] = product.m * product.k; /* as it will lie */
+        KILN_TRY(blas_choose(p->device, wanted, &product, false, &choice));
+        if (choice.engine == BLAS_CLBLAST)
+            op_conv_to_matmul(n);
+    }
+    return KILN_OK;
+}
+
 /* A graph of the plan's own, in which each gradient has a node that nothing else shares. */
 kiln_status plan_copy_graph(plan *p, plan_request *r, const plan_asked *own_of)
 {
@@ -90,6 +120,7 @@ kiln_status plan_copy_graph(plan *p, plan_request *r, const plan_asked *own_of)
             KILN_TRY(ir_set_place(&p->graph, g->items[i].place));
         p->graph.items[i].place = g->items[i].place ? p->graph.place : NULL;
     }
+    KILN_TRY(choose_engines(p, r));
     for (int i = 0; i < r->update_count; i++) {
         kiln_shape shape = r->updates[i].weight->shape;
         ir_id gradient = r->updates[i].gradient;

@@ -1,6 +1,7 @@
 /* Convolutions. A node is a product: the convolution's is (pixels of the output, filters), the
  * gradient's of its kernel (splits, taps * channels of a group, filters). Attributes: the window;
- * more: spreads, then the output's sizes; integer[0] groups, integer[1] splits. */
+ * more: spreads, then the output's sizes; integer[0] groups, integer[1] splits; integer[2] and [3],
+ * where there is one group, the operands of the matrix product that it is. */
 #include "op/conv.h"
 
 #include "op/leaf.h"
@@ -44,6 +45,11 @@ static op_conv conv_of(const ir_attributes *attr)
     return c;
 }
 
+/* What each window of x reads, written down: (pixels of the output, taps * channels). Nothing reads
+ * it unless an engine without an operand loader of ours does the convolution. */
+const op_descriptor op_desc_conv_windows = {
+    .name = "conv_windows", .kind = OP_INDEXED, .inputs = 1};
+
 static int64_t taps_of(const op_conv *c)
 {
     int64_t taps = 1;
@@ -81,6 +87,28 @@ blas_convolution op_conv_product(const ir_graph *g, const ir_node *n)
         b.before[i] = a < 0 ? 0 : c.window.before[a];
     }
     return b;
+}
+
+static ir_id windows(ir_graph *g, ir_id x, const op_conv *c)
+{
+    kiln_shape from = g->items[x].shape;
+    ir_attributes attr = {.integer = {0}};
+    store(c, &attr);
+    return op_node(
+        g, &op_desc_conv_windows, 1, &x, KILN_FLOAT32,
+        (kiln_shape){2, {from.dims[0] * pixels_of(c), taps_of(c) * from.dims[from.rank - 1]}},
+        &attr);
+}
+
+/* Makes a convolution, or its kernel's gradient, the matrix product that it is. */
+void op_conv_to_matmul(ir_node *n)
+{
+    ir_id operands[2] = {(ir_id)n->attr.integer[2], (ir_id)n->attr.integer[3]};
+    bool gradient = n->op == &op_desc_conv_weight_gradient;
+    n->op = &op_desc_matmul;
+    n->attr = (ir_attributes){.integer = {gradient}};
+    n->inputs[0] = operands[0];
+    n->inputs[1] = operands[1];
 }
 
 static ir_id as_float(ir_graph *g, ir_id x)
@@ -135,6 +163,13 @@ static ir_id weight_gradient(ir_graph *g, ir_id x, ir_id dy, kiln_shape kernel, 
     int64_t rows = kernel.dims[0] * kernel.dims[1], filters = kernel.dims[2];
     ir_attributes attr = {.integer = {0, splits_of(g->items[x].shape.dims[0], rows * filters)}};
     store(c, &attr);
+    if (c->groups == 1) {
+        int64_t parts = attr.integer[1], pixels = g->items[x].shape.dims[0] * pixels_of(c) / parts;
+        attr.integer[2] = op_reshape(g, windows(g, x, c), (kiln_shape){3, {parts, pixels, rows}});
+        attr.integer[3] = op_reshape(g, dy, (kiln_shape){3, {parts, pixels, filters}});
+        if (attr.integer[2] == IR_NONE || attr.integer[3] == IR_NONE)
+            return IR_NONE;
+    }
     ir_id parts = op_node(g, &op_desc_conv_weight_gradient, 2, (ir_id[]){x, dy}, KILN_FLOAT32,
                           (kiln_shape){3, {attr.integer[1], rows, filters}}, &attr);
     return op_reshape(g, op_reduce(g, R_SUM, parts, 0, 0, false), kernel);
@@ -149,8 +184,8 @@ static kiln_status conv_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
         windows.dims[a + 1] = c.output[a];
     windows.dims[windows.rank - 1] = n.shape.dims[1];
     /* The kernel's first: what it reads of the input may make room for the input's. */
-    KILN_TRY(op_add_gradient(
-        g, &dx[1], weight_gradient(g, n.inputs[0], dy, g->items[n.inputs[1]].shape, &c)));
+    KILN_TRY(op_add_gradient(g, &dx[1],
+                             weight_gradient(g, n.inputs[0], dy, g->items[n.inputs[1]].shape, &c)));
     return op_add_gradient(
         g, &dx[0], op_convolve_back(g, op_reshape(g, dy, windows), n.inputs[1], &c, &x.dims[1]));
 }
@@ -209,9 +244,17 @@ ir_id op_convolve(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c)
         return op_depthwise(g, as_float(g, x), as_float(g, kernel), &c->window, c->output);
     ir_attributes attr = {.integer = {0}};
     store(c, &attr);
-    ir_id y =
-        op_node(g, &op_desc_conv, 2, (ir_id[]){as_float(g, x), as_float(g, kernel)}, KILN_FLOAT32,
-                (kiln_shape){2, {from.dims[0] * pixels_of(c), taps.dims[2]}}, &attr);
+    x = as_float(g, x);
+    kernel = as_float(g, kernel);
+    if (c->groups == 1) {
+        attr.integer[2] = windows(g, x, c);
+        attr.integer[3] =
+            op_reshape(g, kernel, (kiln_shape){2, {taps.dims[0] * taps.dims[1], taps.dims[2]}});
+        if (attr.integer[2] == IR_NONE || attr.integer[3] == IR_NONE)
+            return IR_NONE;
+    }
+    ir_id y = op_node(g, &op_desc_conv, 2, (ir_id[]){x, kernel}, KILN_FLOAT32,
+                      (kiln_shape){2, {from.dims[0] * pixels_of(c), taps.dims[2]}}, &attr);
     for (int a = 0; a < c->window.axes; a++)
         shape.dims[a + 1] = c->output[a];
     shape.dims[shape.rank - 1] = taps.dims[2];

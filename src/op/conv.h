@@ -20,14 +20,18 @@ op_conv op_conv_of(const op_window *w, kiln_shape output, int64_t groups);
  * of group g, as in Keras. */
 ir_id op_convolve(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c);
 
-/* What op_convolve is where each channel is a group of its own and has one filter. x (batch, axes...,
- * channels), kernel (taps, 1, channels), output: windows along each axis. */
+/* What op_convolve is where each channel is a group of its own and has one filter. x (batch,
+ * axes..., channels), kernel (taps, 1, channels), output: windows along each axis. */
 ir_id op_depthwise(ir_graph *g, ir_id x, ir_id kernel, const op_window *w, const int64_t *output);
 
 /* The transpose of a convolution, in x: what the gradient of its input is, given that of its
  * result. x (batch, output..., filters), kernel as for the convolution: (batch, input...,
  * channels). */
 ir_id op_convolve_back(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c, const int64_t *input);
+
+/* Makes a node of either, of one group, the matrix product that it is, of its windows written down.
+ */
+void op_conv_to_matmul(ir_node *n);
 
 /* The convolution that a node of op_desc_conv or op_desc_conv_weight_gradient is. */
 blas_convolution op_conv_product(const ir_graph *g, const ir_node *n);

@@ -29,6 +29,7 @@ const op_descriptor *const op_registry[] = {
     &op_desc_resize,
     &op_desc_resize_gradient,
     &op_desc_warp,
+    &op_desc_conv_windows,
     &op_desc_scan_slice,
     &op_desc_scan_state,
     &op_desc_scan_stack,
