@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict convert plot bench compare profile tune help"
+    local commands="devices new summary fit evaluate predict convert plot bench compare profile report tune help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
@@ -50,7 +50,7 @@ _kiln()
             huber hinge" -- "$word")
         return
         ;;
-    -o | --checkpoint | --model | --history | --csv-log | --trace | --with)
+    -o | --checkpoint | --model | --history | --csv-log | --log-json | --tensorboard | --report | --trace | --with)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -64,7 +64,7 @@ _kiln()
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
-                --csv-log --history $pictures $common"
+                --csv-log --log-json --tensorboard --report --history $pictures $common"
             ;;
         evaluate) options="--json --loss --metrics --label $pictures $common" ;;
         predict) options="-o --rows --label $pictures $common" ;;
@@ -73,6 +73,7 @@ _kiln()
         bench) options="--steps --window --peaks --json $common" ;;
         compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
         tune) options="--shape --minutes --clblast --again --json --export --import $common" ;;
+        report) options="-o --help" ;;
         profile) options="--steps --loss --optimizer --label --trace --json $pictures $common" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
@@ -81,7 +82,7 @@ _kiln()
     case $command in
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
     new | bench | tune) mapfile -t COMPREPLY < <(compgen -W "$networks" -- "$word") ;;
-    convert) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    convert | report) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
         local words="mnist digits"
         ((COMP_CWORD > 2)) || words=$networks

@@ -276,6 +276,17 @@ typedef struct kiln_reduce_lr_on_plateau_args {
 } kiln_reduce_lr_on_plateau_args;
 KILN_API kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_plateau_args *args);
 KILN_API kiln_callback *kiln_terminate_on_nan(void);
+
+/* Event files for TensorBoard, below log_dir/train and log_dir/validation: epoch_loss and the other figures, the
+ * learning rate, and histograms of the weights. */
+typedef struct kiln_tensorboard_args {
+    const char *log_dir;                /* "logs"; made when missing */
+    int64_t histogram_freq;             /* epochs between two histograms of each weight; 0: none */
+    int64_t update_freq;                /* batches between two entries of batch_loss ...; 0: none, once an epoch as ever */
+    kiln_choice write_steps_per_second; /* no */
+    char unset_; /* set by nobody: lets the macro be called without arguments */
+} kiln_tensorboard_args;
+KILN_API kiln_callback *kiln_tensorboard_with(const kiln_tensorboard_args *args);
 /* Frees a callback that no kiln_fit took. */
 KILN_API void kiln_callback_free(kiln_callback *callback);
 #ifndef __cplusplus
@@ -283,6 +294,7 @@ KILN_API void kiln_callback_free(kiln_callback *callback);
 #define kiln_model_checkpoint(...) kiln_model_checkpoint_with(&(kiln_model_checkpoint_args){.filepath = __VA_ARGS__})
 #define kiln_csv_logger(...) kiln_csv_logger_with(&(kiln_csv_logger_args){.filename = __VA_ARGS__})
 #define kiln_learning_rate_scheduler(...) kiln_learning_rate_scheduler_with(&(kiln_learning_rate_scheduler_args){.function = __VA_ARGS__})
+#define kiln_tensorboard(...) kiln_tensorboard_with(&(kiln_tensorboard_args){.unset_ = 0, __VA_ARGS__})
 #define kiln_reduce_lr_on_plateau(...) kiln_reduce_lr_on_plateau_with(&(kiln_reduce_lr_on_plateau_args){.unset_ = 0, __VA_ARGS__})
 #endif
 

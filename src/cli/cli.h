@@ -11,7 +11,7 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 extern const command command_bench, command_compare, command_convert, command_devices,
-    command_evaluate, command_fit, command_new, command_plot, command_predict, command_profile,
+    command_evaluate, command_fit, command_new, command_plot, command_predict, command_profile, command_report,
     command_summary, command_tune;
 
 /* Prints the failure on record as one line; returns what the program exits with. */

@@ -1,14 +1,17 @@
 /* kiln fit */
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/log_json.h"
 #include "cli/objective.h"
+#include "cli/run_report.h"
 #include "train/resume.h"
 
 #include <math.h>
 #include <string.h>
 
 static struct {
-    const char *output, *history, *csv_log, *label, *class_weight, *validation_data, *checkpoint;
+    const char *output, *history, *csv_log, *label, *class_weight, *validation_data, *checkpoint,
+        *tensorboard, *log_json, *report;
     bool resume;
     int64_t epochs, steps_per_epoch, early_stopping;
     double validation_split;
@@ -50,6 +53,12 @@ static const option options[] = {
     {"--early-stopping", OPTION_WHOLE, AT(early_stopping), "N",
      "stops after N epochs without a better (validation) loss, and keeps the best weights", 0},
     {"--csv-log", OPTION_TEXT, AT(csv_log), "FILE", "the figures of each epoch, as they come", 0},
+    {"--log-json", OPTION_TEXT, AT(log_json), "FILE", "the same with times, a line of JSON each",
+     0},
+    {"--tensorboard", OPTION_TEXT, AT(tensorboard), "DIR",
+     "event files for TensorBoard: figures and histograms of the weights", 0},
+    {"--report", OPTION_TEXT, AT(report), "FILE.html",
+     "a page with curves, confusion matrix, figures of each class and the worst mistakes", 0},
     {"--history", OPTION_TEXT, AT(history), "FILE.json", "the figures of all epochs, at the end",
      0},
 };
@@ -80,6 +89,9 @@ static int check_usage(void)
     if (given.class_weight && strcmp(given.class_weight, "balanced") != 0)
         return usage_error(&command_fit, "--class-weight '%s': it takes balanced",
                            given.class_weight);
+    size_t length = given.report ? strlen(given.report) : 0;
+    if (given.report && (length < 5 || strcmp(given.report + length - 5, ".html") != 0))
+        return usage_error(&command_fit, "--report '%s': it takes a .html file", given.report);
     if (given.resume && given.checkpoint == NULL)
         return usage_error(&command_fit, "--resume: --checkpoint FILE says from where");
     return -1;
@@ -87,7 +99,8 @@ static int check_usage(void)
 
 static kiln_status check_outputs(void)
 {
-    const char *const paths[] = {given.output, given.history, given.csv_log};
+    const char *const paths[] = {given.output, given.history, given.csv_log, given.log_json,
+                                 given.report};
     if (given.checkpoint && !given.resume && file_exists(given.checkpoint))
         return kiln_fail(KILN_ERROR_FILE,
                          "%s holds a checkpoint already: another training would replace it; go on "
@@ -254,6 +267,17 @@ static kiln_status make_callbacks(fitting *f, kiln_callback **callbacks)
         callbacks[count] = kiln_csv_logger(given.csv_log);
         count += callbacks[count] != NULL;
     }
+    if (given.log_json) {
+        wanted++;
+        callbacks[count] = log_json_callback(given.log_json, given.resume);
+        count += callbacks[count] != NULL;
+    }
+    if (given.tensorboard) {
+        wanted++;
+        callbacks[count] = kiln_tensorboard(.log_dir = given.tensorboard, .histogram_freq = 1,
+                                            .write_steps_per_second = KILN_YES);
+        count += callbacks[count] != NULL;
+    }
     if (count == wanted)
         return KILN_OK;
     for (size_t i = 0; i < count; i++)
@@ -352,13 +376,33 @@ static void say_end(const fitting *f)
         printf("Nothing was saved: -o FILE keeps the trained model.\n");
 }
 
+static kiln_status write_report(const fitting *f)
+{
+    const kiln_device_info *info = kiln_device_describe(f->device);
+    char title[300], lead[500];
+    double seconds = f->begun > 0 ? f->ended - f->begun : 0;
+    snprintf(title, sizeof title, "%.120s on %.120s", f->model_name, f->data_name);
+    snprintf(lead, sizeof lead, "%zu epochs in %.1f s on %.200s%s.",
+             kiln_history_epochs(f->history), seconds, info->name,
+             f->interrupted ? ", then interrupted" : "");
+    return run_report_write(
+        &(run_report){.title = title,
+                      .lead = lead,
+                      .model = f->model,
+                      .history = f->history,
+                      .data = f->validation ? f->validation : f->data,
+                      .data_name = f->validation ? "the validation data" : "the training data",
+                      .batch = common.batch_size ? common.batch_size : 32},
+        given.report);
+}
+
 static kiln_status keep(const fitting *f)
 {
     if (given.output)
         KILN_TRY(kiln_save(f->model, given.output));
     if (given.history)
         KILN_TRY(write_history(f));
-    return KILN_OK;
+    return given.report ? write_report(f) : KILN_OK;
 }
 
 static kiln_status fit(fitting *f)

@@ -197,6 +197,23 @@ bool objective_is_classifier(const kiln_model *model, size_t output, bool *from_
            is_activation(activation, "softmax");
 }
 
+void objective_probabilities(float *scores, int64_t count, bool from_logits)
+{
+    double most = -INFINITY, sum = 0;
+    if (!from_logits)
+        return;
+    if (count == 1) {
+        scores[0] = (float)(1 / (1 + exp(-(double)scores[0])));
+        return;
+    }
+    for (int64_t i = 0; i < count; i++)
+        most = fmax(most, (double)scores[i]);
+    for (int64_t i = 0; i < count; i++)
+        sum += exp((double)scores[i] - most);
+    for (int64_t i = 0; i < count; i++)
+        scores[i] = (float)(exp((double)scores[i] - most) / sum);
+}
+
 /* ---- lists ---- */
 
 /* Splits at commas outside parentheses; the names are pieces of *copy, the caller's to free. */

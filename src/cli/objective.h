@@ -28,6 +28,10 @@ kiln_status objective_optimizer(const kiln_model *model, const objective_options
  * sigmoid) yet to be applied? */
 bool objective_is_classifier(const kiln_model *model, size_t output, bool *from_logits);
 
+/* Scores of one sample of a classifier as probabilities, in place; of a single score: that of class
+ * 1. */
+void objective_probabilities(float *scores, int64_t count, bool from_logits);
+
 /* The activation at the end of an output, "linear" when there is none. Owned by the model. */
 const char *objective_last_activation(const kiln_model *model, size_t output);
 

@@ -141,20 +141,6 @@ static kiln_status write_file(const predictions *p)
 
 /* ---- the screen ---- */
 
-/* Scores of one sample as probabilities, in place. */
-static void to_probabilities(float *scores, int64_t count, bool from_logits)
-{
-    double most = -INFINITY, sum = 0;
-    if (!from_logits)
-        return;
-    for (int64_t i = 0; i < count; i++)
-        most = fmax(most, (double)scores[i]);
-    for (int64_t i = 0; i < count; i++)
-        sum += exp((double)scores[i] - most);
-    for (int64_t i = 0; i < count; i++)
-        scores[i] = (float)(exp((double)scores[i] - most) / sum);
-}
-
 static const char *class_name(const kiln_model *model, int64_t index)
 {
     static char buffers[4][24];
@@ -180,12 +166,13 @@ static void print_classes(const predictions *p, int64_t sample, bool from_logits
     int64_t classes = row_size(p, 0);
     float *scores = p->values[0] + sample * classes;
     if (classes == 1) { /* one score for "class 1 or not" */
-        double v = from_logits ? 1 / (1 + exp(-(double)scores[0])) : (double)scores[0];
+        objective_probabilities(scores, 1, from_logits);
+        double v = (double)scores[0];
         print_sample(p, sample);
         printf("  %-16s %6.2f %%\n", class_name(p->model, v >= 0.5), 100 * (v >= 0.5 ? v : 1 - v));
         return;
     }
-    to_probabilities(scores, classes, from_logits);
+    objective_probabilities(scores, classes, from_logits);
     print_sample(p, sample);
     printf("  ");
     int64_t shown = classes < 3 ? classes : 3, done[3];

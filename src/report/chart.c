@@ -117,8 +117,13 @@ static void add_axes(text *out, const chart *c, const frame *f)
         add_text(out, f->left - 7, y + 4, "tick", "end", scale_label(ticks[i], label));
     }
     count = scale_ticks(&f->x, f->right - f->left < 400 ? 5 : 9, ticks);
+    bool counted = true; /* epochs, steps: there is none between two */
+    for (size_t k = 0; k < c->count; k++)
+        counted &= c->series[k].x == NULL;
     for (size_t i = 0; i < count; i++) {
         double x = scale_at(&f->x, ticks[i]);
+        if (counted && ticks[i] != floor(ticks[i]))
+            continue;
         text_add(out, "<path d=\"M%.1f %.1fv5\" class=\"axis\"/>", x, f->bottom);
         add_text(out, x, f->bottom + 18, "tick", "middle", scale_label(ticks[i], label));
     }
@@ -320,7 +325,7 @@ void chart_matrix(text *out, const char *title, const char *const *names, const 
                      "class=\"cell %s\" fill-opacity=\"%.2f\"/>",
                      x + 1, y + 1, cell - 2, high - 2, i == j ? "c0" : "c1",
                      0.12 + 0.88 * sqrt(share));
-            if (cell >= 24 && high >= 14)
+            if (cell >= letter * (floor(log10(count)) + 1.5) && high >= 14)
                 text_add(
                     out,
                     "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" text-anchor=\"middle\">%.0f</text>",

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from support import Case, environment, kiln, main
 
-COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'bench', 'compare', 'profile']
+COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'bench', 'compare', 'profile', 'report']
 
 
 class Help(Case):

@@ -2,8 +2,10 @@
 #include "problem.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "train/callbacks.h"
 
+#include <glob.h>
 #include <math.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -345,6 +347,63 @@ START_TEST(csv_files)
 }
 END_TEST
 
+/* How often a text is in the only file of a folder. */
+static int count_in_folder(const char *folder, const char *words)
+{
+    glob_t found;
+    char pattern[400];
+    int count = 0;
+    snprintf(pattern, sizeof pattern, "%s/events.out.tfevents.*", folder);
+    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+    ck_assert_uint_eq(found.gl_pathc, 1);
+    void *data;
+    size_t bytes, n = strlen(words);
+    harness_ok(file_read(found.gl_pathv[0], 1 << 20, &data, &bytes));
+    for (size_t i = 0; i + n <= bytes; i++)
+        count += memcmp((char *)data + i, words, n) == 0;
+    free(data);
+    globfree(&found);
+    return count;
+}
+
+/* What is in them is read by TensorBoard itself in the tests of clients. */
+START_TEST(event_files)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = compiled(device, kiln_sgd());
+        char logs[300], part[320];
+        snprintf(logs, sizeof logs, "%s/a/logs", harness_folder());
+        ck_assert_ptr_nonnull(kiln_fit(
+            model, data, .batch_size = 4, .epochs = 3, .verbose = KILN_NO, .validation_data = data,
+            .callbacks = {kiln_tensorboard(.log_dir = logs, .histogram_freq = 2, .update_freq = 5,
+                                           .write_steps_per_second = KILN_YES)}));
+        snprintf(part, sizeof part, "%s/train", logs);
+        ck_assert_int_eq(count_in_folder(part, "epoch_loss"), 3);
+        ck_assert_int_eq(count_in_folder(part, "epoch_steps_per_second"), 3);
+        ck_assert_int_eq(count_in_folder(part, "batch_loss"), 3 * 10 / 5);
+        ck_assert_int_eq(count_in_folder(part, "/histogram"),
+                         2 * (int)kiln_model_weight_count(model)); /* epochs 0 and 2 */
+        snprintf(part, sizeof part, "%s/validation", logs);
+        ck_assert_int_eq(count_in_folder(part, "epoch_loss"), 3);
+        ck_assert_int_eq(count_in_folder(part, "histogram"), 0);
+        ck_assert_ptr_null(kiln_fit(model, data, .verbose = KILN_NO,
+                                    .callbacks = {kiln_tensorboard(.log_dir = "/dev/null/x")}));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_FILE);
+        kiln_clear_error();
+        ck_assert_ptr_null(kiln_tensorboard(.update_freq = -1));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_ARGUMENT);
+        kiln_clear_error();
+        harness_remove_folder();
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 START_TEST(checkpoints)
 {
     HARNESS_EACH_DEVICE(device)
@@ -585,6 +644,7 @@ int main(void)
     tcase_add_test(tests, rates_by_batch);
     tcase_add_test(tests, rates_change);
     tcase_add_test(tests, csv_files);
+    tcase_add_test(tests, event_files);
     tcase_add_test(tests, checkpoints);
     tcase_add_test(tests, a_loss_that_is_not_finite);
     tcase_add_test(tests, interruption_keeps_the_history);

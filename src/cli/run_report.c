@@ -1,0 +1,430 @@
+/* The page of kiln fit --report: curves, and what the trained model makes of the data. */
+#include "cli/run_report.h"
+
+#include "base/file.h"
+#include "cli/objective.h"
+#include "report/chart.h"
+#include "report/escape.h"
+#include "report/page.h"
+#include "report/picture.h"
+#include "train/feed.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_SAMPLES = 50000, MOST_CLASSES = 100, MOST_MISTAKES = 24, MOST_POINTS = 1500 };
+enum { LARGEST_PICTURE = 96 };
+
+/* A classifier's predictions beside the labels. */
+typedef struct judged {
+    const kiln_dataset *data;
+    int64_t samples;
+    size_t classes;
+    const char **names;
+    char *number_names; /* where the data have none: 8 bytes each */
+    int *labels;
+    float *scores;  /* (samples, classes): probabilities */
+    double *counts; /* (classes, classes): label, prediction */
+} judged;
+
+static void free_judged(judged *j)
+{
+    free(j->names);
+    free(j->number_names);
+    free(j->labels);
+    free(j->scores);
+    free(j->counts);
+}
+
+static int best_of(const float *scores, size_t classes)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < classes; i++)
+        if (scores[i] > scores[best])
+            best = i;
+    return (int)best;
+}
+
+/* The class of a sample; -1: it has none. */
+static int label_of(const data_column *target, int64_t i, size_t classes)
+{
+    int64_t row = kiln_shape_size(target->shape);
+    if (row == 1) {
+        double label = columns_value(target->dtype, target->data, i);
+        return label >= 0 && label < (double)classes ? (int)label : -1;
+    }
+    const float *values = (const float *)target->data + i * row;
+    return target->dtype == KILN_FLOAT32 && (size_t)row == classes ? best_of(values, classes) : -1;
+}
+
+static kiln_status name_classes(judged *j)
+{
+    const kiln_dataset *d = j->data;
+    j->names = mem_new(j->classes, sizeof *j->names);
+    j->number_names = mem_new(j->classes, 8);
+    if (j->names == NULL || j->number_names == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < j->classes; i++) {
+        snprintf(&j->number_names[8 * i], 8, "%d", (int)i);
+        j->names[i] = d->class_count == j->classes ? d->class_names[i] : &j->number_names[8 * i];
+    }
+    return KILN_OK;
+}
+
+/* Scores of a single output are that of class 1. */
+static kiln_status spread_scores(judged *j, float *values, int64_t row, bool from_logits)
+{
+    j->scores = mem_new((size_t)j->samples * j->classes + 1, sizeof *j->scores);
+    if (j->scores == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int64_t i = 0; i < j->samples; i++) {
+        float *to = &j->scores[(size_t)i * j->classes];
+        objective_probabilities(&values[i * row], row, from_logits);
+        if (row == 1) {
+            to[1] = values[i];
+            to[0] = 1 - to[1];
+        } else {
+            memcpy(to, &values[i * row], j->classes * sizeof *to);
+        }
+    }
+    return KILN_OK;
+}
+
+static kiln_status judge(judged *j, float *values, int64_t row, bool from_logits)
+{
+    KILN_TRY(name_classes(j));
+    KILN_TRY(spread_scores(j, values, row, from_logits));
+    j->labels = mem_new((size_t)j->samples + 1, sizeof *j->labels);
+    j->counts = mem_new(j->classes * j->classes, sizeof *j->counts);
+    if (j->labels == NULL || j->counts == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int64_t i = 0; i < j->samples; i++) {
+        int label = label_of(&j->data->targets[0], i, j->classes),
+            best = best_of(&j->scores[(size_t)i * j->classes], j->classes);
+        j->labels[i] = label;
+        if (label >= 0)
+            j->counts[(size_t)label * j->classes + (size_t)best]++;
+    }
+    return KILN_OK;
+}
+
+/* ---- classes ---- */
+
+static void draw_matrix(text *out, const void *user, double width)
+{
+    const judged *j = user;
+    chart_matrix(out, "Confusion matrix", j->names, j->counts, j->classes, width);
+}
+
+static void add_classes(const judged *j, text *page)
+{
+    static const char *const headings[] = {"Class",    "\tSamples", "\tPrecision",
+                                           "\tRecall", "\tF1",      "Most often taken for"};
+    enum { COLUMNS = sizeof headings / sizeof *headings };
+    page_table_begin(page, headings, COLUMNS);
+    for (size_t c = 0; c < j->classes; c++) {
+        double right = j->counts[c * j->classes + c], all = 0, taken = 0, most = 0;
+        size_t rival = c;
+        for (size_t k = 0; k < j->classes; k++) {
+            double count = j->counts[c * j->classes + k];
+            all += count;
+            taken += j->counts[k * j->classes + c];
+            if (k != c && count > most) {
+                most = count;
+                rival = k;
+            }
+        }
+        double precision = taken > 0 ? right / taken : 0, recall = all > 0 ? right / all : 0,
+               f1 = precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
+        char cells[COLUMNS][128];
+        snprintf(cells[0], 128, "%.100s", j->names[c]);
+        snprintf(cells[1], 128, "\t%s", session_count((int64_t)all));
+        snprintf(cells[2], 128, "\t%.3f", precision);
+        snprintf(cells[3], 128, "\t%.3f", recall);
+        snprintf(cells[4], 128, "\t%.3f", f1);
+        if (most > 0)
+            snprintf(cells[5], 128, "%.80s (%.0f)", j->names[rival], most);
+        else
+            snprintf(cells[5], 128, "\xe2\x80\x93");
+        const char *row[COLUMNS];
+        for (size_t k = 0; k < COLUMNS; k++)
+            row[k] = cells[k];
+        page_table_row(page, -1, row, COLUMNS);
+    }
+    page_table_end(page);
+}
+
+/* ---- the worst mistakes ---- */
+
+typedef struct mistake {
+    int64_t sample;
+    float right; /* the probability of the right class */
+} mistake;
+
+static int by_confidence(const void *x, const void *y)
+{
+    const mistake *a = x, *b = y;
+    if (a->right != b->right)
+        return a->right < b->right ? -1 : 1;
+    return a->sample < b->sample ? -1 : a->sample > b->sample;
+}
+
+/* Height, width and channels of a sample that is a picture. */
+static bool is_picture(const data_column *c, int *height, int *width, int *channels)
+{
+    const kiln_shape *s = &c->shape;
+    *channels = s->rank == 3 ? (int)s->dims[2] : 1;
+    if ((s->rank != 2 && s->rank != 3) || s->dims[0] < 4 || s->dims[1] < 4 || s->dims[0] > 4096 ||
+        s->dims[1] > 4096 || (*channels != 1 && *channels != 3) || c->dtype == KILN_INT32)
+        return false;
+    *height = (int)s->dims[0];
+    *width = (int)s->dims[1];
+    return true;
+}
+
+/* A sample as bytes, every `step`-th pixel; numbers are spread from the least to the largest. */
+static void take_pixels(const data_column *c, int64_t sample, int height, int width, int channels,
+                        int step, uint8_t *to)
+{
+    int64_t size = (int64_t)height * width * channels, at = sample * size;
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; c->dtype == KILN_FLOAT32 && i < size; i++) {
+        double v = columns_value(c->dtype, c->data, at + i);
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+    }
+    for (int y = 0; y < height / step; y++)
+        for (int x = 0; x < width / step; x++)
+            for (int k = 0; k < channels; k++) {
+                int64_t from = at + ((int64_t)y * step * width + (int64_t)x * step) * channels + k;
+                double v = columns_value(c->dtype, c->data, from);
+                if (c->dtype == KILN_FLOAT32)
+                    v = high > low ? (v - low) / (high - low) * 255 : 0;
+                *to++ = (uint8_t)(v >= 0 ? v <= 255 ? v : 255 : 0);
+            }
+}
+
+static kiln_status add_mistake(const judged *j, const mistake *m, bool picture, text *page)
+{
+    const data_column *input = &j->data->inputs[0];
+    int height, width, channels,
+        label = j->labels[m->sample],
+        best = best_of(&j->scores[(size_t)m->sample * j->classes], j->classes);
+    char words[300];
+    snprintf(words, sizeof words, "%.60s, taken for %.60s (%.0f %%)", j->names[label],
+             j->names[best],
+             100 * (double)j->scores[(size_t)m->sample * j->classes + (size_t)best]);
+    text_add(page, "<div>");
+    if (picture && is_picture(input, &height, &width, &channels)) {
+        int longest = height > width ? height : width, step = (longest - 1) / LARGEST_PICTURE + 1;
+        uint8_t *pixels =
+            mem_new((size_t)(height / step) * (size_t)(width / step) * (size_t)channels, 1);
+        if (pixels == NULL)
+            return KILN_ERROR_MEMORY;
+        take_pixels(input, m->sample, height, width, channels, step, pixels);
+        kiln_status status =
+            picture_add(page, pixels, width / step, height / step, channels, words);
+        free(pixels);
+        KILN_TRY(status);
+    }
+    escape_add(page, words);
+    text_add(page, "<br>sample %lld</div>\n", (long long)m->sample);
+    return KILN_OK;
+}
+
+static kiln_status add_mistakes(const judged *j, text *page)
+{
+    int height, width, channels;
+    bool picture =
+        j->data->input_count == 1 && is_picture(&j->data->inputs[0], &height, &width, &channels);
+    mistake *all = mem_new((size_t)j->samples + 1, sizeof *all);
+    size_t count = 0;
+    if (all == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int64_t i = 0; i < j->samples; i++) {
+        const float *scores = &j->scores[(size_t)i * j->classes];
+        if (j->labels[i] >= 0 && best_of(scores, j->classes) != j->labels[i])
+            all[count++] = (mistake){i, scores[j->labels[i]]};
+    }
+    qsort(all, count, sizeof *all, by_confidence);
+    char words[200];
+    page_heading(page, 2, "The worst mistakes");
+    snprintf(words, sizeof words,
+             "%s of %s samples are taken for another class; these have the least probability of "
+             "the right one.",
+             session_count((int64_t)count), session_count(j->samples));
+    page_paragraph(page, count ? words : "There is none: every sample has its class.");
+    kiln_status status = KILN_OK;
+    text_add(page, "<div class=\"pictures\">\n");
+    for (size_t i = 0; i < count && i < MOST_MISTAKES && status == KILN_OK; i++)
+        status = add_mistake(j, &all[i], picture, page);
+    text_add(page, "</div>\n");
+    free(all);
+    return status;
+}
+
+static kiln_status add_judgement(const run_report *r, const judged *j, text *page)
+{
+    char words[200];
+    double right = 0, all = 0;
+    for (size_t i = 0; i < j->classes * j->classes; i++) {
+        all += j->counts[i];
+        right += i % (j->classes + 1) == 0 ? j->counts[i] : 0;
+    }
+    page_heading(page, 2, "Right and wrong");
+    snprintf(words, sizeof words, "%.2f %% of %s samples of %.60s have the right class.",
+             all > 0 ? 100 * right / all : 0, session_count((int64_t)all), r->data_name);
+    page_paragraph(page, words);
+    if (j->classes <= MOST_CLASSES)
+        page_figure(page, "Rows: the class; columns: what it was taken for.", false, draw_matrix,
+                    j);
+    add_classes(j, page);
+    return add_mistakes(j, page);
+}
+
+/* ---- numbers ---- */
+
+typedef struct scattered {
+    double *x, *y, *radius;
+    size_t count;
+} scattered;
+
+static void draw_scatter(text *out, const void *user, double width)
+{
+    const scattered *s = user;
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < s->count; i++) {
+        low = fmin(low, fmin(s->x[i], s->y[i]));
+        high = fmax(high, fmax(s->x[i], s->y[i]));
+    }
+    const double ends[2] = {low, high};
+    chart_draw(out,
+               &(chart){.title = "Predictions against targets",
+                        .x_name = "target",
+                        .y_name = "prediction",
+                        .series =
+                            (chart_series[]){
+                                {.x = ends, .y = ends, .count = 2, .color = -1, .dashed = true},
+                                {.x = s->x, .y = s->y, .radius = s->radius, .count = s->count}},
+                        .count = 2},
+               width, width < 400 ? 260 : 380);
+}
+
+/* Predictions against targets, of single numbers. */
+static kiln_status add_numbers(const run_report *r, const kiln_dataset *data, const float *values,
+                               int64_t samples, text *page)
+{
+    int64_t stride = (samples - 1) / MOST_POINTS + 1;
+    size_t room = (size_t)(samples / stride) + 1;
+    scattered s = {mem_new(room, sizeof(double)), mem_new(room, sizeof(double)),
+                   mem_new(room, sizeof(double)), 0};
+    kiln_status status = s.x && s.y && s.radius ? KILN_OK : KILN_ERROR_MEMORY;
+    for (int64_t i = 0; status == KILN_OK && i < samples; i += stride) {
+        s.x[s.count] = columns_value(data->targets[0].dtype, data->targets[0].data, i);
+        s.y[s.count] = values[i];
+        s.radius[s.count] = 3;
+        s.count += isfinite(s.x[s.count]) && isfinite(s.y[s.count]);
+    }
+    if (status == KILN_OK && s.count > 1) {
+        char words[128];
+        page_heading(page, 2, "Predictions and targets");
+        snprintf(words, sizeof words,
+                 "%s samples of %.60s; on the dashed line a prediction is right.",
+                 session_count((int64_t)s.count), r->data_name);
+        page_figure(page, words, false, draw_scatter, &s);
+    }
+    free(s.x);
+    free(s.y);
+    free(s.radius);
+    return status;
+}
+
+/* ---- the page ---- */
+
+static kiln_status add_predictions(const run_report *r, const kiln_dataset *data, text *page)
+{
+    bool from_logits, classifier = objective_is_classifier(r->model, 0, &from_logits);
+    int64_t samples = 0, row = kiln_shape_size(kiln_model_output_shape(r->model, 0));
+    const data_column *target = &data->targets[0];
+    if (target->dtype == KILN_FLOAT32 && kiln_shape_size(target->shape) == 1)
+        classifier = false;
+    if (classifier && kiln_model_output_shape(r->model, 0).rank != 1)
+        return KILN_OK;
+    if (!classifier && (row != 1 || kiln_shape_size(target->shape) != 1))
+        return KILN_OK;
+    float *values = kiln_predict_with(&(kiln_predict_args){.model = r->model,
+                                                           .data = (kiln_dataset *)(uintptr_t)data,
+                                                           .batch_size = r->batch,
+                                                           .verbose = KILN_NO},
+                                      &samples);
+    if (values == NULL)
+        return kiln_last_status();
+    kiln_status status;
+    if (classifier) {
+        judged j = {.data = data, .samples = samples, .classes = row == 1 ? 2 : (size_t)row};
+        status = judge(&j, values, row, from_logits);
+        if (status == KILN_OK)
+            status = add_judgement(r, &j, page);
+        free_judged(&j);
+    } else {
+        status = add_numbers(r, data, values, samples, page);
+    }
+    free(values);
+    return status;
+}
+
+/* Of data that are arrays with one target, for a model with one output; the first ones of very
+ * many. */
+static kiln_status add_data(const run_report *r, text *page)
+{
+    const kiln_dataset *d = r->data;
+    if (d == NULL || d->function || d->target_count != 1 || r->model->output_count != 1 ||
+        d->samples < 1)
+        return KILN_OK;
+    if (d->samples <= MOST_SAMPLES)
+        return add_predictions(r, d, page);
+    kiln_dataset *part = kiln_dataset_slice(d, 0, MOST_SAMPLES);
+    kiln_status status = part ? add_predictions(r, part, page) : kiln_last_status();
+    kiln_dataset_free(part);
+    return status;
+}
+
+static kiln_status add_summary(const run_report *r, text *page)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *stream = open_memstream(&words, &bytes);
+    if (stream == NULL)
+        return kiln_fail_memory(0);
+    kiln_status status = kiln_summary(r->model, stream);
+    fclose(stream);
+    if (status == KILN_OK) {
+        page_heading(page, 2, "The network");
+        page_code(page, words);
+    }
+    free(words);
+    return status;
+}
+
+kiln_status run_report_write(const run_report *r, const char *path)
+{
+    text page = {0};
+    run_curves curves;
+    kiln_status status = run_curves_from_history(r->history, "training", &curves);
+    page_begin(&page, r->title, r->lead);
+    page_heading(&page, 2, "Learning curves");
+    if (status == KILN_OK)
+        status = run_curves_page(&page, &curves, 1);
+    if (status == KILN_OK)
+        status = add_data(r, &page);
+    if (status == KILN_OK)
+        status = add_summary(r, &page);
+    char *foot = str_format("Kiln %s", kiln_version());
+    page_end(&page, foot ? foot : "Kiln");
+    free(foot);
+    if (status == KILN_OK)
+        status = page.failed ? KILN_ERROR_MEMORY : file_write_atomic(path, page.data, page.length);
+    text_free(&page);
+    run_curves_free(&curves);
+    return status;
+}
