@@ -80,6 +80,7 @@ static void *release(void *event)
 /* A queue that gets no further for 0.6 s, as that of a slow GPU: whoever waits leaves the processor alone. */
 START_TEST(waiting_is_sleeping)
 {
+    static const int five = 5;
     setenv("KILN_DEBUG", "limits:threads", 1);
     HARNESS_EACH_DEVICE(device)
     {
@@ -93,7 +94,7 @@ START_TEST(waiting_is_sleeping)
         cl_event event = clCreateUserEvent(device->context, &error);
         ck_assert_int_eq(error, CL_SUCCESS);
         ck_assert_int_eq(clEnqueueBarrierWithWaitList(device->queue, 1, &event, NULL), CL_SUCCESS);
-        harness_ok(device_write_later(device, memory, 0, (const int[]){5}, 4));
+        harness_ok(device_write_later(device, memory, 0, &five, 4));
         ck_assert_int_eq(pthread_create(&thread, NULL, release, event), 0);
         const double before = cpu_seconds();
         harness_ok(device_finish(device));
