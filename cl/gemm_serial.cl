@@ -6,7 +6,7 @@
  * KILN_PACK_B), KILN_KB rows of op(B) at a time. Work-item i owns row block i % blocks of column block i / blocks, so
  * that neighbours share op(B).
  *
- * The last block of a row or column is moved back so that it ends with the matrix: what it computes twice it stores
+ * The last tile of a row or column is moved back so that it ends with the block: what it computes twice it stores
  * once, so every element reaches exactly one of KILN_STORE_C16 and KILN_STORE_C1, once.
  *
  * To be defined before this file is included (all have defaults; all are undefined at its end):
@@ -16,7 +16,8 @@
  *   KILN_TA, KILN_TB              1: stored transposed
  *   KILN_LDA, KILN_LDB, KILN_LDC  leading dimensions
  *   KILN_BATCH0, KILN_BATCH1      outer and inner batch axis; KILN_SA0, KILN_SA1, ... their strides
- *   KILN_TM, KILN_TN              block of a work-item, multiples of KILN_RM and KILN_RN
+ *   KILN_TM, KILN_TN              block of a work-item: KILN_RM or more, a multiple of KILN_RN
+ *   KILN_PANEL                    op(B) lies in panels of so many columns, each K x KILN_PANEL; N is a multiple
  *   KILN_RM, KILN_RN              register tile; KILN_RN is a multiple of 16
  *   KILN_KB                       rows of op(B) packed at a time; K at most KB keeps sums in registers throughout
  *   KILN_PACK_A, KILN_PACK_B      1: copy the block's operand to private memory first
@@ -127,7 +128,9 @@
 #else
 #define KG_RM KILN_RM
 #endif
-#if KILN_N >= KILN_RN
+#ifdef KILN_PANEL
+#define KG_RN KILN_PANEL
+#elif KILN_N >= KILN_RN
 #define KG_RN KILN_RN
 #elif KILN_N >= 16
 #define KG_RN (KILN_N / 16 * 16)
@@ -143,7 +146,7 @@
 #else
 #define KG_PACK_A 0
 #endif
-#if defined(KILN_LOAD_B) || KILN_PACK_B || KILN_TB || KILN_N < 16
+#if !defined(KILN_PANEL) && (defined(KILN_LOAD_B) || KILN_PACK_B || KILN_TB || KILN_N < 16)
 #define KG_PACK_B 1
 #else
 #define KG_PACK_B 0
@@ -193,27 +196,40 @@
 #define KG_B_ROW KG_RN
 #else
 #define KG_B_SPACE __global
+#ifdef KILN_PANEL
+#define KG_B_ROW KILN_PANEL
+#else
 #define KG_B_ROW KILN_LDB
 #endif
+#endif
 
-/* acc[i][j] += op(A)[i][k] * op(B)[k][16 j ..] for the register tile, over `count` values of k. */
-static inline void KG(tile)(float16 acc[KG_RM][KG_RV], KG_A_SPACE const float *pa, KG_B_SPACE const float *pb,
-                            size_t count)
-{
-    for (size_t k = 0; k < count; k++) {
-        float16 row[KG_RV];
-#pragma unroll
-        for (int j = 0; j < KG_RV; j++)
-            row[j] = vload16(j, pb + k * KG_B_ROW);
-#pragma unroll
-        for (int i = 0; i < KG_RM; i++) {
-            float16 x = pa[KG_A_AT(i, k)];
-#pragma unroll
-            for (int j = 0; j < KG_RV; j++)
-                acc[i][j] = fma(x, row[j], acc[i][j]);
-        }
+/* Full blocks whose rows are no multiple of the register tile: tiles of KG_LOW rows, then of one more. */
+#define KG_TILES ((KILN_TM + KG_RM - 1) / KG_RM)
+#if KILN_M % KILN_TM == 0 && KILN_TM % KG_RM && KILN_TM > KG_RM
+#define KG_LOW (KILN_TM / KG_TILES)
+#define KG_LOW_TILES (KG_TILES - KILN_TM % KG_TILES)
+#endif
+
+/* acc[i][j] += op(A)[i][k] * op(B)[k][16 j ..] for a register tile of so many rows, over `count` values of k. */
+#define KG_DEFINE_TILE(name, rows)                                                                                     \
+    static inline void KG(name)(float16 acc[KG_RM][KG_RV], KG_A_SPACE const float *pa, KG_B_SPACE const float *pb,    \
+                                size_t count)                                                                          \
+    {                                                                                                                  \
+        for (size_t k = 0; k < count; k++) {                                                                           \
+            float16 row[KG_RV];                                                                                        \
+            _Pragma("unroll") for (int j = 0; j < KG_RV; j++) row[j] = vload16(j, pb + k * KG_B_ROW);                  \
+            _Pragma("unroll") for (int i = 0; i < rows; i++)                                                           \
+            {                                                                                                          \
+                float16 x = pa[KG_A_AT(i, k)];                                                                         \
+                _Pragma("unroll") for (int j = 0; j < KG_RV; j++) acc[i][j] = fma(x, row[j], acc[i][j]);               \
+            }                                                                                                          \
+        }                                                                                                              \
     }
-}
+KG_DEFINE_TILE(tile, KG_RM)
+#ifdef KG_LOW
+KG_DEFINE_TILE(low_tile, KG_LOW)
+#endif
+#undef KG_DEFINE_TILE
 
 #if KG_PACK_A
 /* Copies op(A)[row0 ..][k0 ..]. */
@@ -288,9 +304,10 @@ static inline void KG(pack_b)(KG_PARAMS, float *packed, size_t batch, size_t k0,
 }
 #endif
 
-/* Stores the elements of a register tile from row0 and col0 on; the tile itself begins at tile_row and tile_col. */
+/* Stores the elements of a register tile from row0 and col0 on; the tile itself begins at tile_row and tile_col, and has
+ * so many rows. */
 static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch, size_t tile_row, size_t tile_col,
-                             size_t row0, size_t col0)
+                             size_t row0, size_t col0, size_t rows)
 {
 #if KG_NARROW || KILN_N % KG_RN
     if (KG_NARROW || tile_col < col0) {
@@ -302,7 +319,7 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch,
                 vstore16(acc[i][j], j, lanes[i]);
         const size_t end = KG_NARROW ? KILN_N : tile_col + KG_RN;
 #pragma nounroll
-        for (size_t row = row0; row < tile_row + KG_RM; row++)
+        for (size_t row = row0; row < tile_row + rows; row++)
 #pragma nounroll
             for (size_t col = col0; col < end; col++)
                 KILN_STORE_C1(batch, row, col, lanes[row - tile_row][col - tile_col]);
@@ -313,7 +330,10 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch,
 #pragma unroll
     for (int i = 0; i < KG_RM; i++) {
         const size_t row = tile_row + i;
-#if KILN_M % KG_RM
+#ifdef KG_LOW
+        if (i >= rows)
+            continue;
+#elif KILN_M % KG_RM || KILN_TM % KG_RM
         if (row < row0)
             continue;
 #endif
@@ -323,15 +343,15 @@ static inline void KG(store)(KG_PARAMS, float16 acc[KG_RM][KG_RV], size_t batch,
     }
 #else
     /* One copy of an epilogue that may be long. */
-    float16 sums[KG_RM * KG_RV];
+    float sums[KG_RM * KG_RN] __attribute__((aligned(64)));
 #pragma unroll
     for (int i = 0; i < KG_RM; i++)
 #pragma unroll
         for (int j = 0; j < KG_RV; j++)
-            sums[i * KG_RV + j] = acc[i][j];
+            kiln_keep16(acc[i][j], sums + (i * KG_RV + j) * 16);
 #pragma nounroll
-    for (size_t i = (row0 - tile_row) * KG_RV; i < KG_RM * KG_RV; i++)
-        KILN_STORE_C16(batch, (tile_row + i / KG_RV), (tile_col + i % KG_RV * 16), sums[i]);
+    for (size_t i = (row0 - tile_row) * KG_RV; i < rows * KG_RV; i++)
+        KILN_STORE_C16(batch, (tile_row + i / KG_RV), (tile_col + i % KG_RV * 16), kiln_kept16(sums + i * 16));
 #endif
 }
 
@@ -343,7 +363,7 @@ static void KG(body)(KG_PARAMS, size_t item)
     const size_t row_end = min(row_begin + KILN_TM, (size_t)KILN_M), col_end = min(col_begin + KILN_TN, (size_t)KILN_N);
 #if KG_PACK_A
     float packed_a[KG_A_SIZE];
-    const size_t a_row = min(row_begin, (size_t)(KILN_M - KG_RM)); /* first packed row */
+    const size_t a_row = min(row_begin, row_end - KG_RM); /* first packed row */
 #endif
 #if KG_PACK_B
     float packed_b[KG_KB * KG_B_ROW] __attribute__((aligned(64)));
@@ -365,8 +385,14 @@ static void KG(body)(KG_PARAMS, size_t item)
 #if KG_PACK_B
             KG(pack_b)(KG_ARGS, packed_b, batch, k0, count, tile_col);
 #endif
+#ifdef KG_LOW
+            for (size_t t = 0; t < KG_TILES; t++) {
+                const size_t rows = t < KG_LOW_TILES ? KG_LOW : KG_LOW + 1;
+                const size_t row0 = row_begin + t * KG_LOW + (t > KG_LOW_TILES ? t - KG_LOW_TILES : 0), tile_row = row0;
+#else
             for (size_t row0 = row_begin; row0 < row_end; row0 += KG_RM) {
-                const size_t tile_row = min(row0, (size_t)(KILN_M - KG_RM));
+                const size_t tile_row = min(row0, row_end - KG_RM), rows = KG_RM;
+#endif
                 float16 acc[KG_RM][KG_RV];
 #pragma unroll
                 for (int i = 0; i < KG_RM; i++)
@@ -377,18 +403,26 @@ static void KG(body)(KG_PARAMS, size_t item)
 #else
                         acc[i][j] = 0.0f;
 #endif
-                KG(tile)(acc,
+                KG_A_SPACE const float *tile_a =
 #if KG_PACK_A
-                         packed_a + KG_A_AT(tile_row - a_row, 0),
+                    packed_a + KG_A_AT(tile_row - a_row, 0);
 #else
-                         a + KG_A_BATCH(batch) + KG_A_AT(tile_row, k0),
+                    a + KG_A_BATCH(batch) + KG_A_AT(tile_row, k0);
 #endif
+                KG_B_SPACE const float *tile_b =
 #if KG_PACK_B
-                         packed_b,
+                    packed_b;
+#elif defined(KILN_PANEL)
+                    b + KG_B_BATCH(batch) + tile_col * KILN_K + k0 * KG_B_ROW;
 #else
-                         b + KG_B_BATCH(batch) + k0 * KG_B_ROW + tile_col,
+                    b + KG_B_BATCH(batch) + k0 * KG_B_ROW + tile_col;
 #endif
-                         count);
+#ifdef KG_LOW
+                if (rows == KG_LOW)
+                    KG(low_tile)(acc, tile_a, tile_b, count);
+                else
+#endif
+                    KG(tile)(acc, tile_a, tile_b, count);
 #if KG_SPLIT
                 if (k0 + count < KILN_K) {
 #pragma unroll
@@ -398,7 +432,7 @@ static void KG(body)(KG_PARAMS, size_t item)
                             sums[tile][i][j] = acc[i][j];
                 } else
 #endif
-                    KG(store)(KG_ARGS, acc, batch, tile_row, tile_col, row0, col0);
+                    KG(store)(KG_ARGS, acc, batch, tile_row, tile_col, row0, col0, rows);
 #if KG_SPLIT
                 tile++;
 #endif
@@ -427,6 +461,8 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_GLUE
 #undef KG_GLUE2
 #undef KG_KB
+#undef KG_LOW
+#undef KG_LOW_TILES
 #undef KG_NARROW
 #undef KG_PACK_A
 #undef KG_PACK_B
@@ -436,6 +472,7 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_RN
 #undef KG_RV
 #undef KG_SPLIT
+#undef KG_TILES
 #undef KILN_BATCH0
 #undef KILN_BATCH1
 #undef KILN_C_AT
@@ -453,6 +490,7 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_NAME
 #undef KILN_PACK_A
 #undef KILN_PACK_B
+#undef KILN_PANEL
 #undef KILN_RM
 #undef KILN_RN
 #undef KILN_SA0

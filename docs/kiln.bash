@@ -3,7 +3,7 @@ _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local commands="devices new summary fit evaluate predict convert plot bench compare profile report tune help"
-    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular"
+    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm gru lstm512"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
     COMPREPLY=()

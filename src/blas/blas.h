@@ -18,6 +18,8 @@ typedef struct blas_product {
     int64_t lda, ldb, ldc;
     int64_t batch[2];
     int64_t stride_a[2], stride_b[2], stride_c[2];
+    int64_t panel; /* 0, or op(B) lies in panels of so many columns, each (k, panel), one behind the
+                      other; ldb and transpose_b then say nothing. Only serial tiles read that. */
 } blas_product;
 
 /* Fills in dense leading dimensions and no batch. */
@@ -53,6 +55,10 @@ kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product,
                               const blas_choice *choice, cl_kernel kernel, cl_mem a,
                               size_t a_offset, cl_mem b, size_t b_offset, cl_mem c,
                               size_t c_offset);
+
+/* Columns of a panel for a product of which a work-item owns `rows` rows; 0: its op(B) cannot lie
+ * in panels, or need not. */
+int64_t blas_panel(const kiln_device *device, const blas_product *product, int64_t rows);
 
 /* Like blas_choose, for a serial tile that owns exactly `rows` rows of C (a divisor of m):
  * work-item i of the choice owns row block i % (m / rows) of column block i / (m / rows). */

@@ -222,6 +222,8 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
     const char *tune = env_get(ENV_TUNE);
     if (wanted == BLAS_AUTO)
         KILN_TRY(blas_engine_asked(&wanted));
+    if (product->panel)
+        fused = true;
     if (wanted == BLAS_CLBLAST && !fused) {
         choice->engine = BLAS_CLBLAST;
         return KILN_OK;
@@ -230,7 +232,7 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
     const bool off = tune && strcmp(tune, "off") == 0;
     candidate chosen;
     char key[RECORD_TEXT];
-    if (off || product_flops(product) < least_flops) {
+    if (off || product->panel || product_flops(product) < least_flops) {
         built_in(device, product, clblast, fused, &chosen);
         return describe(product, &chosen, choice);
     }

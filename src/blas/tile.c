@@ -40,7 +40,8 @@ void tile_registers(const kiln_device *device, const blas_product *p, tile *t)
     double best = 0;
     for (int v = 1; v <= 4; v++)
         for (int m = 1; m <= 16 && m <= p->m; m++) {
-            if ((m * v + v) * each + 1 > registers || (v > 1 && p->n < 16 * v))
+            if ((m * v + v) * each + 1 > registers || (v > 1 && p->n < 16 * v) ||
+                (p->panel && p->panel != 16 * v))
                 continue;
             const double sums = m * v * each, loads = (m + v * each) / sums;
             double score = (sums < 16 ? sums / 16 : 1) * (1 - 0.2 * loads) * filled(p->m, m) *
@@ -70,7 +71,10 @@ static void split_rows(const blas_product *p, tile *t, int64_t wanted, int most)
     t->tm = (int)blocks(blocks(p->m, parts), t->rm) * t->rm;
 }
 
-enum { PACKED_ROWS = 96, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 65536 };
+enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 16384 };
+/* Of a transposed op(A) each row of k lies apart: the tiles of a column block share a cache with it
+ * better when op(B) is packed. */
+enum { LONG_SUM = 512 };
 
 /* A block whose op(B) is packed has many rows to use it for. */
 static void packed_tile(const kiln_device *device, const blas_product *p, tile *t)
@@ -91,15 +95,23 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
     split_rows(p, t, 16 * units, MOST_ROWS);
 }
 
+/* Rows of op(B) packed at a time: a panel of them stays in a first cache. */
+static int kb_for(const tile *t)
+{
+    return PACKED_BYTES / (t->rn * (int)sizeof(float)) / 16 * 16;
+}
+
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->serial = true;
     tile_registers(device, p, t);
-    t->kb = PACKED_BYTES / (t->rn * (int)sizeof(float)) / 16 * 16;
-    packed_tile(device, p, t);
+    t->kb = kb_for(t);
+    if (!p->panel)
+        packed_tile(device, p, t);
     /* Rows of B a page apart share cache sets and address translations, and a transposed B has no
      * rows at all. */
-    if (!p->transpose_b && (t->tm < PACKED_ROWS || p->ldb < 256))
+    const bool short_rows = p->ldb < 256 && !(p->transpose_a && p->k >= LONG_SUM);
+    if (p->panel || (!p->transpose_b && (t->tm < PACKED_ROWS || short_rows)))
         direct_tile(device, p, t);
 }
 
@@ -159,6 +171,8 @@ int tile_candidates(const kiln_device *device, const blas_product *product, bool
     tile t;
     tile_rule(device, product, fused, &t);
     add(out, &count, &t);
+    if (product->panel)
+        return count;
     if (t.serial) {
         tile other = t;
         if (t.pack_b && !product->transpose_b)
@@ -232,7 +246,9 @@ kiln_status tile_describe(const blas_product *p, const tile *t, blas_choice *cho
                 define(choice, "TM", t->tm) && define(choice, "TN", t->tn);
     if (p->transpose_a)
         fits = fits && define(choice, "TA", 1);
-    if (p->transpose_b)
+    if (p->panel)
+        fits = fits && define(choice, "PANEL", p->panel);
+    else if (p->transpose_b)
         fits = fits && define(choice, "TB", 1);
     for (int i = 0; i < 2; i++)
         if (p->batch[i] > 1)
@@ -258,22 +274,34 @@ kiln_status tile_describe(const blas_product *p, const tile *t, blas_choice *cho
     return KILN_OK;
 }
 
+enum { LEAST_PANELS = 16384 }; /* bytes of op(B) that a first cache holds anyway */
+
+int64_t blas_panel(const kiln_device *device, const blas_product *product, int64_t rows)
+{
+    tile t = {.rn = 0};
+    blas_product p = *product;
+    p.m = rows;
+    if (!device->serial_kernels || p.batch[0] * p.batch[1] != 1 || p.k * p.n * 4 <= LEAST_PANELS)
+        return 0;
+    tile_registers(device, &p, &t);
+    return t.rn && p.n % t.rn == 0 ? t.rn : p.n % 16 == 0 ? 16 : 0;
+}
+
 kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
                              blas_choice *choice)
 {
-    tile t;
-    (void)device;
-    memset(&t, 0, sizeof t);
-    t.serial = true;
-    t.rm = rows;
-    for (int r = 8; r >= 1; r--)
-        if (rows % r == 0) {
-            t.rm = r;
-            break;
-        }
+    tile t = {.serial = true, .rm = 1, .rn = 16, .kb = 1024};
+    blas_product p = *product;
+    p.m = rows;
+    tile_registers(device, &p, &t);
     t.tm = rows;
-    t.rn = product->n < 32 ? 16 : 32;
     t.tn = t.rn;
-    t.kb = 1024;
+    if (!p.panel && !p.transpose_b && rows >= PACKED_ROWS && p.ldb >= 256) {
+        t.pack_b = 1;
+        t.kb = kb_for(&t);
+    }
+    const int tiles = (rows + t.rm - 1) / t.rm;
+    t.rm = (rows + tiles - 1) / tiles;
+    choice->engine = BLAS_TILE;
     return tile_describe(product, &t, choice);
 }

@@ -140,7 +140,8 @@ const command command_bench = {
     .help =
         "Times windows of consecutive training steps of a built-in network (mlp): real training,\n"
         "shuffled gather, dropout and optimizer included, on MNIST where it is at hand, else on\n"
-        "the drawn digits. Nothing is downloaded.",
+        "the drawn digits; on random data for a network that its data size. Nothing is\n"
+        "downloaded.",
     .example = "  kiln bench --batch-size 128\n  kiln bench mlp1024 --peaks --json",
     .options = options,
     .option_count = sizeof options / sizeof *options,

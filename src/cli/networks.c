@@ -196,31 +196,110 @@ static kiln_model *build_mobilenet_small(const kiln_dataset *data)
     return kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
 }
 
+/* ---- networks for sequences ---- */
+
+/* A network of sequences of whole numbers, with an output for each number up to the largest: 65
+ * where there are no data. */
+static kiln_model *build_characters(const char *name, const kiln_dataset *data, bool gru)
+{
+    kiln_shape shape = KILN_SHAPE(64);
+    int64_t words = 65;
+    if (data) {
+        const data_column *x = &data->inputs[0];
+        if (data->input_count != 1 || x->shape.rank != 1 || x->dtype == KILN_FLOAT32) {
+            kiln_fail(KILN_ERROR_SHAPE,
+                      "%s: it takes sequences of whole numbers, and the data have none; write a "
+                      "model of your own (kiln new %s shows how)",
+                      name, name);
+            return NULL;
+        }
+        shape = x->shape;
+        words = 1;
+        for (int64_t i = 0; i < data->samples * shape.dims[0]; i++) {
+            int64_t word = x->dtype == KILN_UINT8 ? ((const uint8_t *)x->data)[i]
+                                                  : ((const int32_t *)x->data)[i];
+            words = word >= words ? word + 1 : words;
+        }
+    }
+    return kiln_sequential(kiln_input_layer(shape), kiln_embedding(words, 64),
+                           gru ? kiln_gru(256, .return_sequences = KILN_YES)
+                               : kiln_lstm(256, .return_sequences = KILN_YES),
+                           kiln_dense(words));
+}
+
+static kiln_model *build_lstm(const kiln_dataset *data)
+{
+    return build_characters("lstm", data, false);
+}
+
+static kiln_model *build_gru(const kiln_dataset *data)
+{
+    return build_characters("gru", data, true);
+}
+
+static kiln_model *build_lstm512(const kiln_dataset *data)
+{
+    return kiln_sequential(kiln_input_layer(data ? data->inputs[0].shape : KILN_SHAPE(512, 16)),
+                           kiln_lstm(64), kiln_dense(data ? network_outputs(data) : 4));
+}
+
 const network networks[] = {
-    {"mlp", "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10", 32, {0}, build_mlp},
-    {"mlp1024", "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10", 256, {0}, build_mlp1024},
+    {"mlp",
+     "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10",
+     32,
+     {0},
+     0,
+     build_mlp},
+    {"mlp1024",
+     "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10",
+     256,
+     {0},
+     0,
+     build_mlp1024},
     {"cnn",
      "28 x 28 images: Conv2D 32 3 x 3 relu, pool, Conv2D 64 3 x 3 relu, pool, Dropout 0.5, Dense "
      "10",
      128,
      {0},
+     0,
      build_cnn},
-    {"lenet", "28 x 28 images: LeNet-5, with tanh and average pooling", 128, {0}, build_lenet},
+    {"lenet", "28 x 28 images: LeNet-5, with tanh and average pooling", 128, {0}, 0, build_lenet},
     {"resnet20",
      "32 x 32 pictures: ResNet-20, with flips and shifts; sized by the data",
      128,
      {3, {32, 32, 3}},
+     0,
      build_resnet20},
     {"mobilenet_small",
      "32 x 32 pictures: a small MobileNet, with flips; sized by the data",
      128,
      {3, {32, 32, 3}},
+     0,
      build_mobilenet_small},
     {"tabular",
      "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data",
      32,
      {1, {4}},
+     0,
      build_tabular},
+    {"lstm",
+     "sequences of 64 characters: Embedding 64, LSTM 256, Dense; sized by the data",
+     32,
+     {1, {64}},
+     65,
+     build_lstm},
+    {"gru",
+     "sequences of 64 characters: Embedding 64, GRU 256, Dense; sized by the data",
+     32,
+     {1, {64}},
+     65,
+     build_gru},
+    {"lstm512",
+     "series of 512 steps of 16 numbers: LSTM 64, Dense; sized by the data",
+     8,
+     {2, {512, 16}},
+     0,
+     build_lstm512},
     {0},
 };
 

@@ -10,7 +10,9 @@ typedef struct network {
     const char *name;
     const char *summary;
     int64_t batch_size; /* of its benchmark */
-    kiln_shape sized; /* by its data: a sample where there are none; rank 0: always the same */
+    kiln_shape sized;   /* by its data: a sample where there are none; rank 0: always the same */
+    int64_t words; /* a sample is a sequence of whole numbers below this, each with the next one
+                      as its target; 0: it is not */
     kiln_model *(*build)(const kiln_dataset *data);
 } network;
 

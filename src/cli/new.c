@@ -14,7 +14,7 @@ static const option options[] = {
     {"-o", OPTION_TEXT, offsetof(__typeof__(given), output), "FILE.json",
      "where to write it; standard output by default", 0},
     {"--data", OPTION_TEXT, offsetof(__typeof__(given), data), "DATA",
-     "data that size the network (tabular, resnet20, mobilenet_small)", 0},
+     "data that size the network (all but mlp, mlp1024, cnn, lenet)", 0},
     {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
      "label column of a CSV file, by name or index (the last)", 0},
 };
@@ -49,12 +49,13 @@ static kiln_status write_network(const network *which)
         else
             fwrite(json.data, 1, json.length, stdout);
     }
+    kiln_shape shape = model ? kiln_model_output_shape(model, 0) : (kiln_shape){0};
     if (status == KILN_OK && which->sized.rank > 0 && data == NULL)
         fprintf(stderr,
                 "%s is sized by its data: this one takes %s and tells %lld classes; give --data to "
                 "size it for yours\n",
                 which->name, ir_shape_text(which->sized),
-                (long long)kiln_shape_size(kiln_model_output_shape(model, 0)));
+                (long long)(shape.rank ? shape.dims[shape.rank - 1] : 1));
     text_free(&json);
     kiln_model_free(model);
     kiln_dataset_free(data);

@@ -4,8 +4,35 @@
 
 #include <string.h>
 
+static uint32_t draw(uint32_t *state)
+{
+    return *state = *state * 1664525u + 1013904223u;
+}
+
+/* Sequences of whole numbers, and each one's next. */
+static kiln_dataset *draw_words(int64_t length, int64_t words)
+{
+    size_t rows = 1024, n = rows * (size_t)length;
+    int32_t *x = mem_new(n + 1, sizeof *x);
+    uint32_t state = 1;
+    kiln_dataset *data = NULL;
+    for (size_t i = 0; x && i <= n; i++)
+        x[i] = (int32_t)((draw(&state) >> 8) % (uint32_t)words);
+    if (x) {
+        kiln_array xs = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x};
+        kiln_array ys = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x + 1};
+        data = kiln_dataset_from_arrays((int64_t)rows, 1, &xs, 1, &ys);
+    }
+    free(x);
+    return data;
+}
+
 kiln_dataset *practice_data(const network *which, const char **name)
 {
+    if (which->words) {
+        *name = "random sequences";
+        return draw_words(which->sized.dims[0], which->words);
+    }
     if (which->sized.rank > 0) {
         kiln_shape sample = which->sized.rank == 1 ? KILN_SHAPE(16) : which->sized;
         size_t rows = which->sized.rank == 1 ? 8192 : 1024,
@@ -15,8 +42,7 @@ kiln_dataset *practice_data(const network *which, const char **name)
         kiln_dataset *data = NULL;
         uint32_t state = 1;
         for (size_t i = 0; x && y && i < rows * features; i++) {
-            state = state * 1664525u + 1013904223u;
-            x[i] = (float)(state >> 8) / 16777216.0f;
+            x[i] = (float)(draw(&state) >> 8) / 16777216.0f;
             y[i / features] = (int32_t)(state >> 30);
         }
         if (x && y) {
@@ -26,7 +52,9 @@ kiln_dataset *practice_data(const network *which, const char **name)
         }
         free(x);
         free(y);
-        *name = which->sized.rank == 1 ? "random rows" : "random pictures";
+        *name = which->sized.rank == 1   ? "random rows"
+                : which->sized.rank == 2 ? "random series"
+                                         : "random pictures";
         return data;
     }
     kiln_dataset *data = NULL;

@@ -1,6 +1,6 @@
 /* Reverse-mode gradients: each node's descriptor adds the nodes of its inputs' gradients. A loop
  * over time becomes a loop the other way; it reads the stacked values of the first and recomputes
- * what is element-wise. */
+ * what is element-wise and cheap. */
 #include "graph/autodiff.h"
 
 #include "op/leaf.h"
@@ -54,8 +54,19 @@ static void mark_wanted(differ *d, int count, const ir_id *wrt)
     }
 }
 
-/* The forward body's value inside the reverse loop: element-wise nodes are computed again, others
- * are read back. */
+/* Whether an element-wise operation takes long: then its value is kept for the way back. */
+static bool is_costly(const op_descriptor *op)
+{
+    static const char *const calls[] = {"exp(",  "expm1(", "log(", "log1p(", "pow(",
+                                        "tanh(", "erf(",   "sin(", "cos("};
+    for (size_t i = 0; op->expression && i < sizeof calls / sizeof *calls; i++)
+        if (strstr(op->expression, calls[i]))
+            return true;
+    return false;
+}
+
+/* The forward body's value inside the reverse loop: element-wise nodes that are cheap are computed
+ * again, others are read back. */
 static ir_id inside_value(differ *d, ir_id id)
 {
     ir_graph *g = d->g;
@@ -65,7 +76,7 @@ static ir_id inside_value(differ *d, ir_id id)
         return d->value[id];
     ir_node n = g->items[id];
     ir_id v;
-    if (n.op->kind == OP_POINTWISE || n.op == &op_desc_reshape) {
+    if ((n.op->kind == OP_POINTWISE && !is_costly(n.op)) || n.op == &op_desc_reshape) {
         ir_id inputs[IR_MAX_INPUTS];
         for (int i = 0; i < n.input_count; i++)
             if ((inputs[i] = inside_value(d, n.inputs[i])) == IR_NONE)
@@ -219,7 +230,14 @@ static kiln_status reverse_loop(differ *d, int scope)
             break;
         n.attr.integer[3] = op == op_pointwise(F_IDENTITY) ? 0 : n.attr.integer[3];
         copy = op_node(g, op, n.input_count, inputs, n.dtype, n.shape, &n.attr);
-        status = copy == IR_NONE ? kiln_last_status() : visit(d, (ir_id)i, copy, d->total[i]);
+        ir_id kept = is_costly(op) ? inside_value(d, (ir_id)i) : copy;
+        size_t first = g->count;
+        status = copy == IR_NONE || kept == IR_NONE ? kiln_last_status()
+                                                    : visit(d, (ir_id)i, copy, d->total[i]);
+        for (size_t k = first; k < g->count; k++) /* a gradient that reads the node's value */
+            for (int x = 0; x < g->items[k].input_count; x++)
+                if (g->items[k].inputs[x] == copy)
+                    g->items[k].inputs[x] = kept;
     }
     for (size_t k = 0; k < states && status == KILN_OK; k++) {
         ir_scan_state s = g->scans[scope - 1].states[k];

@@ -80,7 +80,7 @@ static void require_owner(builder *b, ir_id id)
 /* Whether node n reads input i from memory, whatever makes it. */
 static bool reads_memory(const ir_node *n, int i)
 {
-    if (n->op->kind == OP_PRODUCT || n->op == &op_desc_scan_stack)
+    if (n->op->kind == OP_PRODUCT || n->op == &op_desc_scan_stack || n->op == &graph_joined)
         return true;
     if (n->op->kind != OP_INDEXED)
         return false;
@@ -143,6 +143,7 @@ blas_product graph_product(const ir_graph *g, const ir_node *n)
     int64_t m = n->shape.dims[rank - 2], nn = n->shape.dims[rank - 1];
     int64_t k = x->shape.dims[x->shape.rank - (ta ? 2 : 1)];
     blas_product p = blas_plain(m, nn, k, ta, tb);
+    p.panel = n->attr.integer[2];
     /* Batch axes, the inner one last; 0 strides broadcast. */
     for (int axis = 0; axis < rank - 2; axis++) {
         int from_end =
@@ -217,7 +218,7 @@ static kiln_status make_clusters(builder *b)
 static kiln_status add_edge(work *w, ir_id from, ir_id to, bool fusable)
 {
     KILN_TRY(MEM_PUSH_ROOM(&w->edges));
-    w->edges.items[w->edges.count++] = (edge){from, to, fusable, false};
+    w->edges.items[w->edges.count++] = (edge){from, to, fusable, false, false};
     return KILN_OK;
 }
 
@@ -260,6 +261,13 @@ static kiln_status add_edges_from(work *w, ir_id source, ir_id to, bool fusable)
         return add_edges_from(w, n->inputs[0], to, fusable);
     if (n->op == &op_desc_scan_slice)
         return add_edges_from(w, n->inputs[0], to, false);
+    if (n->op == &graph_joined) {
+        for (int i = 0; i < n->input_count; i++) {
+            KILN_TRY(add_edge(w, n->inputs[i], to, false));
+            w->edges.items[w->edges.count - 1].joined = true;
+        }
+        return KILN_OK;
+    }
     if (n->op == &op_desc_scan_stack || n->op == &op_desc_scan_final) {
         ir_id inner = through_views(b, n->inputs[0]);
         if (b->g->items[inner].op == &op_desc_scan_state)
@@ -573,11 +581,14 @@ static void mark_stored(work *w)
         b->stored[i] = b->cluster_of[i] >= 0 && (b->required[i] || b->state_of[i] != IR_NONE ||
                                                  b->g->items[i].op == &op_desc_scan_state);
         for (size_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++)
-            if (!w->edges.items[e].order &&
+            if (!w->edges.items[e].order && !w->edges.items[e].joined &&
                 (b->cluster_of[w->edges.items[e].to] != b->cluster_of[i] ||
                  !w->edges.items[e].fusable))
                 b->stored[i] = true;
     }
+    for (size_t i = 0; i < b->count; i++)
+        if (b->live[i] && b->g->items[i].op == &graph_joined)
+            b->stored[i] = true;
     for (size_t i = 0; i < b->count; i++)
         if (b->live[i] && b->g->items[i].op == &op_desc_scan_stack) {
             ir_id inner = through_views(b, b->g->items[i].inputs[0]);
@@ -676,6 +687,7 @@ kiln_status cluster_graph(builder *b)
     require(b, r->loss);
     for (int i = 0; i < r->output_count; i++)
         require_owner(b, r->outputs[i]);
+    joined_find(b);
     mark_inlined(b);
     work w = {.b = b};
     kiln_status status = make_clusters(b);

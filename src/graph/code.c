@@ -3,6 +3,7 @@
 #include "graph/code_inside.h"
 #include "op/leaf.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 code *code_new(builder *b, launch *l, int number, int lanes, const domain *d)
@@ -84,7 +85,7 @@ kiln_status code_load(code *c, const argument *a, const char *index, int lanes, 
     bool is_float = strcmp(a->type, "float") == 0;
     if (lanes == 16)
         text_add(&c->out,
-                 is_float ? "const float16 %s = vload16(0, p%d + (o%d + %s));\n"
+                 is_float ? "const float16 %s = kiln_load16(p%d + (o%d + %s));\n"
                           : "const float16 %s = convert_float16(vload16(0, p%d + (o%d + %s)));\n",
                  out, k, k, index);
     else
@@ -281,7 +282,7 @@ static kiln_status update(code *c, int number, const char *gradient)
             "g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\ng = (g > (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n",
             type, -o->clipvalue, type, -o->clipvalue, type, o->clipvalue, type, o->clipvalue);
     const char *load =
-        c->lanes == 16 ? "%s %s = vload16(0, p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
+        c->lanes == 16 ? "%s %s = kiln_load16(p%d + (o%d + %s));\n" : "%s %s = p%d[o%d + %s];\n";
     const char *store = c->lanes == 16 ? "kiln_store16(%s, p%d + (o%d + %s));\n" : NULL;
     const char *names[4] = {"s0", "s1", "s2", "s3"};
     text_add(&c->out, load, type, "w", w, w, flat);
@@ -303,12 +304,45 @@ static kiln_status update(code *c, int number, const char *gradient)
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
+static void store(code *c, const argument *a, int k, const char *index, const char *name)
+{
+    if (c->lanes == 16 && strcmp(a->type, "float") != 0)
+        text_add(&c->out, "vstore16(convert_%s16(%s), 0, p%d + (o%d + %s));\n", a->type, name, k, k,
+                 index);
+    else if (c->lanes == 16)
+        text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k, index);
+    else
+        text_add(&c->out, "p%d[o%d + %s] = (%s)%s;\n", k, k, index, a->type, name);
+}
+
+/* Stores a part where it belongs in a joined value. */
+static kiln_status store_joined(code *c, ir_id part, const char *name)
+{
+    int64_t own, whole, offset;
+    int k;
+    const char *row, *column;
+    char space[2 * SHORT], index[SHORT];
+    bool lanes_ok;
+    argument a = {.kind = ARGUMENT_NODE, .written = true, .type = "float"};
+    joined_place(c->b, part, &own, &whole, &offset);
+    KILN_TRY(place_of(c->b, c->b->joined_to[part], &a.where));
+    code_row_and_column(c, 0, own, &row, &column, &lanes_ok, space);
+    if (c->lanes == 16 && !lanes_ok)
+        c->scalar_only = true;
+    KILN_TRY(code_buffer(c, &a, &k));
+    snprintf(index, sizeof index, "i%d", c->next++);
+    text_add(&c->out, "const %s %s = %s * %" PRId64 "u + %" PRId64 "u + %s;\n", code_index_type(c),
+             index, row, whole, offset, column);
+    store(c, &a, k, index, name);
+    return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
 /* The nodes in front of a reduction are not stored; everything stored lies behind the anchor. */
 kiln_status code_store_all(code *c, bool *scalar_only)
 {
     builder *b = c->b;
     for (size_t i = 0; i < b->count; i++) {
-        if (b->cluster_of[i] != c->cluster || !b->stored[i])
+        if (b->cluster_of[i] != c->cluster || (!b->stored[i] && b->joined_to[i] == IR_NONE))
             continue;
         char name[SHORT];
         int k;
@@ -318,6 +352,10 @@ kiln_status code_store_all(code *c, bool *scalar_only)
         } else {
             KILN_TRY(code_value(c, shown, name, scalar_only));
         }
+        if (b->joined_to[i] != IR_NONE)
+            KILN_TRY(store_joined(c, shown, name));
+        if (!b->stored[i])
+            continue;
         if (b->update_of[i] >= 0) {
             KILN_TRY(update(c, b->update_of[i], name));
             continue;
@@ -331,14 +369,7 @@ kiln_status code_store_all(code *c, bool *scalar_only)
             a.type = code_storage_type(place_dtype(b, a.where.owner));
         }
         KILN_TRY(code_buffer(c, &a, &k));
-        const char *flat = c->domains.items[0].flat;
-        if (c->lanes == 16 && strcmp(a.type, "float") != 0)
-            text_add(&c->out, "vstore16(convert_%s16(%s), 0, p%d + (o%d + %s));\n", a.type, name, k,
-                     k, flat);
-        else if (c->lanes == 16)
-            text_add(&c->out, "kiln_store16(%s, p%d + (o%d + %s));\n", name, k, k, flat);
-        else
-            text_add(&c->out, "p%d[o%d + %s] = (%s)%s;\n", k, k, flat, a.type, name);
+        store(c, &a, k, c->domains.items[0].flat, name);
     }
     *scalar_only = c->scalar_only;
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;

@@ -136,13 +136,18 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(code_buffer(c, &a, &k));
         KILN_TRY(code_buffer(c, &ids, &ki));
         snprintf(out, SHORT, "v%d", c->next++);
-        text_add(&c->out,
-                 "%s %s = (%s)(0.0f);\nfor (uint j%s = 0; j%s < %" PRId64
-                 "u; j%s++)\n    if ((int)p%d[o%d + j%s] == (int)(%s))\n",
-                 type, out, type, out, out, count, out, ki, ki, out, row);
+        text_add(&c->out, "%s %s = (%s)(0.0f);\n", type, out, type);
+        if (c->l->lists)
+            text_add(&c->out, "for (int j%s = first[%s - r0]; j%s >= 0; j%s = next[j%s])\n", out,
+                     row, out, out, out);
+        else
+            text_add(&c->out,
+                     "for (uint j%s = 0; j%s < %" PRId64
+                     "u; j%s++)\n    if ((int)p%d[o%d + j%s] == (int)(%s))\n",
+                     out, out, count, out, ki, ki, out, row);
         if (lanes == 16)
             text_add(&c->out,
-                     "        %s += vload16(0, p%d + (o%d + (ulong)j%s * %" PRId64 "u + %s));\n",
+                     "        %s += kiln_load16(p%d + (o%d + (ulong)j%s * %" PRId64 "u + %s));\n",
                      out, k, k, out, width, column);
         else
             text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k,

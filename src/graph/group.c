@@ -49,11 +49,54 @@ static bool depends(const builder *b, const launch *first, const launch *second)
     return false;
 }
 
+/* ---- twins: launches that read the same large value column by column ---- */
+#define LARGE_VALUE (64 * 1024) /* elements */
+
+static bool are_twins(const builder *b, const launch *x, const launch *y)
+{
+    if (!x->serial || !y->serial || x->chain >= 0 || y->chain >= 0 || x->items != y->items ||
+        x->items < 2 * (size_t)b->device->info.compute_units || depends(b, x, y))
+        return false;
+    for (int i = 0; i < x->argument_count; i++)
+        for (int k = 0; k < y->argument_count; k++) {
+            const argument *s = &x->arguments[i], *t = &y->arguments[k];
+            if (s->kind == ARGUMENT_NODE && t->kind == ARGUMENT_NODE &&
+                s->where.owner == t->where.owner &&
+                place_elements(b, s->where.owner) >= LARGE_VALUE)
+                return true;
+        }
+    return false;
+}
+
+/* Item by item, twins (the gradients of the weights and the biases of a recurrent layer) find what
+ * they share in a cache when the same work-item does them one after the other. The earlier one
+ * waits for the later one where nobody waits for it. */
+static void join_twins(builder *b, size_t first, size_t end)
+{
+    launch *l = b->launches.items;
+    for (size_t v = end; v-- > first;)
+        for (size_t u = v; u-- > first;) {
+            bool waited = false;
+            if (!are_twins(b, &l[u], &l[v]))
+                continue;
+            for (size_t w = u + 1; w < end && !waited && (w <= v || l[w - 1].with_next); w++)
+                waited = depends(b, &l[u], &l[w]);
+            if (waited)
+                continue;
+            launch moved = l[u];
+            memmove(&l[u], &l[u + 1], (v - 1 - u) * sizeof *l);
+            moved.with_next = true;
+            l[v - 1] = moved;
+            break;
+        }
+}
+
 /* Units are single launches, or the launches of a chain. Each gets a level: one more than the
  * highest it depends on. */
 typedef struct unit {
     size_t first, count;
     int level;
+    bool loop; /* a few long work-items */
     double flops;
 } unit;
 
@@ -62,6 +105,8 @@ static int by_level(const void *x, const void *y)
     const unit *a = x, *b = y;
     if (a->level != b->level)
         return a->level < b->level ? -1 : 1;
+    if (a->loop != b->loop)
+        return a->loop ? -1 : 1;
     if (a->flops != b->flops) /* the longest first */
         return a->flops > b->flops ? -1 : 1;
     return (a->first > b->first) - (a->first < b->first);
@@ -78,7 +123,9 @@ static kiln_status balance(const builder *b, unit *list, size_t count)
     for (size_t first = 0, end; first < count; first = end) {
         size_t items[2] = {0}, low = count, high = count + 1;
         around[count] = list[first];
-        for (end = first + 1; end < count && list[end].level == list[first].level; end++) {
+        for (end = first + 1; end < count && list[end].level == list[first].level &&
+                              list[end].loop == list[first].loop;
+             end++) {
             size_t own = b->launches.items[list[end].first].items;
             if (items[0] <= items[1]) {
                 around[--low] = list[end];
@@ -102,8 +149,14 @@ static kiln_status open_group(builder *b, size_t first, int scope)
     return KILN_OK;
 }
 
+static double flops_of(const builder *b, const launch *l)
+{
+    const ir_scan *loop = launch_loop(b, l);
+    return l->flops * (loop ? (double)loop->steps : 1);
+}
+
 /* Adds a launch's arguments; false when they are too many. */
-static bool join_group(group *g, launch *l)
+static bool join_group(const builder *b, group *g, launch *l)
 {
     int count = g->argument_count;
     for (int i = 0; i < l->argument_count; i++) {
@@ -130,7 +183,7 @@ static bool join_group(group *g, launch *l)
     }
     g->argument_count = count;
     g->count++;
-    g->flops += l->flops;
+    g->flops += flops_of(b, l);
     return true;
 }
 
@@ -163,6 +216,8 @@ static void name_group(const builder *b, group *g)
 /* Sorts the launches first..end-1 by level and opens groups over them. */
 static kiln_status group_range(builder *b, size_t first, size_t end)
 {
+    if (b->device->serial_kernels)
+        join_twins(b, first, end);
     size_t n = end - first, units = 0;
     unit *list = mem_new(n, sizeof *list);
     launch *sorted = mem_new(n, sizeof *sorted);
@@ -170,11 +225,11 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     for (size_t i = first; i < end && status == KILN_OK; units++) {
         size_t count = 1;
         const launch *l = &b->launches.items[i];
-        while (l->chain >= 0 && i + count < end && b->launches.items[i + count].chain == l->chain)
+        while (i + count < end && launch_joins(&b->launches.items[i + count - 1]))
             count++;
-        list[units] = (unit){.first = i, .count = count};
+        list[units] = (unit){.first = i, .count = count, .loop = launch_loop(b, l) != NULL};
         for (size_t k = 0; k < count; k++)
-            list[units].flops += b->launches.items[i + k].flops;
+            list[units].flops += flops_of(b, &b->launches.items[i + k]);
         for (size_t u = 0; u < units; u++)
             for (size_t x = 0; x < list[u].count; x++)
                 for (size_t y = 0; y < count; y++)
@@ -199,7 +254,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     for (size_t u = 0; u < units && status == KILN_OK; u++) {
         bool alone = !b->launches.items[at].serial;
         bool fresh = u == 0 || alone || list[u].level != list[u - 1].level ||
-                     !b->launches.items[at - 1].serial ||
+                     list[u].loop != list[u - 1].loop || !b->launches.items[at - 1].serial ||
                      b->groups.items[b->groups.count - 1].units == GROUP_MAX_UNITS;
         group before = {0};
         if (!fresh)
@@ -208,7 +263,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
             if (fresh && k == 0)
                 status = open_group(b, at, b->launches.items[at].scope);
             if (status == KILN_OK &&
-                !join_group(&b->groups.items[b->groups.count - 1], &b->launches.items[at + k])) {
+                !join_group(b, &b->groups.items[b->groups.count - 1], &b->launches.items[at + k])) {
                 if (fresh) {
                     status = kiln_fail(KILN_ERROR_UNSUPPORTED,
                                        "a kernel of %zu fused launches needs more than %d buffers",

@@ -56,6 +56,8 @@ typedef struct launch {
     int chain;   /* -1: none */
     bool serial; /* a function of an item, which a kernel of several can call; else the text has its
                     own kernel */
+    bool with_next; /* a work-item does the same item of the next launch too */
+    bool lists;     /* of the positions that read each row of a table: see lower_gather.c */
     size_t repeats,
         stride; /* serial: calls it takes to do an item, and the distance of their numbers */
     int map[LAUNCH_MAX_ARGUMENTS]; /* this launch's arguments among its group's */
@@ -66,6 +68,7 @@ typedef struct launch {
  * launch. Only on devices with serial kernels. */
 typedef struct chain {
     int64_t rows, block; /* rows is a multiple of block */
+    int loop;            /* 0, or the loop that it is: its work-items go through all time steps */
 } chain;
 
 /* An edge between nodes of clusters, views and recomputed nodes looked through. */
@@ -73,6 +76,7 @@ typedef struct edge {
     ir_id from, to;
     bool fusable; /* `to` can take the value at its own index, one for one */
     bool order;   /* no value passes: `from` reads a weight that `to` updates */
+    bool joined;  /* `to` reads a joined value that `from` is a part of */
 } edge;
 
 /* Launches that run as one kernel: they do not depend on each other, except within a chain, whose
@@ -129,6 +133,7 @@ typedef struct builder {
     bool *required;   /* asked for: an output, a gradient, an accumulator */
     bool *stacked;    /* a body's node whose values of all time steps are kept */
     ir_id *stored_in; /* the node whose place it takes when it is written; IR_NONE: has its own */
+    ir_id *joined_to; /* the joined value that a node is stored within; IR_NONE */
     int *cluster_of;  /* -1: none (sources, leaves, views) */
     ir_id *state_of;  /* for the node a state becomes: that state; else IR_NONE */
     cluster *clusters;
@@ -172,6 +177,8 @@ ir_id through_views(const builder *b, ir_id id); /* the node whose storage a vie
 
 /* chain.c: finds chains among ordered clusters and marks their members. */
 kiln_status chain_clusters(builder *b, const edge *edges, size_t count);
+/* Rows that a work-item takes through a loop over so many. */
+int64_t chain_loop_rows(const kiln_device *device, int64_t rows);
 
 /* reuse.c: lets results take the places of operands; the node whose place a value lies in. */
 void reuse_storage(builder *b);
@@ -191,6 +198,14 @@ blas_convolution graph_convolution(const builder *b, ir_id product);
 /* Puts poolings into the clusters of the convolutions that they alone follow. */
 void pooling_join(builder *b);
 
+/* joined.c: values that are stored side by side. */
+extern const op_descriptor graph_joined;
+/* Fills in joined_to of all live nodes. */
+void joined_find(builder *b);
+/* A run of `own` elements of a part is that many elements of a run of `whole`, `offset` behind its
+ * start. */
+void joined_place(const builder *b, ir_id part, int64_t *own, int64_t *whole, int64_t *offset);
+
 /* place.c: where the value of a node is read from, and written to. */
 kiln_status place_of(const builder *b, ir_id id, place *out);
 place place_written(const builder *b, ir_id id);
@@ -203,6 +218,10 @@ size_t place_element_size(const builder *b, ir_id owner); /* bytes */
 kiln_status lower_cluster(builder *b, int number);
 
 /* launch.c */
+/* Whether the next launch belongs to the same work-items. */
+bool launch_joins(const launch *l);
+/* The loop whose time steps all run within the launch's kernel, or NULL. */
+const ir_scan *launch_loop(const builder *b, const launch *l);
 launch *launch_new(builder *b, const char *name, const char *layer, int scope);
 /* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too
  * many. */

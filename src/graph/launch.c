@@ -14,6 +14,17 @@ launch *launch_new(builder *b, const char *name, const char *layer, int scope)
     return l;
 }
 
+bool launch_joins(const launch *l)
+{
+    return l->with_next || (l->chain >= 0 && l[1].chain == l->chain);
+}
+
+const ir_scan *launch_loop(const builder *b, const launch *l)
+{
+    int loop = l->chain >= 0 ? b->chains.items[l->chain].loop : 0;
+    return loop ? &b->g->scans[loop - 1] : NULL;
+}
+
 int launch_argument(launch *l, const argument *a)
 {
     for (int i = l->reserved; i < l->argument_count; i++) {

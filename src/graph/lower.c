@@ -32,6 +32,8 @@ launch *lower_launch(builder *b, int number)
     launch *l = launch_new(b, name, b->g->items[shown].place, b->clusters[number].scope);
     if (l)
         l->chain = b->clusters[number].chain;
+    if (l && l->chain >= 0) /* a chain that is a loop runs once */
+        l->scope = 0;
     return l;
 }
 

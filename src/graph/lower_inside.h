@@ -9,6 +9,12 @@ kiln_status lower_pointwise(builder *b, int number);
 kiln_status lower_reduce(builder *b, int number);
 kiln_status lower_product(builder *b, int number);
 
+/* lower_gather.c: rows of a table that a work-item owns when the cluster has the gradient of a
+ * gather in it, or 0 when it has not, or not one that lists are made for. The lists are made for
+ * rows r0 up to r1. */
+int64_t lower_gather_rows(const builder *b, int number, int64_t width);
+kiln_status lower_gather_lists(builder *b, launch *l, int number, int64_t rows, text *body);
+
 /* A new launch with the cluster's name, layer and chain. */
 launch *lower_launch(builder *b, int number);
 /* The chain a cluster is in, or NULL. */

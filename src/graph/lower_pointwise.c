@@ -29,7 +29,7 @@ static int widths(kiln_shape shape, int64_t *out)
 static kiln_shape domain_shape(const builder *b, int number)
 {
     for (size_t i = 0; i < b->count; i++)
-        if (b->cluster_of[i] == number && b->stored[i])
+        if (b->cluster_of[i] == number && (b->stored[i] || b->joined_to[i] != IR_NONE))
             return b->g->items[i].shape;
     return b->g->items[b->clusters[number].first].shape;
 }
@@ -97,6 +97,10 @@ kiln_status lower_pointwise(builder *b, int number)
     bool done = false;
     kiln_status status = KILN_OK;
     const chain *in = lower_chain(b, number);
+    int64_t listed = in ? 0 : lower_gather_rows(b, number, tries[0]);
+    l->lists = listed > 0;
+    if (listed)
+        count = 1;
     if (in && (n / tries[0]) % in->rows != 0) /* rows of the domain are rows of the chain */
         tries[0] = n / in->rows, count = 1;
     if (in && count == 2 && (n / tries[1]) % in->rows != 0)
@@ -119,9 +123,9 @@ kiln_status lower_pointwise(builder *b, int number)
                                         : n / 16; /* elements of an item */
         int64_t columns = w <= share ? w : share / 16 * 16,
                 per_item = columns == w ? (share / w > 1 ? share / w : 1) : 1;
-        if (in) {
+        if (in || listed) {
             columns = w;
-            per_item = rows / in->rows * in->block;
+            per_item = in ? rows / in->rows * in->block : listed;
         }
         int64_t column_blocks = (w + columns - 1) / columns;
         items = (size_t)((rows + per_item - 1) / per_item * column_blocks);
@@ -134,6 +138,8 @@ kiln_status lower_pointwise(builder *b, int number)
                  "    const %s r1 = min(r0 + %" PRId64 "u, (%s)%" PRId64
                  "u), c1 = min(c0 + %" PRId64 "u, (%s)%" PRId64 "u);\n",
                  type, per_item, type, rows, columns, type, w);
+        if (listed && status == KILN_OK)
+            status = lower_gather_lists(b, l, number, listed, &body);
         text touch = {0};
         if (columns == w)
             touch_batch(b, l, number, w, &touch);

@@ -15,6 +15,7 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->stored = mem_new(n, sizeof *b->stored);
     b->required = mem_new(n, sizeof *b->required);
     b->stacked = mem_new(n, sizeof *b->stacked);
+    b->joined_to = mem_new(n, sizeof *b->joined_to);
     b->cluster_of = mem_new(n, sizeof *b->cluster_of);
     b->state_of = mem_new(n, sizeof *b->state_of);
     b->stored_in = mem_new(n, sizeof *b->stored_in);
@@ -22,9 +23,9 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->update_of = mem_new(n, sizeof *b->update_of);
     b->assign_of = mem_new(n, sizeof *b->assign_of);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
-    if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->cluster_of ||
-        !b->state_of || !b->stored_in || !b->fixed || !b->update_of || !b->assign_of ||
-        !b->update_offsets)
+    if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->joined_to ||
+        !b->cluster_of || !b->state_of || !b->stored_in || !b->fixed || !b->update_of ||
+        !b->assign_of || !b->update_offsets)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < n; i++)
         b->state_of[i] = b->stored_in[i] = b->update_of[i] = b->assign_of[i] = -1;
@@ -99,6 +100,10 @@ static kiln_status make(plan *p, const plan_request *r)
     kiln_status status = a.updates && a.assigns && a.outputs && a.accumulators
                              ? plan_copy_graph(p, &own, &a)
                              : KILN_ERROR_MEMORY;
+    if (status == KILN_OK)
+        status = plan_join_parts(p);
+    if (status == KILN_OK)
+        status = plan_lay_out_panels(p);
     if (status == KILN_OK)
         status = make_builder(p, &own);
     if (status == KILN_OK)
@@ -207,6 +212,7 @@ void plan_free(plan *p)
     free(b->required);
     free(b->stacked);
     free(b->stored_in);
+    free(b->joined_to);
     free(b->cluster_of);
     free(b->state_of);
     free(b->fixed);

@@ -56,11 +56,15 @@ kiln_status plan_set_argument(plan *p, bound *c, int k)
         "clSetKernelArg", "kernel %s", c->from->name);
 }
 
-static size_t argument_bytes(const plan *p, const argument *a)
+/* one_launch: with all time steps. */
+static size_t argument_bytes(const plan *p, const argument *a, bool one_launch)
 {
-    if (a->kind == ARGUMENT_NODE)
-        return (size_t)kiln_shape_size(p->graph.items[a->where.owner].shape) *
-               place_element_size(&p->b, a->where.owner);
+    if (a->kind == ARGUMENT_NODE) {
+        ir_id o = a->where.owner;
+        int64_t one = kiln_shape_size(p->graph.items[o].shape);
+        return (size_t)(one_launch && a->where.stride ? place_elements(&p->b, o) : one) *
+               place_element_size(&p->b, o);
+    }
     return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
 }
 
@@ -98,7 +102,7 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
     c->info = (device_launch_info){
         .name = g->name, .what = g->what, .flops = g->flops, .layer = g->layer};
     for (int a = 0; a < g->argument_count; a++)
-        c->info.bytes += (double)argument_bytes(p, &g->arguments[a]);
+        c->info.bytes += (double)argument_bytes(p, &g->arguments[a], g->scope == 0);
     if (!l->is_clblast) {
         char name[32];
         if (plan_has_own_kernel(p, g))
@@ -113,7 +117,8 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
             KILN_TRY(plan_set_argument(p, c, a));
     for (size_t i = g->first; i < g->first + g->count; i++) {
         const launch *x = &p->b.launches.items[i];
-        p->flops += x->product.k ? x->flops : 0;
+        const ir_scan *loop = launch_loop(&p->b, x);
+        p->flops += x->product.k ? x->flops * (loop ? (double)loop->steps : 1) : 0;
         p->clblast |= x->is_clblast;
         p->tile |= x->product.k && !x->is_clblast;
         if (x->scratch_bytes > p->scratch_bytes)

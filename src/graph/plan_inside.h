@@ -67,6 +67,12 @@ typedef struct plan_asked {
  * go to `own_of`. */
 kiln_status plan_copy_graph(plan *p, plan_request *r, const plan_asked *own_of);
 
+/* joined.c: sums of paddings become values that are stored side by side. */
+kiln_status plan_join_parts(plan *p);
+
+/* panels.c: the right sides of products in loops, laid out for their kernels before the loop. */
+kiln_status plan_lay_out_panels(plan *p);
+
 /* plan_program.c */
 kiln_status plan_build(plan *p, cl_program *program);
 /* Whether a group's kernel is written by plan_build: a product's template for work-groups brings

@@ -18,6 +18,8 @@ static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool
     int64_t n = x->kind == ARGUMENT_NODE     ? kiln_shape_size(p->graph.items[x->where.owner].shape)
                 : x->kind == ARGUMENT_WEIGHT ? kiln_shape_size(x->weight->shape)
                                              : 0;
+    if (c->from->scope == 0 && x->kind == ARGUMENT_NODE && x->where.stride) /* all time steps */
+        n *= place_elements(&p->b, x->where.owner) / n - (x->where.offset > 0);
     if (n == 0)
         return KILN_OK;
     cl_mem memory;
@@ -79,7 +81,8 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 
 void plan_describe(const plan *p, plan_facts *f)
 {
-    *f = (plan_facts){.launches = (int)p->call_count, .flops = p->flops, .kept_bytes = p->places.kept};
+    *f = (plan_facts){
+        .launches = (int)p->call_count, .flops = p->flops, .kept_bytes = p->places.kept};
     for (int i = 0; i < p->places.arena_count; i++)
         f->arena_bytes += p->places.sizes[i];
     f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +
@@ -102,7 +105,7 @@ kiln_status plan_dump(const plan *p, text *out)
                 text_add(out, "  %3zu", j + 1);
             else
                 text_add(out, "     ");
-            text_add(out, " %s%-46s %-16s", l->chain >= 0 ? "> " : "  ", l->name,
+            text_add(out, " %s%-46s %-16s", l->chain >= 0 || l->with_next ? "> " : "  ", l->name,
                      l->layer ? l->layer : "-");
             if (l->product.k)
                 text_add(out, " %s %" PRId64 " x %" PRId64 " x %" PRId64 ",",
@@ -110,6 +113,8 @@ kiln_status plan_dump(const plan *p, text *out)
                          l->product.k);
             text_add(out, " %zu items",
                      l->items ? l->items : l->global[0] * (l->dims > 1 ? l->global[1] : 1));
+            if (launch_loop(&p->b, l))
+                text_add(out, ", all %" PRId64 " time steps", launch_loop(&p->b, l)->steps);
             if (l->scope)
                 text_add(out, ", at each of %" PRId64 " time steps",
                          p->graph.scans[l->scope - 1].steps);

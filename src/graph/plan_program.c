@@ -1,6 +1,7 @@
 /* The OpenCL program of a plan: all functions and kernels in one text. */
 #include "graph/plan_inside.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Whether a group's kernel is written here: a product's template for work-groups brings its own. */
@@ -25,11 +26,17 @@ static void add_functions(text *source, const char *from, int number)
     text_add(source, "\n");
 }
 
-static void add_call(text *source, const launch *l, const char *item)
+/* in_loop: `time` is the time step. */
+static void add_call(text *source, const launch *l, const char *item, bool in_loop)
 {
     text_add(source, "kiln_%d_body(", l->variant);
-    for (int i = 0; i < l->argument_count; i++)
-        text_add(source, "p%d, o%d, ", l->map[i], l->map[i]);
+    for (int i = 0; i < l->argument_count; i++) {
+        int64_t stride = l->arguments[i].where.stride;
+        text_add(source, "p%d, o%d", l->map[i], l->map[i]);
+        if (in_loop && stride)
+            text_add(source, " + time * %" PRId64 "u", stride);
+        text_add(source, ", ");
+    }
     text_add(source, "%s);\n", item);
 }
 
@@ -46,11 +53,19 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
         const launch *l = &b->launches.items[i];
         bool last = false;
         size_t end = i + 1;
-        while (l->chain >= 0 && end < g->first + g->count &&
-               b->launches.items[end].chain == l->chain)
+        while (end < g->first + g->count && launch_joins(&b->launches.items[end - 1]))
             end++;
         last = end == g->first + g->count;
         text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
+        const ir_scan *scan = launch_loop(b, l);
+        if (scan)
+            text_add(source,
+                     "    for (ulong t = 0; t < %" PRId64 "u; t++) {\n        const ulong time = ",
+                     scan->steps);
+        if (scan && scan->reverse)
+            text_add(source, "%" PRId64 "u - t;\n", scan->steps - 1);
+        else if (scan)
+            text_add(source, "t;\n");
         for (; i < end; i++) {
             const launch *x = &b->launches.items[i];
             if (x->repeats > 1) {
@@ -58,12 +73,14 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
                 snprintf(item, sizeof item, "item + k * %zuu", x->stride);
                 text_add(source, "        for (uint k = 0; k < %zuu; k++)\n            ",
                          x->repeats);
-                add_call(source, x, item);
+                add_call(source, x, item, scan != NULL);
             } else {
                 text_add(source, "        ");
-                add_call(source, x, "item");
+                add_call(source, x, "item", scan != NULL);
             }
         }
+        if (scan)
+            text_add(source, "    }\n");
         text_add(source, last ? "    }\n" : "        return;\n    }\n    item -= %zuu;\n",
                  l->items);
     }

@@ -18,9 +18,10 @@ ir_id storage_of(const builder *b, ir_id owner)
 static bool is_plain(const builder *b, ir_id id)
 {
     const ir_node *n = &b->g->items[id];
-    return b->stored[id] && !b->required[id] && !b->stacked[id] && !b->fixed[id].memory &&
-           b->state_of[id] == IR_NONE && b->update_of[id] < 0 && b->assign_of[id] < 0 &&
-           n->scope == 0 && n->op != &op_desc_scan_state && place_dtype(b, id) == KILN_FLOAT32 &&
+    return b->stored[id] && b->cluster_of[id] >= 0 && !b->required[id] && !b->stacked[id] &&
+           !b->fixed[id].memory && b->state_of[id] == IR_NONE && b->update_of[id] < 0 &&
+           b->assign_of[id] < 0 && n->scope == 0 && n->op != &op_desc_scan_state &&
+           place_dtype(b, id) == KILN_FLOAT32 &&
            (size_t)place_elements(b, id) * place_element_size(b, id) >= LEAST_BYTES;
 }
 

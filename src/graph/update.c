@@ -88,17 +88,30 @@ static void block_loop(const builder *b, text *body, size_t length, size_t block
 
 /* ---- clipping by norm: partial sums of squares by block, then a factor by weight or one for all
  * ---- */
-static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
+
+/* What the updates read: the partial sums themselves where one factor is for all and adding them up
+ * again for each block takes less time than a launch; else factors. */
+typedef struct clipping {
+    cl_mem partial, factors;
+    size_t count; /* of partial sums */
+} clipping;
+
+enum { FEW_PARTIAL_SUMS = 2048 };
+
+static kiln_status lower_norms(builder *b, size_t length, clipping *clip)
 {
     const plan_optimizer *o = b->request->optimizer;
     block_table t;
     cl_mem partial;
-    text body = {0}, source = {0};
+    text body = {0};
     kiln_status status = make_blocks(b, NULL, length, &t);
     if (status == KILN_OK)
         status = own(b, t.count * 4, "gradient norms", &partial);
-    if (status == KILN_OK)
-        status = own(b, (size_t)b->request->update_count * 4, "clipping factors", factors);
+    if (status == KILN_OK && b->device->serial_kernels && o->global_clipnorm > 0 &&
+        t.count <= FEW_PARTIAL_SUMS)
+        *clip = (clipping){.partial = partial, .count = t.count};
+    else if (status == KILN_OK)
+        status = own(b, (size_t)b->request->update_count * 4, "clipping factors", &clip->factors);
     launch *l = status == KILN_OK ? launch_new(b, "gradient_norms", NULL, 0) : NULL;
     if (l) {
         int g = fixed_buffer(l, b->gradients, "float", false),
@@ -118,13 +131,15 @@ static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
                      ? KILN_ERROR_MEMORY
                      : launch_finish(l, body.data, t.count, b->device->serial_kernels ? 1 : 64);
         text_free(&body);
+    } else if (status == KILN_OK) {
+        status = KILN_ERROR_MEMORY;
     }
-    l = status == KILN_OK ? launch_new(b, "clip_factors", NULL, 0) : NULL;
+    l = status == KILN_OK && clip->factors ? launch_new(b, "clip_factors", NULL, 0) : NULL;
     if (l) {
         bool global = o->global_clipnorm > 0;
         int table = fixed_buffer(l, t.memory, "ulong4", false),
             p = fixed_buffer(l, partial, "float", false),
-            f = fixed_buffer(l, *factors, "float", true);
+            f = fixed_buffer(l, clip->factors, "float", true);
         text_add(
             &body,
             "    if (item >= %du)\n        return;\n    float sum = 0.0f;\n    for (uint k = 0; k "
@@ -138,40 +153,42 @@ static kiln_status lower_norms(builder *b, size_t length, cl_mem *factors)
         status = body.failed ? KILN_ERROR_MEMORY
                              : launch_finish(l, body.data, (size_t)b->request->update_count,
                                              b->device->serial_kernels ? 1 : 64);
-    } else if (status == KILN_OK) {
+    } else if (status == KILN_OK && clip->factors) {
         status = KILN_ERROR_MEMORY;
     }
     free(t.items);
     text_free(&body);
-    text_free(&source);
     return status;
 }
 
-/* Statements for `lanes` elements j.. of a block. */
-static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_slots, int factors)
+/* Statements for `lanes` elements j.. of a block. factor: what gradients are multiplied by; "":
+ * none.
+ */
+static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_slots,
+                        const char *factor)
 {
     const char *v = lanes == 16 ? "float16" : "float";
-    text_add(t, "        %s g = %sgradients%sat.s1 + j%s;\n", v, lanes == 16 ? "vload16(0, " : "",
+    text_add(t, "        %s g = %sgradients%sat.s1 + j%s;\n", v, lanes == 16 ? "kiln_load16(" : "",
              lanes == 16 ? " + (" : "[", lanes == 16 ? "))" : "]");
     if (o->accumulate > 1) {
         text_add(t, "        %s sum = %saccumulator%sat.s1 + j%s + g;\n", v,
-                 lanes == 16 ? "vload16(0, " : "", lanes == 16 ? " + (" : "[",
+                 lanes == 16 ? "kiln_load16(" : "", lanes == 16 ? " + (" : "[",
                  lanes == 16 ? "))" : "]");
         text_add(t,
                  "        if (due) {\n        g = sum / (%s)(%d.0f);\n        sum = (%s)(0.0f);\n",
                  v, o->accumulate, v);
     }
-    if (factors >= 0)
-        text_add(t, "        g *= (%s)(p%d[at.s3]);\n", v, factors);
+    if (factor[0])
+        text_add(t, "        g *= (%s)(%s);\n", v, factor);
     if (o->clipvalue > 0)
         text_add(t,
                  "        g = (g < (%s)(%.9ef)) ? (%s)(%.9ef) : g;\n        g = (g > (%s)(%.9ef)) "
                  "? (%s)(%.9ef) : g;\n",
                  v, -o->clipvalue, v, -o->clipvalue, v, o->clipvalue, v, o->clipvalue);
     if (lanes == 16) {
-        text_add(t, "        float16 w = vload16(0, weights + (at.s0 + j));\n");
+        text_add(t, "        float16 w = kiln_load16(weights + (at.s0 + j));\n");
         for (int s = 0; s < rule_slots; s++)
-            text_add(t, "        float16 s%d = vload16(0, slot%d + (at.s1 + j));\n", s, s);
+            text_add(t, "        float16 s%d = kiln_load16(slot%d + (at.s1 + j));\n", s, s);
         text_add(t, "        KILN_UPDATE(float16, w, g, s0, s1, s2, rate, f0, f1, f2);\n        "
                     "vstore16(w, 0, weights + (at.s0 + j));\n");
         for (int s = 0; s < rule_slots; s++)
@@ -191,7 +208,7 @@ static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_sl
                              : "        accumulator[at.s1 + j] = sum;\n");
 }
 
-static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem factors)
+static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, const clipping *clip)
 {
     const plan_optimizer *o = b->request->optimizer;
     int rule_slots = o->slot_count - (o->accumulate > 1);
@@ -204,7 +221,9 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
             g = fixed_buffer(l, b->gradients, "float", false),
             table = fixed_buffer(l, t.memory, "ulong4", false);
         int s = fixed_buffer(l, b->state, "kiln_state", false),
-            f = factors ? fixed_buffer(l, factors, "float", false) : -1;
+            f = clip->factors   ? fixed_buffer(l, clip->factors, "float", false)
+                : clip->partial ? fixed_buffer(l, clip->partial, "float", false)
+                                : -1;
         text_add(&all,
                  "    __global float *weights = p%d;\n    __global const float *gradients = p%d;\n "
                  "   __global const ulong4 *table = p%d;\n",
@@ -221,8 +240,20 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
                  "    const float rate = p%d->rate, f0 = p%d->factor0, f1 = p%d->factor1, f2 = "
                  "p%d->factor2;\n",
                  s, s, s, s);
-        update_text(o, &wide, 16, rule_slots, f);
-        update_text(o, &narrow, 1, rule_slots, f);
+        char factor[32] = "";
+        if (clip->factors)
+            snprintf(factor, sizeof factor, "p%d[at.s3]", f);
+        if (clip->partial) {
+            text_add(
+                &all,
+                "    float squares = 0.0f;\n    for (uint k = 0; k < %zuu; k++)\n        squares "
+                "+= p%d[k];\n    const float norm = sqrt(squares), factor = norm > %.9ef ? "
+                "%.9ef / norm : 1.0f;\n",
+                clip->count, f, o->global_clipnorm, o->global_clipnorm);
+            snprintf(factor, sizeof factor, "factor");
+        }
+        update_text(o, &wide, 16, rule_slots, factor);
+        update_text(o, &narrow, 1, rule_slots, factor);
         block_loop(b, &body, length, t.count, wide.data, narrow.data);
         text_add(&all, "%s", body.data ? body.data : "");
         text_add(&l->source, "%s", o->defines ? o->defines : "");
@@ -249,18 +280,18 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, cl_mem fac
 kiln_status lower_updates(builder *b)
 {
     const plan_request *r = b->request;
-    cl_mem factors = NULL;
+    clipping clip = {0};
     if (r->update_count == 0 || b->fused_updates)
         return KILN_OK;
     size_t length = b->device->serial_kernels ? 2048 : 256;
     if (r->optimizer->clipnorm > 0 || r->optimizer->global_clipnorm > 0)
-        KILN_TRY(lower_norms(b, length, &factors));
+        KILN_TRY(lower_norms(b, length, &clip));
     for (int i = 0; i < r->update_count; i++) {
         bool first = true;
         for (int k = 0; k < i; k++)
             first &= r->updates[k].weight->memory != r->updates[i].weight->memory;
         if (first)
-            KILN_TRY(lower_slab(b, r->updates[i].weight->memory, length, factors));
+            KILN_TRY(lower_slab(b, r->updates[i].weight->memory, length, &clip));
     }
     return KILN_OK;
 }

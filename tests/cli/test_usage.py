@@ -113,11 +113,12 @@ class Devices(Case):
 class New(Case):
     def test_list(self):
         out = self.ok('new').out
-        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'resnet20', 'mobilenet_small', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'resnet20', 'mobilenet_small', 'tabular', 'lstm', 'gru',
+                     'lstm512'):
             self.assertIn(name + ' ', out)
 
     def test_json_of_keras(self):
-        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'tabular'):
+        for name in ('mlp', 'mlp1024', 'cnn', 'lenet', 'tabular', 'lstm', 'gru', 'lstm512'):
             model = self.ok('new', name).json()
             self.assertEqual(model['class_name'], 'Sequential')
             self.assertEqual(model['config']['name'], name)

@@ -42,15 +42,15 @@ static void simple_rnn(trial *t, int64_t steps, bool reverse)
 }
 
 /* Two carried values and four gates from one product, as in an LSTM. */
-static void lstm(trial *t, int64_t steps)
+static void lstm_of(trial *t, int64_t steps, int64_t rows, int64_t units)
 {
     ir_graph *g = &t->graph;
-    ir_id x = trial_float(t, shape3(steps, ROWS, FEATURES), -1, 1);
-    ir_id w = trial_weight(t, shape2(FEATURES, 4 * UNITS), -0.5, 0.5);
-    ir_id u = trial_weight(t, shape2(UNITS, 4 * UNITS), -0.4, 0.4);
-    ir_id b = trial_weight(t, (kiln_shape){1, {4 * UNITS}}, -0.3, 0.3);
-    ir_id zero = op_broadcast(g, op_constant(g, 0), shape2(ROWS, UNITS));
-    ir_id c0 = trial_float(t, shape2(ROWS, UNITS), -0.5, 0.5);
+    ir_id x = trial_float(t, shape3(steps, rows, FEATURES), -1, 1);
+    ir_id w = trial_weight(t, shape2(FEATURES, 4 * units), -0.5, 0.5);
+    ir_id u = trial_weight(t, shape2(units, 4 * units), -0.4, 0.4);
+    ir_id b = trial_weight(t, (kiln_shape){1, {4 * units}}, -0.3, 0.3);
+    ir_id zero = op_broadcast(g, op_constant(g, 0), shape2(rows, units));
+    ir_id c0 = trial_float(t, shape2(rows, units), -0.5, 0.5);
     /* The input product of all steps is one product in front of the loop. */
     ir_id inputs = op_binary(g, F_ADD, op_matmul(g, x, w, false, false), b);
     harness_ok(op_scan_begin(g, steps, false));
@@ -58,7 +58,7 @@ static void lstm(trial *t, int64_t steps)
     ir_id z = op_binary(g, F_ADD, op_scan_slice(g, inputs), op_matmul(g, h, u, false, false)),
           gate[4];
     for (int i = 0; i < 4; i++)
-        gate[i] = op_unary(g, i == 2 ? F_TANH : F_SIGMOID, op_slice(g, z, 1, i * UNITS, UNITS, 1));
+        gate[i] = op_unary(g, i == 2 ? F_TANH : F_SIGMOID, op_slice(g, z, 1, i * units, units, 1));
     ir_id cell =
         op_binary(g, F_ADD, op_binary(g, F_MUL, gate[1], c), op_binary(g, F_MUL, gate[0], gate[2]));
     ir_id out = op_binary(g, F_MUL, gate[3], op_unary(g, F_TANH, cell));
@@ -67,6 +67,51 @@ static void lstm(trial *t, int64_t steps)
     harness_ok(op_scan_end(g));
     trial_output(t, op_scan_stack(g, out));
     trial_output(t, op_scan_final(g, c));
+}
+
+static void lstm(trial *t, int64_t steps)
+{
+    lstm_of(t, steps, ROWS, UNITS);
+}
+
+/* Wide enough that a right side is laid out in panels and gates are joined sixteen at a time; rows
+ * that work-items share evenly, and a gate of odd width. */
+static void lstm_wide(trial *t, int64_t steps)
+{
+    lstm_of(t, steps, 8, 48);
+}
+
+static void lstm_odd(trial *t, int64_t steps)
+{
+    lstm_of(t, steps, 10, 20);
+}
+
+/* Both products of the loop have outer right sides, one behind the other's gate, and the gates part
+ * ways, as in a GRU whose reset comes first; from the last step to the first. */
+static void gru_wide(trial *t, int64_t steps)
+{
+    const int64_t rows = 4, units = 48;
+    ir_graph *g = &t->graph;
+    ir_id x = trial_float(t, shape3(steps, rows, 3 * units), -1, 1);
+    ir_id u = trial_weight(t, shape2(units, 2 * units), -0.2, 0.2);
+    ir_id v = trial_weight(t, shape2(units, units), -0.2, 0.2);
+    ir_id first = trial_float(t, shape2(rows, units), -0.5, 0.5);
+    harness_ok(op_scan_begin(g, steps, true));
+    ir_id h = op_scan_state(g, first), in = op_scan_slice(g, x),
+          sums = op_matmul(g, h, u, false, false), gate[2];
+    for (int i = 0; i < 2; i++)
+        gate[i] = op_unary(g, F_SIGMOID,
+                           op_binary(g, F_ADD, op_slice(g, in, 1, i * units, units, 1),
+                                     op_slice(g, sums, 1, i * units, units, 1)));
+    ir_id wait = op_matmul(g, op_binary(g, F_MUL, gate[1], h), v, false, false);
+    ir_id next =
+        op_unary(g, F_TANH, op_binary(g, F_ADD, op_slice(g, in, 1, 2 * units, units, 1), wait));
+    harness_ok(op_scan_update(g, h,
+                              op_binary(g, F_ADD, op_binary(g, F_MUL, gate[0], h),
+                                        op_binary(g, F_MUL, op_affine(g, gate[0], -1, 1), next))));
+    harness_ok(op_scan_end(g));
+    trial_output(t, op_scan_stack(g, op_scan_next(g, h)));
+    trial_output(t, op_scan_final(g, h));
 }
 
 /* A state that depends on the weights through its updates alone; asks for the last value only. */
@@ -109,6 +154,9 @@ START_TEST(short_loops)
     check(rnn_forward, 5, "five steps");
     check(rnn_reverse, 5, "five steps backward");
     check(lstm, 4, "lstm of four steps");
+    check(lstm_wide, 5, "wide lstm of five steps");
+    check(lstm_odd, 2, "lstm of odd width");
+    check(gru_wide, 5, "wide gru of five steps");
     check(from_zero, 4, "a state that starts at zero");
 }
 END_TEST

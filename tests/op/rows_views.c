@@ -163,6 +163,7 @@ const op_row rows_views[] = {
     R(gather, S(31), .b = S(5, 7)),
     R(gather, S(7, 2, 17), .b = S(3, 2), .keep = true),
     R(gather, S(33, 65), .b = S(2, 31), .keep = true),
+    R(gather, S(900, 20), .b = S(40, 7), .keep = true),
     R(gather, S(1, 33), .b = S(3)),
     R(gather, S(65, 32), .b = S(4, 3), .dtype = KILN_UINT8),
     R(gather_whole, S(7, 33), .b = S(5), .dtype = KILN_UINT8, .flat = true),

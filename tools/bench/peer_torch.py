@@ -32,7 +32,30 @@ def convolution(inputs, filters, size, stride):
     return [torch.nn.Conv2d(inputs, filters, size, stride, size // 2, bias=False), torch.nn.BatchNorm2d(filters)]
 
 
-if network == 'resnet20':  # on random pictures: figures of time alone
+class Recurrent(torch.nn.Module):
+    """Characters (or, without words, series) through a recurrent layer to each step's (or the last step's) classes."""
+
+    def __init__(self, layer, words, inputs, units, classes):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(words, inputs) if words else torch.nn.Identity()
+        self.layer = layer(inputs, units, batch_first=True)
+        self.dense = torch.nn.Linear(units, classes)
+        self.last = not words
+
+    def forward(self, values):
+        values = self.layer(self.embedding(values))[0]
+        return self.dense(values[:, -1] if self.last else values.flatten(0, 1))
+
+
+if network in ('lstm', 'gru'):  # on random characters: figures of time alone
+    x, y = torch.randint(0, 65, (1024, 64)), torch.randint(0, 65, (1024, 64))
+    x_test, y_test = x[:32], y[:32].flatten()
+    model = Recurrent(torch.nn.LSTM if network == 'lstm' else torch.nn.GRU, 65, 64, 256, 65)
+elif network == 'lstm512':  # on random series
+    x, y = torch.rand(1024, 512, 16), torch.randint(0, 4, (1024,))
+    x_test, y_test = x[:8], y[:8]
+    model = Recurrent(torch.nn.LSTM, 0, 16, 64, 4)
+elif network == 'resnet20':  # on random pictures: figures of time alone
     x = torch.randint(0, 256, (1024, 3, 32, 32)).float().to(memory_format=torch.channels_last)
     y = torch.randint(0, 10, (1024,))
     x_test, y_test = x[:128], y[:128]
@@ -66,7 +89,7 @@ def run(steps):
             order = torch.randperm(len(x))
         index, order = order[:batch], order[batch:]
         optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(model(x[index]), y[index]).backward()
+        torch.nn.functional.cross_entropy(model(x[index]), y[index].flatten()).backward()
         optimizer.step()
 
 
