@@ -29,6 +29,7 @@ typedef struct kiln_input_layer_args {
     kiln_shape shape;
     kiln_dtype dtype; /* KILN_FLOAT32 (default) or KILN_INT32 */
     const char *name;
+    int64_t batch_size; /* rows of each batch, for stateful layers behind; default: any number */
 } kiln_input_layer_args;
 KILN_API kiln_layer *kiln_input_layer_with(const kiln_input_layer_args *args);
 
@@ -469,7 +470,9 @@ KILN_API kiln_layer *kiln_embedding_with(const kiln_embedding_args *args);
  *   GRU (Cho et al., 2014), gates z r g: h' = z * h + (1 - z) * activation(x kernel + (r * h) recurrent_kernel + bias);
  *     reset_after: r * (h recurrent_kernel + bias[1]) in the place of the second product, and bias is (2, 3 units), which
  *     is what libraries for GPUs compute.
- * Weights: kernel (features, gates * units), recurrent_kernel (units, gates * units), bias (gates * units). */
+ * Weights: kernel (features, gates * units), recurrent_kernel (units, gates * units), bias (gates * units).
+ * h and c start as 0, as they were after the batch before (stateful), or as the tensors (batch, units) that stand behind
+ * the sequence in kiln_apply: kiln_apply(kiln_lstm(8), x, h, c), where h and c may be another layer's by kiln_tensor_output. */
 typedef struct kiln_recurrent_args {
     int64_t units;
     const char *activation;            /* default: tanh */
@@ -487,12 +490,58 @@ typedef struct kiln_recurrent_args {
     double recurrent_dropout;          /* of h in front of its product, as dropout; default: 0 */
     kiln_choice reset_after;           /* GRU; default: yes */
     kiln_choice return_sequences;      /* default: no */
+    kiln_choice return_state;          /* further outputs: h, and an LSTM's c, after the last step; default: no */
     kiln_choice go_backwards;          /* from the last step to the first; results in that order; default: no */
+    kiln_choice stateful;              /* the states go on from one batch to the next, row by row; the model's input
+                                          then has a batch_size (see kiln_reset_states); default: no */
+    kiln_choice zero_output_for_mask;  /* masked steps give 0, not what the step before gave; default: no */
     KILN_LAYER_ARGS
 } kiln_recurrent_args;
 KILN_API kiln_layer *kiln_simple_rnn_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_lstm_with(const kiln_recurrent_args *args);
 KILN_API kiln_layer *kiln_gru_with(const kiln_recurrent_args *args);
+
+/* Cells by themselves, for RNN; of the arguments those of the layer (input_shape and the options from return_sequences on)
+ * mean nothing here. */
+KILN_API kiln_layer *kiln_simple_rnn_cell_with(const kiln_recurrent_args *args);
+KILN_API kiln_layer *kiln_lstm_cell_with(const kiln_recurrent_args *args);
+KILN_API kiln_layer *kiln_gru_cell_with(const kiln_recurrent_args *args);
+
+/* StackedRNNCells: cells of which each reads what the one before made of the same step; at most 16. Takes them over, also on
+ * failure. */
+KILN_API kiln_layer *kiln_stacked_rnn_cells_from(size_t count, kiln_layer *const *cells);
+
+/* RNN: a recurrent layer of a cell or of stacked cells. Its states are those of the first cell, then of the second, ... Takes
+ * the cell over, also on failure. */
+typedef struct kiln_rnn_args {
+    kiln_layer *cell;
+    kiln_choice return_sequences, return_state, go_backwards, stateful; /* as of kiln_recurrent_args */
+    kiln_choice zero_output_for_mask;
+    KILN_LAYER_ARGS
+} kiln_rnn_args;
+KILN_API kiln_layer *kiln_rnn_with(const kiln_rnn_args *args);
+
+/* ConvLSTM1D and ConvLSTM2D (Shi et al., 2015): an LSTM over (batch, steps, length, channels) or (batch, steps, height, width,
+ * channels) whose products are convolutions, kernel (kernel_size..., channels, 4 filters) with strides, padding and
+ * dilation_rate over the inputs, and recurrent_kernel (kernel_size..., filters, 4 filters) over h, padded to h's size. Results
+ * and states have the convolution's sizes and `filters` channels. */
+typedef struct kiln_conv_lstm_args {
+    int64_t filters;
+    kiln_shape kernel_size, strides, dilation_rate; /* one number, or one for each axis; default: 1 */
+    const char *padding;     /* "valid" (default) or "same" */
+    const char *data_format; /* "channels_last" (default) or "channels_first" */
+    const char *activation, *recurrent_activation;     /* default: tanh, sigmoid */
+    kiln_choice use_bias, unit_forget_bias;            /* default: yes */
+    const char *kernel_initializer;                    /* default: glorot_uniform */
+    const char *recurrent_initializer;                 /* default: orthogonal */
+    const char *bias_initializer;                      /* default: zeros */
+    const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+    double dropout, recurrent_dropout;                 /* as of kiln_recurrent_args, as all below */
+    kiln_choice return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
+    KILN_LAYER_ARGS
+} kiln_conv_lstm_args;
+KILN_API kiln_layer *kiln_conv_lstm1d_with(const kiln_conv_lstm_args *args);
+KILN_API kiln_layer *kiln_conv_lstm2d_with(const kiln_conv_lstm_args *args);
 
 /* Masking: steps of (batch, steps, features) of which every element is mask_value do not count in the layers behind.
  * Recurrent layers pass over them and keep their state; GlobalAveragePooling1D, BatchNormalization, losses and metrics
@@ -515,7 +564,7 @@ KILN_API kiln_layer *kiln_time_distributed_with(const kiln_time_distributed_args
  * also on failure. */
 typedef struct kiln_bidirectional_args {
     kiln_layer *layer;
-    const char *merge_mode;     /* default: "concat"; or "sum", "ave", "mul" */
+    const char *merge_mode;     /* default: "concat"; or "sum", "ave", "mul"; "none": an output each */
     kiln_layer *backward_layer; /* default: made like layer */
     KILN_LAYER_ARGS
 } kiln_bidirectional_args;
@@ -528,6 +577,16 @@ KILN_API kiln_layer *kiln_bidirectional_with(const kiln_bidirectional_args *args
 #define kiln_embedding(...) kiln_embedding_with(&(kiln_embedding_args){.input_dim = __VA_ARGS__})
 #define kiln_simple_rnn(...) kiln_simple_rnn_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
 #define kiln_lstm(...) kiln_lstm_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+/* kiln_conv_lstm2d(16, KILN_SHAPE(3), .padding = "same") */
+#define kiln_conv_lstm1d(...) kiln_conv_lstm1d_with(&(kiln_conv_lstm_args){.filters = __VA_ARGS__})
+#define kiln_conv_lstm2d(...) kiln_conv_lstm2d_with(&(kiln_conv_lstm_args){.filters = __VA_ARGS__})
+#define kiln_simple_rnn_cell(...) kiln_simple_rnn_cell_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+#define kiln_lstm_cell(...) kiln_lstm_cell_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+#define kiln_gru_cell(...) kiln_gru_cell_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
+#define kiln_stacked_rnn_cells(...)                                                                \
+    kiln_stacked_rnn_cells_from(sizeof((kiln_layer *const[]){__VA_ARGS__}) / sizeof(kiln_layer *), \
+                                (kiln_layer *const[]){__VA_ARGS__})
+#define kiln_rnn(...) kiln_rnn_with(&(kiln_rnn_args){.cell = __VA_ARGS__})
 #define kiln_gru(...) kiln_gru_with(&(kiln_recurrent_args){.units = __VA_ARGS__})
 #define kiln_depthwise_conv1d(...) kiln_depthwise_conv1d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})
 #define kiln_depthwise_conv2d(...) kiln_depthwise_conv2d_with(&(kiln_depthwise_conv_args){.kernel_size = __VA_ARGS__})

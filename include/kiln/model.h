@@ -31,7 +31,8 @@ typedef struct kiln_tensor_list {
 /* An input of the net: the shape of one sample. NULL on failure. */
 KILN_API kiln_tensor *kiln_input_with(const kiln_input_layer_args *args);
 
-/* Applies a layer to `count` tensors (1; 2 to 16 for a layer that merges) and builds it. Takes the layer over (on failure it
+/* Applies a layer to `count` tensors (1; 2 to 16 for a layer that merges; a recurrent layer takes the states it starts with
+ * behind its sequence) and builds it. Takes the layer over (on failure it
  * frees it, unless it has been applied before); a layer that is applied again is shared: the same weights, another tensor.
  * NULL for a layer or tensor is passed on, so that a program checks once. NULL on failure. */
 KILN_API kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *tensors);
@@ -124,6 +125,28 @@ KILN_API const char *kiln_model_weight_path(const kiln_model *model, size_t inde
 KILN_API kiln_shape kiln_model_weight_shape(const kiln_model *model, size_t index);
 KILN_API kiln_status kiln_get_weights(kiln_model *model, size_t index, float *values, size_t count);
 KILN_API kiln_status kiln_set_weights(kiln_model *model, size_t index, const float *values, size_t count);
+
+/* Fills an Embedding's table from a text file of word2vec or GloVe: a line for each word, the word and its output_dim numbers,
+ * with or without word2vec's first line (words, numbers). Row i becomes the vector of words[i]; rows of words that are not in
+ * the file stay as they are, and *missing (NULL is allowed) says how many words those are, an empty one not counted. A line
+ * that is none of these fails by its number and changes nothing. */
+typedef struct kiln_word_vectors_args {
+    kiln_model *model;
+    const char *path;
+    size_t count; /* words; at most input_dim */
+    const char *const *words;
+    const char *layer; /* default: the model's only Embedding */
+    int freeze;        /* the table does not train, from the next kiln_compile on; default: it does */
+} kiln_word_vectors_args;
+KILN_API kiln_status kiln_load_word_vectors_with(const kiln_word_vectors_args *args, size_t *missing);
+#ifndef __cplusplus
+#define kiln_load_word_vectors(missing, ...)                                                       \
+    kiln_load_word_vectors_with(&(kiln_word_vectors_args){.model = __VA_ARGS__}, missing)
+#endif
+
+/* Sets the states of all stateful layers to 0. They start as 0, and go on through kiln_fit, kiln_evaluate and kiln_predict and
+ * from one call to the next; files do not keep them. */
+KILN_API kiln_status kiln_reset_states(kiln_model *model);
 
 /* The architecture as Keras's JSON: what model.to_json() and keras.models.model_from_json() exchange. indent is the number of
  * spaces a level; negative: one line. The text is the caller's (free); NULL on failure. */

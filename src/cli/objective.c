@@ -17,6 +17,8 @@ static const char *last_activation(const kiln_model *model, int *call)
     for (;;) {
         const model_call *c = &model->calls[*call];
         const layer_class *cls = c->layer->cls;
+        if (c->output)
+            return "linear";
         const layer_field *field = layer_find_field(cls, "activation");
         const kiln_model *nested = model_in(c->layer);
         if (c->input_count == 0)

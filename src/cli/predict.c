@@ -44,7 +44,7 @@ static bool ends_with(const char *whole, const char *end)
 
 static const char *output_name(const kiln_model *model, size_t i)
 {
-    return model->calls[model->outputs[i]].layer->name;
+    return model_output_name(model, i);
 }
 
 static int64_t row_size(const predictions *p, size_t output)
@@ -57,7 +57,7 @@ static int64_t row_size(const predictions *p, size_t output)
 static npy_array as_array(const predictions *p, size_t output)
 {
     kiln_shape shape = kiln_model_output_shape(p->model, output);
-    npy_array array = {.name = p->model->calls[p->model->outputs[output]].layer->name,
+    npy_array array = {.name = (char *)model_output_name(p->model, output),
                        .dtype = KILN_FLOAT32,
                        .rank = shape.rank + 1,
                        .data = p->values[output]};

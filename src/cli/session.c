@@ -240,7 +240,7 @@ kiln_status session_match(kiln_dataset *data, const kiln_model *model, bool need
     for (size_t i = 0; i < inputs; i++)
         names[i] = model->calls[model->inputs[i]].layer->name;
     for (size_t i = 0; i < outputs; i++)
-        names[inputs + i] = model->calls[model->outputs[i]].layer->name;
+        names[inputs + i] = model_output_name(model, (size_t)i);
     kiln_status status = dataset_assign(data, inputs, names, outputs, names + inputs, need_targets);
     free(names);
     return status;

@@ -51,15 +51,21 @@ static kiln_status read_sizes(const json_t *value, const char *what, size_t from
     return KILN_OK;
 }
 
-kiln_status keras_shape_read(const json_t *value, const char *what, kiln_shape *shape)
+kiln_status keras_shape_read(const json_t *value, const char *what, int64_t *batch,
+                             kiln_shape *shape)
 {
+    json_int_t rows = json_integer_value(json_array_get(value, 0)); /* 0 for null */
+    *batch = rows > 0 ? rows : 0;
     return read_sizes(value, what, 1, false, shape);
 }
 
-void keras_shape_write(json_writer *w, const char *key, kiln_shape shape)
+void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape)
 {
     text list = {0};
-    text_add(&list, "[null");
+    if (batch)
+        text_add(&list, "[%lld", (long long)batch);
+    else
+        text_add(&list, "[null");
     for (int i = 0; i < shape.rank; i++)
         text_add(&list, ", %lld", (long long)shape.dims[i]);
     text_add(&list, "]");
@@ -172,6 +178,11 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
     case FIELD_TEXT:
         if (!json_is_string(value) && !json_is_null(value))
             return fail_type("a text, or null");
+        if (json_is_null(value) && field->none) {
+            free(*(char **)at);
+            *(char **)at = NULL;
+            return KILN_OK;
+        }
         return layer_set_text(layer, field->name, json_string_value(value));
     case FIELD_PAIRS:
         return read_pairs(value, (kiln_shape *)at);
@@ -184,6 +195,18 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
         if (inner == NULL)
             return json_is_null(value) ? KILN_OK : kiln_last_status();
         return layer_set_inner(layer, (int)field->offset, inner);
+    }
+    case FIELD_LAYERS: {
+        size_t count = json_array_size(value);
+        if (!json_is_array(value) || count > LAYER_MAX_INNER)
+            return fail_type("a list of at most 16 layers");
+        for (size_t i = 0; i < count; i++) {
+            kiln_layer *inner = keras_layer_read(json_array_get(value, i), i + 1);
+            if (inner == NULL)
+                return kiln_last_status();
+            KILN_TRY(layer_set_inner(layer, (int)i, inner));
+        }
+        return KILN_OK;
     }
     case FIELD_FIXED:
         return read_fixed(field, value);
@@ -231,7 +254,7 @@ static kiln_status read_common(kiln_layer *layer, const char *key, const json_t 
         return read_dtype(layer, value);
     if (strcmp(key, "batch_input_shape") == 0 || strcmp(key, "batch_shape") == 0) {
         layer->has_input_shape = true;
-        KILN_TRY(keras_shape_read(value, "the shape", &layer->input_shape));
+        KILN_TRY(keras_shape_read(value, "the shape", &layer->batch, &layer->input_shape));
         layer->has_input_shape = layer->input_shape.rank > 0;
         return KILN_OK;
     }
@@ -396,6 +419,14 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
         KILN_TRY(write_layer(w, field->name, layer->inner[field->offset]));
         json_write_close(w, '}');
         return KILN_OK;
+    case FIELD_LAYERS:
+        json_write_open(w, field->name, '[');
+        for (int i = 0; i < layer->inner_count; i++) {
+            KILN_TRY(write_layer(w, NULL, layer->inner[i]));
+            json_write_close(w, '}');
+        }
+        json_write_close(w, ']');
+        return KILN_OK;
     case FIELD_FIXED:
     case FIELD_IGNORED:
         json_write_raw(w, field->name, field->text);
@@ -420,7 +451,7 @@ static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer
     json_write_string(w, "class_name", layer->cls->class_name);
     json_write_open(w, "config", '{');
     if (layer->cls == &input_class) {
-        keras_shape_write(w, "batch_shape", layer->input_shape);
+        keras_shape_write(w, "batch_shape", layer->batch, layer->input_shape);
         json_write_string(w, "dtype", kiln_dtype_name(layer->input_dtype));
         json_write_string(w, "name", layer->name);
     } else {
@@ -437,7 +468,7 @@ static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer
     json_write_raw(w, "registered_name", "null");
     if (layer->weight_count > 0) {
         json_write_open(w, "build_config", '{');
-        keras_shape_write(w, "input_shape", layer->built_shape);
+        keras_shape_write(w, "input_shape", layer->batch, layer->built_shape);
         json_write_close(w, '}');
     }
     return KILN_OK;

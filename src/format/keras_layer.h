@@ -13,9 +13,11 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number);
  * it. */
 kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer);
 
-/* [null, 28, 28] from and to the shape of one sample. what is for the message. */
-kiln_status keras_shape_read(const json_t *value, const char *what, kiln_shape *shape);
-void keras_shape_write(json_writer *w, const char *key, kiln_shape shape);
+/* [null, 28, 28] from and to the shape of one sample; batch is the first size, 0 for null. what is
+ * for the message. */
+kiln_status keras_shape_read(const json_t *value, const char *what, int64_t *batch,
+                             kiln_shape *shape);
+void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape);
 
 /* Fails for a key of the object that is in none of the two NULL-ended lists (the second may be
  * NULL). */

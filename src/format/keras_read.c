@@ -18,7 +18,8 @@ static kiln_status read_sequential(kiln_model *model, const json_t *layers,
             return kiln_last_status();
         if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
             kiln_status status =
-                keras_shape_read(build_shape, "build_input_shape", &layer->input_shape);
+                keras_shape_read(build_shape, "build_input_shape", &layer->batch,
+                                 &layer->input_shape);
             if (status != KILN_OK) {
                 kiln_layer_free(layer);
                 return status;
@@ -129,9 +130,11 @@ static kiln_status list_tensors(const json_t *value, json_t *list, int depth)
     return KILN_OK;
 }
 
-static kiln_status check_arguments(const functional *f, const json_t *node)
+/* Arguments of a call besides its first; tensors among them that the layer takes join the list. */
+static kiln_status check_arguments(const functional *f, const pending *p, const json_t *node,
+                                   json_t *list)
 {
-    const char *key;
+    const char *key, *more = p->layer->cls->more_inputs;
     json_t *value;
     json_object_foreach(json_object_get(node, "kwargs"), key, value)
     {
@@ -139,6 +142,10 @@ static kiln_status check_arguments(const functional *f, const json_t *node)
         if (json_is_null(value) || (strcmp(key, "training") == 0 && json_is_boolean(value)) ||
             is_made_mask(f, key, value))
             continue;
+        if (more && strcmp(key, more) == 0) {
+            KILN_TRY(list_tensors(value, list, 0));
+            continue;
+        }
         return kiln_fail(KILN_ERROR_UNSUPPORTED,
                          "it is called with the argument \"%.100s\", which is not supported", key);
     }
@@ -155,9 +162,9 @@ static kiln_status apply_node(functional *f, pending *p, size_t n, bool *progres
     json_t *tensors = json_array();
     if (tensors == NULL)
         return kiln_fail_memory(64);
-    kiln_status status = check_arguments(f, node);
+    kiln_status status = list_tensors(args ? args : node, tensors, 0);
     if (status == KILN_OK)
-        status = list_tensors(args ? args : node, tensors, 0);
+        status = check_arguments(f, p, node, tensors);
     if (status == KILN_OK && json_array_size(tensors) > MODEL_MAX_LAYER_INPUTS)
         status =
             kiln_fail(KILN_ERROR_UNSUPPORTED, "it has more than %d inputs", MODEL_MAX_LAYER_INPUTS);

@@ -38,12 +38,31 @@ static void write_tensor(json_writer *w, const kiln_model *model, int call)
     json_write_open(w, NULL, '{');
     json_write_string(w, "class_name", "__keras_tensor__");
     json_write_open(w, "config", '{');
-    keras_shape_write(w, "shape", from->shape);
+    keras_shape_write(w, "shape", from->batch, from->shape);
     json_write_string(w, "dtype",
                       from->input_count ? "float32" : kiln_dtype_name(from->layer->input_dtype));
     write_history(w, "keras_history", model, call, true);
     json_write_close(w, '}');
     json_write_close(w, '}');
+}
+
+/* The inputs behind the first, in lists of as many as belong together. */
+static void write_more(json_writer *w, const kiln_model *model, const model_call *c, int first)
+{
+    const layer_class *cls = c->layer->cls;
+    int sizes[LAYER_MAX_INPUTS],
+        groups = cls->group_inputs ? cls->group_inputs(c->layer, sizes) : 0;
+    json_write_open(w, cls->more_inputs, '[');
+    for (int i = first, group = 0; i < c->input_count; group++) {
+        int end = groups > 1 ? i + sizes[group] : c->input_count;
+        if (groups > 1)
+            json_write_open(w, NULL, '[');
+        for (; i < end; i++)
+            write_tensor(w, model, c->inputs[i]);
+        if (groups > 1)
+            json_write_close(w, ']');
+    }
+    json_write_close(w, ']');
 }
 
 /* The calls of a layer in a functional model. */
@@ -55,16 +74,21 @@ static void write_nodes(json_writer *w, const kiln_model *model, const kiln_laye
         const model_call *c = &model->calls[i];
         if (c->layer != layer || c->input_count == 0 || c->output > 0)
             continue;
+        /* One list of all inputs, or the first and the others by their name. */
+        int first = layer->cls->more_inputs ? 1 : c->input_count;
         json_write_open(w, NULL, '{');
         json_write_open(w, "args", '[');
-        if (c->input_count > 1)
+        if (first > 1)
             json_write_open(w, NULL, '[');
-        for (int k = 0; k < c->input_count; k++)
+        for (int k = 0; k < first; k++)
             write_tensor(w, model, c->inputs[k]);
-        if (c->input_count > 1)
+        if (first > 1)
             json_write_close(w, ']');
         json_write_close(w, ']');
-        json_write_raw(w, "kwargs", "{}");
+        json_write_open(w, "kwargs", '{');
+        if (c->input_count > first)
+            write_more(w, model, c, first);
+        json_write_close(w, '}');
         json_write_close(w, '}');
     }
     json_write_close(w, ']');
@@ -105,6 +129,7 @@ static kiln_status check_sharing(const kiln_model *model)
 static kiln_status write_model(json_writer *w, const kiln_model *model, bool trainable)
 {
     kiln_shape input = kiln_model_input_shape(model, 0);
+    int64_t batch = model->calls[model->inputs[0]].batch;
     KILN_TRY(check_sharing(model));
     json_write_open(w, NULL, '{');
     json_write_string(w, "module", model->sequential ? "keras" : "keras.src.models.functional");
@@ -127,7 +152,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     }
     json_write_close(w, ']');
     if (model->sequential) {
-        keras_shape_write(w, "build_input_shape", input);
+        keras_shape_write(w, "build_input_shape", batch, input);
     } else {
         write_ends(w, "input_layers", model, model->input_count, model->inputs);
         write_ends(w, "output_layers", model, model->output_count, model->outputs);
@@ -136,7 +161,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     json_write_raw(w, "registered_name", "null");
     if (model->input_count == 1) {
         json_write_open(w, "build_config", '{');
-        keras_shape_write(w, "input_shape", input);
+        keras_shape_write(w, "input_shape", batch, input);
         json_write_close(w, '}');
     }
     return KILN_OK;

@@ -191,6 +191,20 @@ static bool is_listed(const weight_places *places, const layer_weight *weight)
 
 static kiln_status list_nested(const kiln_model *model, const char *path, weight_places *places);
 
+/* What files call a wrapped layer: "forward_layer", or in a list "cells/lstm_cell_1", the number
+ * counting those of the same class. */
+static char *inner_path(const kiln_layer *layer, int number, const char *path)
+{
+    if (layer->cls->inner_list == NULL)
+        return str_format("%s/%s", path, layer->cls->inner_names[number]);
+    const char *name = layer->inner[number]->cls->snake_name;
+    int before = 0;
+    for (int i = 0; i < number; i++)
+        before += layer->inner[i]->cls == layer->inner[number]->cls;
+    return before ? str_format("%s/%s/%s_%d", path, layer->cls->inner_list, name, before)
+                  : str_format("%s/%s/%s", path, layer->cls->inner_list, name);
+}
+
 /* Into the last place: those that train first, otherwise as the layer made them. Takes path over.
  */
 static kiln_status list_weights(kiln_layer *layer, char *path, weight_places *places)
@@ -199,12 +213,11 @@ static kiln_status list_weights(kiln_layer *layer, char *path, weight_places *pl
     KILN_TRY(add_part(place, layer, path, str_copy(layer->name)));
     if (model_in(layer))
         return list_nested(model_in(layer), path, places);
-    if (layer->cls->weights_of_cell)
-        KILN_TRY(add_part(place, layer, str_format("%s/cell", path),
-                          str_format("%s_cell", layer->cls->snake_name)));
+    if (layer->cls->cell_name)
+        KILN_TRY(
+            add_part(place, layer, str_format("%s/cell", path), str_copy(layer->cls->cell_name)));
     for (int i = 0; i < layer->inner_count; i++)
-        KILN_TRY(list_weights(layer->inner[i],
-                              str_format("%s/%s", path, layer->cls->inner_names[i]), places));
+        KILN_TRY(list_weights(layer->inner[i], inner_path(layer, i, path), places));
     if (layer->inner_count > 0)
         return KILN_OK;
     for (int trainable = 1; trainable >= 0; trainable--)

@@ -184,7 +184,7 @@ kiln_status layer_set_inner(kiln_layer *layer, int place, kiln_layer *inner)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s is part of a model or of another layer already, and cannot be wrapped",
                          layer_label(inner));
-    if (inner->cls->call == NULL)
+    if (inner->cls->call == NULL && !inner->cls->is_cell)
         status = kiln_fail(KILN_ERROR_UNSUPPORTED, "a layer of class %s cannot be wrapped",
                            inner->cls->class_name);
     if (status == KILN_OK && inner->name == NULL)

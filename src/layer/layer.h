@@ -21,6 +21,7 @@ typedef enum layer_field_type {
     FIELD_PAIRS,       /* kiln_shape; JSON a list of pairs: [[1, 2], [3, 4]] */
     FIELD_MAYBE,       /* double; NaN: None */
     FIELD_LAYER,       /* a layer that this one wraps; offset is its place among them */
+    FIELD_LAYERS,      /* all layers that this one wraps */
     /* Not stored; text is the JSON that Keras writes: */
     FIELD_FIXED,  /* the one value understood */
     FIELD_IGNORED /* any other is accepted too */
@@ -41,11 +42,12 @@ typedef struct layer_field {
     const char *text; /* default of the text types and of the lists of numbers ("-1"); NULL: none */
     bool required;
     bool quiet; /* not written to JSON while it is None */
+    bool none;  /* TEXT: None is a value of its own (NULL), and not the default */
 } layer_field;
 
 #define LAYER_MAX_INPUTS 16
 #define LAYER_MAX_OUTPUTS 16
-#define LAYER_MAX_INNER 2
+#define LAYER_MAX_INNER 16
 
 /* What a call of a layer may use. */
 typedef struct layer_call {
@@ -73,18 +75,27 @@ typedef struct layer_class {
     const layer_field *fields;
     size_t field_count;
     const char *const *inner_names; /* what files call the layers that it wraps; NULL: none */
+    const char *inner_list;         /* instead: what files call the list of them */
     bool passes_mask;               /* the first input's mask is the output's too */
     bool any_input;                 /* weights fit inputs of any shape */
-    bool weights_of_cell;           /* files keep the weights as those of the layer's cell */
+    const char *cell_name;          /* files keep the weights as those of a cell of this name */
     bool no_trainable;              /* Keras's constructor does not take `trainable` */
-    /* All may be NULL. Shapes are of one sample. */
+    bool is_cell;                   /* no layer by itself: a recurrent one runs it */
+    bool is_recurrent;              /* config begins with a recurrent_options (recurrent.h) */
+    const char *more_inputs; /* Keras's argument for the inputs behind the first; NULL: none */
+    /* How many of those belong together, where Keras has lists in that list; returns the number of
+     * lists. NULL: it has none. */
+    int (*group_inputs)(const kiln_layer *layer, int *sizes);
+    /* All may be NULL. Shapes are of one sample. Where a layer has several outputs, `output` is
+     * an array of LAYER_MAX_OUTPUTS. */
     kiln_status (*check)(const kiln_layer *layer);
     kiln_status (*output_shape)(const kiln_layer *layer, kiln_shape input,
                                 kiln_shape *output);           /* default: the same */
     kiln_status (*build)(kiln_layer *layer, kiln_shape input); /* makes the weights */
     kiln_status (*call)(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output);
-    /* Instead of output_shape and call, of a layer of several inputs (at most LAYER_MAX_INPUTS) or
-     * outputs, which they fill all. build() gets the first input's shape. */
+    /* Of a layer of several inputs (at most LAYER_MAX_INPUTS) or outputs, which they fill all; one
+     * that may have a single input too has output_shape and call for it. build() gets the first
+     * input's shape. */
     kiln_status (*output_shape_of)(const kiln_layer *layer, int count, const kiln_shape *inputs,
                                    kiln_shape *output);
     kiln_status (*call_many)(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
@@ -103,7 +114,8 @@ typedef struct layer_weight {
     char *initializer;              /* spec */
     char *regularizer;              /* spec or NULL */
     int64_t ones_first, ones_count; /* elements that start as 1 whatever the initializer */
-    bool constant;                  /* follows from the configuration: neither counted nor saved */
+    bool constant; /* follows from the configuration: neither counted nor saved */
+    bool state;    /* a constant that goes from batch to batch until it is reset */
 } layer_weight;
 
 struct kiln_layer {
@@ -113,6 +125,7 @@ struct kiln_layer {
     kiln_shape input_shape; /* as given; see has_input_shape */
     bool has_input_shape;
     kiln_dtype input_dtype;
+    int64_t batch; /* rows of each batch, where the model's input says so; 0: any number */
     bool trainable;
     bool built;
     bool adapted; /* the class has adapt() and the weights have values of their own */
@@ -172,11 +185,20 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
 /* Makes the weights for an input of this shape; a layer that is built already only checks that it
  * fits. */
 kiln_status layer_build(kiln_layer *layer, kiln_shape input);
+int layer_output_count(const kiln_layer *layer);
+/* Says how many rows each batch has, before the layer is built; afterwards it fails if the layer
+ * has states for another number. */
+kiln_status layer_set_batch(kiln_layer *layer, int64_t batch);
 kiln_status layer_output_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output);
 int layer_output_count(const kiln_layer *layer);
 /* The shapes of what the layer makes of inputs of these shapes, one for each output; builds it. */
 kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
                          kiln_shape *outputs);
+/* Calls the layer: `output` gets as many nodes as it has outputs. */
+kiln_status layer_apply(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
+                        ir_id *output);
+/* For build(): adds a state that starts as 0, of (batch, one row's shape). */
+kiln_status layer_add_state(kiln_layer *layer, const char *name, kiln_shape row);
 /* For call(): the mask of an input, IR_NONE: none; and with axes of 1 behind it, up to a rank,
  * where it fits x (else it fails). */
 ir_id layer_mask(const layer_call *call, int input);

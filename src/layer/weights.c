@@ -56,6 +56,7 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
 kiln_status layer_build_inner(kiln_layer *layer, int place, kiln_shape input)
 {
     kiln_layer *inner = layer->inner[place];
+    KILN_TRY(layer_set_batch(inner, layer->batch));
     KILN_TRY(layer_build(inner, input));
     KILN_TRY(mem_grow(&layer->weights, &layer->weight_capacity,
                       layer->weight_count + inner->weight_count, sizeof *layer->weights));
@@ -109,11 +110,57 @@ int layer_output_count(const kiln_layer *layer)
     return layer->cls->output_count ? layer->cls->output_count(layer) : 1;
 }
 
+kiln_status layer_set_batch(kiln_layer *layer, int64_t batch)
+{
+    if (!layer->built) {
+        layer->batch = batch;
+        return KILN_OK;
+    }
+    for (size_t i = 0; i < layer->weight_count && batch != layer->batch; i++)
+        if (layer->weights[i]->state)
+            return batch ? kiln_fail(KILN_ERROR_SHAPE,
+                                     "%s is stateful with batches of %lld and cannot take batches "
+                                     "of %lld",
+                                     layer_label(layer), (long long)layer->batch, (long long)batch)
+                         : kiln_fail(KILN_ERROR_SHAPE,
+                                     "%s is stateful with batches of %lld and cannot take batches "
+                                     "of any size",
+                                     layer_label(layer), (long long)layer->batch);
+    return KILN_OK;
+}
+
+kiln_status layer_add_state(kiln_layer *layer, const char *name, kiln_shape row)
+{
+    kiln_shape shape = {.rank = row.rank + 1, .dims = {layer->batch}};
+    if (layer->batch == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s is stateful, so the number of rows in a batch must be fixed: give the "
+                         "model's input a batch_size",
+                         layer_label(layer));
+    memcpy(&shape.dims[1], row.dims, (size_t)row.rank * sizeof *row.dims);
+    KILN_TRY(layer_add_weight(layer, name, shape, "zeros", NULL, false));
+    layer->weights[layer->weight_count - 1]->constant = true;
+    layer->weights[layer->weight_count - 1]->state = true;
+    return KILN_OK;
+}
+
+kiln_status layer_apply(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
+                        ir_id *output)
+{
+    return count == 1 && layer->cls->call
+               ? layer->cls->call(layer, call, inputs[0], output)
+               : layer->cls->call_many(layer, call, count, inputs, output);
+}
+
 kiln_status layer_settle(kiln_layer *layer, int count, const kiln_shape *inputs,
                          kiln_shape *outputs)
 {
     size_t elements;
-    if (layer->cls->output_shape_of) {
+    if (layer->cls->is_cell)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s is a cell and no layer by itself; RNN makes one of it",
+                         layer_label(layer));
+    if (layer->cls->output_shape_of && (count > 1 || layer->cls->call == NULL)) {
         if (layer->cls->output_shape_of(layer, count, inputs, outputs) != KILN_OK)
             return kiln_fail_in("%s", layer_label(layer));
     } else if (count != 1) {

@@ -51,9 +51,7 @@ static kiln_status call_layer(const kiln_model *model, size_t i, layer_call *cal
         call->other_masks[k] = IR_NONE;
     kiln_status status = set_place(call, c->layer);
     if (status == KILN_OK)
-        status = c->layer->cls->call_many
-                     ? c->layer->cls->call_many(c->layer, call, c->input_count, from, &made[i])
-                     : c->layer->cls->call(c->layer, call, from[0], &made[i]);
+        status = layer_apply(c->layer, call, c->input_count, from, &made[i]);
     if (status != KILN_OK)
         kiln_fail_in("%s", layer_label(c->layer));
     masks[i] = call->mask;

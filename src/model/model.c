@@ -185,22 +185,26 @@ static kiln_status take_layer(kiln_model *model, kiln_layer *layer)
 }
 
 /* The shapes of the call's outputs, from those of its inputs; builds the layer. */
-static kiln_status settle_shapes(const kiln_model *model, const model_call *call,
-                                 kiln_shape *shapes)
+static kiln_status settle_shapes(const kiln_model *model, model_call *call, kiln_shape *shapes)
 {
     kiln_layer *layer = call->layer;
     if (call->input_count == 0) {
         shapes[0] = layer->input_shape;
+        call->batch = layer->batch;
         return layer_build(layer, shapes[0]);
     }
     kiln_shape inputs[MODEL_MAX_LAYER_INPUTS];
-    for (int i = 0; i < call->input_count; i++)
+    for (int i = 0; i < call->input_count; i++) {
         inputs[i] = model->calls[call->inputs[i]].shape;
+        if (call->batch == 0)
+            call->batch = model->calls[call->inputs[i]].batch;
+    }
     if (layer->has_input_shape && !ir_shape_equal(layer->input_shape, inputs[0]))
         return kiln_fail(KILN_ERROR_SHAPE, "%s has the input_shape %s, but %s yields %s",
                          layer_label(layer), ir_shape_text(layer->input_shape),
                          layer_label(model->calls[call->inputs[0]].layer),
                          ir_shape_text(inputs[0]));
+    KILN_TRY(layer_set_batch(layer, call->batch));
     return layer_settle(layer, call->input_count, inputs, shapes);
 }
 
@@ -256,6 +260,21 @@ static kiln_status set_calls(const kiln_model *model, size_t count, const int *c
     *list = copy;
     *list_count = count;
     return KILN_OK;
+}
+
+const char *model_output_name(const kiln_model *model, size_t output)
+{
+    static _Thread_local char ring[32][128];
+    static _Thread_local unsigned turn;
+    const model_call *call = &model->calls[model->outputs[output]];
+    int before = 0;
+    for (size_t i = 0; i < output; i++)
+        before += model->calls[model->outputs[i]].layer == call->layer;
+    if (before == 0)
+        return call->layer->name;
+    char *name = ring[turn++ % 32];
+    snprintf(name, sizeof ring[0], "%.100s_%d", call->layer->name, before);
+    return name;
 }
 
 kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_calls, size_t outputs,

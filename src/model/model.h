@@ -16,6 +16,7 @@ typedef struct model_call {
     int input_count;
     int output;       /* which of the layer's */
     kiln_shape shape; /* of one sample of its output */
+    int64_t batch;    /* rows of each batch; 0: any number */
 } model_call;
 
 typedef struct model_net model_net; /* tensor.c: tensors that are connected */
@@ -85,6 +86,13 @@ kiln_status model_close_sequential(kiln_model *model);
 /* Replaces class or feature names by copies. */
 kiln_status model_set_class_names(kiln_model *model, size_t count, const char *const *names);
 kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names);
+
+/* The name of an output: its layer's, or where several are of one layer "lstm_1" and so on for the
+ * further ones (a ring of buffers, one a thread). */
+const char *model_output_name(const kiln_model *model, size_t output);
+
+/* Rows of the batches that stateful layers take; 0: there are none. */
+int64_t model_state_batch(const kiln_model *model);
 
 /* Gives all weights their initial values, once. */
 kiln_status model_seed_weights(kiln_model *model);

@@ -17,6 +17,7 @@ static kiln_status begin(kiln_model *model, kiln_layer *layer)
         input->input_shape = layer->input_shape;
         input->has_input_shape = true;
         input->input_dtype = layer->input_dtype;
+        input->batch = layer->batch;
     }
     if (input == NULL || model_apply(model, input, 0, NULL, &call) != KILN_OK) {
         kiln_layer_free(layer);
@@ -48,6 +49,12 @@ kiln_status model_add(kiln_model *model, kiln_layer *layer)
 
 kiln_status model_close_sequential(kiln_model *model)
 {
+    for (size_t i = 0; i < model->call_count; i++)
+        if (model->calls[i].output)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "%s has several outputs, and a sequential model's layers have one each; "
+                             "make a functional model",
+                             layer_label(model->calls[i].layer));
     int first = 0, last = (int)model->call_count - 1;
     if (model->call_count < 2)
         return kiln_fail(KILN_ERROR_ARGUMENT,

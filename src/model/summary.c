@@ -191,9 +191,12 @@ static void add_connections(const kiln_model *model, const kiln_layer *layer, te
 }
 
 /* "(None, 128)" */
-static void add_shape(kiln_shape shape, text *out)
+static void add_shape(int64_t batch, kiln_shape shape, text *out)
 {
-    text_add(out, "(None");
+    if (batch)
+        text_add(out, "(%lld", (long long)batch);
+    else
+        text_add(out, "(None");
     for (int i = 0; i < shape.rank; i++)
         text_add(out, ", %lld", (long long)shape.dims[i]);
     text_add(out, ")");
@@ -211,7 +214,7 @@ static void add_shapes(const kiln_model *model, const kiln_layer *layer, text *o
             text_add(out, "[");
         for (int k = 0; k < outputs; k++) {
             text_add(out, "%s", k ? ", " : "");
-            add_shape(c[k].shape, out);
+            add_shape(c[k].batch, c[k].shape, out);
         }
         if (outputs > 1)
             text_add(out, "]");

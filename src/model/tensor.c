@@ -13,6 +13,7 @@ struct kiln_tensor {
     kiln_tensor *first; /* the first output of the same call; this one itself */
     kiln_tensor *next;  /* the output behind this one, or NULL */
     kiln_shape shape;   /* of one sample */
+    int64_t batch;      /* rows of each batch; 0: any number */
     model_net *net;
     int call; /* while a model is made: its call there; -1: none yet */
 };
@@ -85,7 +86,7 @@ static kiln_status join(model_net *into, model_net *from)
 }
 
 /* A tensor in a net that has room for it. Holds the layer. */
-static kiln_tensor *add_tensor(model_net *net, kiln_layer *layer, kiln_shape shape)
+static kiln_tensor *add_tensor(model_net *net, kiln_layer *layer, kiln_shape shape, int64_t batch)
 {
     kiln_tensor *t = mem_new(1, sizeof *t);
     if (t == NULL ||
@@ -93,7 +94,8 @@ static kiln_tensor *add_tensor(model_net *net, kiln_layer *layer, kiln_shape sha
         free(t);
         return NULL;
     }
-    *t = (kiln_tensor){.layer = layer, .first = t, .shape = shape, .net = net, .call = -1};
+    *t = (kiln_tensor){
+        .layer = layer, .first = t, .shape = shape, .batch = batch, .net = net, .call = -1};
     layer->references++;
     net->items[net->count++] = t;
     return t;
@@ -104,7 +106,7 @@ static kiln_tensor *input_of(kiln_layer *layer)
     model_net *net = layer ? mem_new(1, sizeof *net) : NULL;
     kiln_tensor *t = NULL;
     if (net)
-        t = add_tensor(net, layer, layer->input_shape);
+        t = add_tensor(net, layer, layer->input_shape, layer->batch);
     if (t)
         return t;
     if (net)
@@ -120,26 +122,31 @@ kiln_tensor *kiln_input_with(const kiln_input_layer_args *args)
 
 /* The shapes of what a layer makes of the inputs. Builds the layer. */
 static kiln_status settle(kiln_layer *layer, size_t count, kiln_tensor *const *inputs,
-                          kiln_shape *made)
+                          kiln_shape *made, int64_t *batch)
 {
     kiln_shape shapes[MODEL_MAX_LAYER_INPUTS];
     if (layer->cls == &input_class)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s is an input layer and cannot follow another layer",
                          layer_label(layer));
-    for (size_t i = 0; i < count; i++)
+    *batch = 0;
+    for (size_t i = 0; i < count; i++) {
         shapes[i] = inputs[i]->shape;
+        if (*batch == 0)
+            *batch = inputs[i]->batch;
+    }
+    KILN_TRY(layer_set_batch(layer, *batch));
     return layer_settle(layer, (int)count, shapes, made);
 }
 
 /* The tensors of a call's outputs; the first, or NULL (then the net may have some of them, which
  * nobody reads). */
 static kiln_tensor *add_outputs(kiln_layer *layer, size_t count, kiln_tensor *const *inputs,
-                                const kiln_shape *shapes)
+                                const kiln_shape *shapes, int64_t batch)
 {
     kiln_tensor *first = NULL, *last = NULL;
     for (int i = 0; i < layer_output_count(layer); i++) {
-        kiln_tensor *t = add_tensor(inputs[0]->net, layer, shapes[i]);
+        kiln_tensor *t = add_tensor(inputs[0]->net, layer, shapes[i], batch);
         if (t == NULL)
             return NULL;
         t->input_count = (int)count;
@@ -160,6 +167,7 @@ kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *
 {
     kiln_status status = layer ? KILN_OK : kiln_fail_null("kiln_apply: the layer");
     kiln_shape shapes[LAYER_MAX_OUTPUTS];
+    int64_t batch = 0;
     kiln_tensor *t = NULL;
     if (status == KILN_OK && (count < 1 || count > MODEL_MAX_LAYER_INPUTS))
         status =
@@ -169,11 +177,11 @@ kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *
         if (inputs[i] == NULL)
             status = kiln_fail_null("kiln_apply: a tensor");
     if (status == KILN_OK)
-        status = settle(layer, count, inputs, shapes);
+        status = settle(layer, count, inputs, shapes, &batch);
     for (size_t i = 1; i < count && status == KILN_OK; i++)
         status = join(inputs[0]->net, inputs[i]->net);
     if (status == KILN_OK)
-        t = add_outputs(layer, count, inputs, shapes);
+        t = add_outputs(layer, count, inputs, shapes, batch);
     if (t == NULL)
         kiln_layer_free(layer); /* which spares one that has been applied before */
     return t;
@@ -313,7 +321,7 @@ static kiln_status add_inputs(kiln_model *model, const kiln_tensor_list *inputs,
             if (inputs->items[k] == t)
                 return kiln_fail(KILN_ERROR_ARGUMENT, "an input is there twice");
         if (t->input_count > 0) {
-            layer = kiln_input_layer(t->shape);
+            layer = kiln_input_layer(t->shape, .batch_size = t->batch);
             if (layer == NULL)
                 return kiln_last_status();
         }

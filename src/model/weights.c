@@ -53,6 +53,34 @@ layer_weight *model_find_weight(const kiln_model *model, const char *path)
     return NULL;
 }
 
+/* ---- states ---- */
+
+int64_t model_state_batch(const kiln_model *model)
+{
+    for (size_t i = 0; i < model_weight_count(model); i++) {
+        const layer_weight *w = model_weight(model, i, NULL);
+        if (w->state)
+            return w->weight.shape.dims[0];
+    }
+    return 0;
+}
+
+kiln_status kiln_reset_states(kiln_model *model)
+{
+    if (model == NULL)
+        return kiln_fail_null("kiln_reset_states: model");
+    for (size_t i = 0; i < model_weight_count(model); i++) {
+        layer_weight *w = model_weight(model, i, NULL);
+        if (!w->state)
+            continue;
+        float *zeros = mem_new((size_t)kiln_shape_size(w->weight.shape), sizeof *zeros);
+        kiln_status status = zeros ? store_upload(&w->weight, zeros) : KILN_ERROR_MEMORY;
+        free(zeros);
+        KILN_TRY(status);
+    }
+    return KILN_OK;
+}
+
 /* ---- initial values ---- */
 
 /* A seed from the clock, another for each model of the process. */

@@ -17,6 +17,8 @@ static int source_input(const adapted *a, int index)
     const kiln_model *model = a->model;
     for (;;) {
         const model_call *call = &model->calls[index];
+        if (call->output)
+            return -1;
         if (call->input_count == 0)
             break;
         const char *class_name = call->layer->cls->class_name;

@@ -99,6 +99,12 @@ static kiln_status gather(batch *b, const model_training *t, int64_t samples, co
 static kiln_status program_for(model_training *t, training_mode mode, int64_t samples,
                                const data_types *types, program **p)
 {
+    int64_t fixed = model_state_batch(t->model);
+    if (fixed && samples != fixed)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "model %s is stateful with batches of %lld rows and cannot take one of "
+                         "%lld",
+                         t->model->name, (long long)fixed, (long long)samples);
     *p = program_find(t, mode, samples, types);
     if (*p && ((*p)->batch <= 4 * samples || (*p)->batch <= 64))
         return KILN_OK;

@@ -85,7 +85,7 @@ static kiln_status evaluate(const kiln_evaluate_args *args, model_training *t, f
     int64_t batch, done;
     bool stopped;
     KILN_TRY(training_needs_loss(t, "kiln_evaluate"));
-    KILN_TRY(batch_size_of("kiln_evaluate", args->batch_size, kiln_dataset_size(args->data),
+    KILN_TRY(batch_size_of(t->model, "kiln_evaluate", args->batch_size, kiln_dataset_size(args->data),
                            args->steps, &batch));
     if (args->steps < 0)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_evaluate: steps is %lld",

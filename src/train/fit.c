@@ -30,15 +30,31 @@ typedef struct fitting {
     int64_t interrupted_at;
 } fitting;
 
-kiln_status batch_size_of(const char *what, int64_t given, int64_t samples, int64_t steps,
-                          int64_t *batch)
+kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t given,
+                          int64_t samples, int64_t steps, int64_t *batch)
 {
+    int64_t fixed = model_state_batch(model);
     if (given < 0 || given > INT32_MAX)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: batch_size is %lld; it must be positive", what,
                          (long long)given);
     *batch = given ? given : 32;
     if (given == 0 && steps > 0 && samples > 0)
         *batch = (samples + steps - 1) / steps;
+    if (fixed == 0)
+        return KILN_OK;
+    if (given == 0)
+        *batch = fixed;
+    if (*batch != fixed)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: model %s is stateful with batches of %lld rows and cannot take "
+                         "batches of %lld",
+                         what, model->name, (long long)fixed, (long long)*batch);
+    int64_t rest = samples > 0 ? samples % fixed : 0;
+    if (rest && (steps <= 0 || steps > samples / fixed))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: model %s is stateful with batches of %lld rows, and the last batch of "
+                         "%lld samples would have %lld; leave those out",
+                         what, model->name, (long long)fixed, (long long)samples, (long long)rest);
     return KILN_OK;
 }
 
@@ -109,10 +125,10 @@ static kiln_status split_data(fitting *f)
 static kiln_status open_feeds(fitting *f)
 {
     const kiln_fit_args *a = f->args;
-    KILN_TRY(batch_size_of("kiln_fit", a->batch_size, kiln_dataset_size(f->train),
+    KILN_TRY(batch_size_of(f->t->model, "kiln_fit", a->batch_size, kiln_dataset_size(f->train),
                            a->steps_per_epoch, &f->batch));
     if (f->validation)
-        KILN_TRY(batch_size_of("kiln_fit's validation",
+        KILN_TRY(batch_size_of(f->t->model, "kiln_fit's validation",
                                a->validation_batch_size ? a->validation_batch_size : a->batch_size,
                                kiln_dataset_size(f->validation), a->validation_steps,
                                &f->validation_batch));

@@ -12,9 +12,10 @@ kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *b
 /* The failure on record of a call that kiln_stop_training ended. */
 kiln_status fail_interrupted(const char *what, int64_t done);
 
-/* A batch size as given, or Keras's default: 32, or what shares the samples (-1: unknown) among the
- * steps, where those are given. */
-kiln_status batch_size_of(const char *what, int64_t given, int64_t samples, int64_t steps,
-                          int64_t *batch);
+/* A batch size as given, or that of the model's stateful layers, or Keras's default: 32, or what
+ * shares the samples (-1: unknown) among the steps, where those are given. Fails for a size, or a
+ * last batch, that the stateful layers cannot take. */
+kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t given,
+                          int64_t samples, int64_t steps, int64_t *batch);
 
 #endif

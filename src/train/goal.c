@@ -34,7 +34,7 @@ size_t goals_targets(const output_goals *goals, const kiln_model *model, size_t 
 
 const char *goal_output_name(const kiln_model *model, size_t output)
 {
-    return model->calls[model->outputs[output]].layer->name;
+    return model_output_name(model, output);
 }
 
 kiln_status goal_find_output(const kiln_model *model, const char *name, const char *what,

@@ -35,7 +35,7 @@ static int direction_of(const kiln_model *model, const char *name)
     if (direction == 0 && length > 5 && strcmp(name + length - 5, "_loss") == 0)
         direction = -1;
     for (size_t i = 0; direction == 0 && i < model->output_count; i++) {
-        const char *output = model->calls[model->outputs[i]].layer->name;
+        const char *output = model_output_name(model, i);
         size_t n = strlen(output);
         if (strncmp(name, output, n) == 0 && name[n] == '_')
             direction = metric_direction(name + n + 1);

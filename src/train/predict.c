@@ -92,7 +92,7 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
 {
     int64_t batch;
     const kiln_model *model = args->model;
-    KILN_TRY(batch_size_of("kiln_predict", args->batch_size, kiln_dataset_size(args->data),
+    KILN_TRY(batch_size_of(model, "kiln_predict", args->batch_size, kiln_dataset_size(args->data),
                            args->steps, &batch));
     if (args->output >= model->output_count)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_predict: output %zu of model %s, which has %zu",

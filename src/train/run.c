@@ -50,6 +50,14 @@ static kiln_status next_table(pass *p, table *s)
         KILN_TRY(feed_next(p->feed, p->program, limit, s->steps, &s->count));
     if (s->count == 0)
         return KILN_OK;
+    int64_t fixed = model_state_batch(p->training->model);
+    for (int64_t i = 0; fixed && i < s->count; i++)
+        if (s->steps[i].rows != fixed)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "model %s is stateful with batches of %lld rows, and batch %lld has "
+                             "%lld",
+                             p->training->model->name, (long long)fixed,
+                             (long long)(p->done + i + 1), (long long)s->steps[i].rows);
     s->first_iteration = p->training->optimizer.iterations;
     if (p->fit)
         p->training->rate_changed = false;

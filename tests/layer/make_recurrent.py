@@ -4,8 +4,6 @@ KERAS_BACKEND=jax make_recurrent.py"""
 import json
 import pathlib
 
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -107,6 +105,9 @@ def numbers(array):
 
 
 def main():
+    import jax
+    import jax.numpy as jnp
+
     out = ["/* Made by make_recurrent.py with Keras %s. */" % keras.__version__, "#include <kiln/values.h>", "", "#include <stdbool.h>", "", "#define RECURRENT_ROWS %d" % ROWS, ""]
     table = []
     for entry in LAYERS:
@@ -174,4 +175,5 @@ def main():
     pathlib.Path(__file__).with_name("recurrent_figures.h").write_text("\n".join(out))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -64,3 +64,29 @@ void runner_compare(const char *what, const float *got, const float *expected, s
         ck_assert_msg(fabs((double)got[i] - expected[i]) <= tolerance * fmax(1, fabs(expected[i])),
                       "%s: element %zu is %.9g, not %.9g", what, i, got[i], expected[i]);
 }
+
+float *runner_pattern(size_t count, int step, int base)
+{
+    float *values = malloc(count * sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    for (size_t i = 0; i < count; i++)
+        values[i] =
+            (float)((double)((int)(i * (size_t)step % (size_t)base) - base / 2) * 0.31 + 0.07);
+    return values;
+}
+
+void runner_set_weights(kiln_model *model, float scale)
+{
+    for (size_t i = 0; i < kiln_model_weight_count(model); i++) {
+        size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
+        float *values = malloc(count * sizeof *values);
+        ck_assert_ptr_nonnull(values);
+        for (size_t k = 0; k < count; k++)
+            values[k] = (float)((int)((k * 7 + i * 3) % 13) - 6) * 0.125f * scale;
+        if (strstr(kiln_model_weight_path(model, i), "variance"))
+            for (size_t k = 0; k < count; k++)
+                values[k] = fabsf(values[k]) + 0.5f;
+        harness_ok(kiln_set_weights(model, i, values, count));
+        free(values);
+    }
+}

@@ -30,6 +30,12 @@ void runner_run_with(runner *r, runner_draws draws, uint32_t rows, int count, co
                      float *const *values);
 void runner_end(runner *r);
 
+/* Numbers as the Python scripts beside make them: (i * step % base - base / 2) * 0.31 + 0.07. To be
+ * freed. */
+float *runner_pattern(size_t count, int step, int base);
+/* A model's weights as make_recurrent.py sets them, times scale. */
+void runner_set_weights(kiln_model *model, float scale);
+
 /* All elements agree within a part `tolerance` of the larger of 1 and the expected value. */
 void runner_compare(const char *what, const float *got, const float *expected, size_t count,
                     double tolerance);

@@ -124,33 +124,6 @@ START_TEST(builders)
 }
 END_TEST
 
-static float *pattern(size_t count, int step, int base)
-{
-    float *values = malloc(count * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    for (size_t i = 0; i < count; i++)
-        values[i] =
-            (float)((double)((int)(i * (size_t)step % (size_t)base) - base / 2) * 0.31 + 0.07);
-    return values;
-}
-
-/* Weights as make_recurrent.py sets them. */
-static void set_weights(kiln_model *model, float scale)
-{
-    for (size_t i = 0; i < kiln_model_weight_count(model); i++) {
-        size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
-        float *values = malloc(count * sizeof *values);
-        ck_assert_ptr_nonnull(values);
-        for (size_t k = 0; k < count; k++)
-            values[k] = (float)((int)((k * 7 + i * 3) % 13) - 6) * 0.125f * scale;
-        if (strstr(kiln_model_weight_path(model, i), "variance"))
-            for (size_t k = 0; k < count; k++)
-                values[k] = fabsf(values[k]) + 0.5f;
-        harness_ok(kiln_set_weights(model, i, values, count));
-        free(values);
-    }
-}
-
 static kiln_shape with_rows(kiln_shape shape, int64_t rows)
 {
     kiln_shape out = {.rank = shape.rank + 1, .dims = {rows}};
@@ -230,7 +203,7 @@ static void run_layer(kiln_device *device, size_t number)
     kiln_shape in = with_rows(recurrent_figures[number].input, RECURRENT_ROWS),
                out = with_rows(recurrent_figures[number].output, RECURRENT_ROWS);
     size_t inputs = (size_t)kiln_shape_size(in);
-    float *x = pattern(inputs, 11, 23), *w = pattern((size_t)kiln_shape_size(out), 7, 19);
+    float *x = runner_pattern(inputs, 11, 23), *w = runner_pattern((size_t)kiln_shape_size(out), 7, 19);
     bool whole = recurrent_figures[number].dx == NULL;
     for (size_t i = 0; whole && i < inputs; i++)
         x[i] = (float)(i * 5 % 7);
@@ -240,7 +213,7 @@ static void run_layer(kiln_device *device, size_t number)
                .whole = whole};
     ck_assert_msg(t.model != NULL, "%s: %s", name, kiln_last_error());
     ck_assert(ir_shape_equal(with_rows(kiln_model_output_shape(t.model, 0), RECURRENT_ROWS), out));
-    set_weights(t.model, 1);
+    runner_set_weights(t.model, 1);
     run(device, &t, x, w);
     const float *next = recurrent_figures[number].dw;
     for (int i = 0; i < t.count; i++) {
@@ -263,8 +236,7 @@ START_TEST(figures)
 {
     HARNESS_EACH_DEVICE(device)
     {
-        for (size_t i = 0; i < COUNT(recurrent_figures); i++)
-            run_layer(device, i);
+        run_layer(device, (size_t)_i);
     }
 }
 END_TEST
@@ -281,8 +253,8 @@ static void run_masked(kiln_device *device, size_t number)
     ck_assert_msg(t.model != NULL, "%s: %s", name, kiln_last_error());
     kiln_shape out = with_rows(masked_figures[number].output, RECURRENT_ROWS);
     size_t outputs = (size_t)kiln_shape_size(out);
-    float *w = pattern(outputs, 7, 19);
-    set_weights(t.model, 1);
+    float *w = runner_pattern(outputs, 7, 19);
+    runner_set_weights(t.model, 1);
     run(device, &t, masked_figures[number].x, w);
     const float *next = masked_figures[number].dw;
     for (int i = 0; i < t.count; i++) {
@@ -356,9 +328,9 @@ static void check_slope(kiln_device *device, const char *what, kiln_model *model
     size_t inputs = (size_t)kiln_shape_size(with_rows(kiln_model_input_shape(model, 0), t.rows)),
            outputs = (size_t)kiln_shape_size(with_rows(kiln_model_output_shape(model, 0), t.rows)),
            weights = kiln_model_weight_count(model);
-    float *x = pattern(inputs, 11, 23), *factors = pattern(outputs, 7, 19);
+    float *x = runner_pattern(inputs, 11, 23), *factors = runner_pattern(outputs, 7, 19);
     double slope = 0, losses[2], step = 3e-4;
-    set_weights(model, 0.5f);
+    runner_set_weights(model, 0.5f);
     run(device, &t, x, factors);
     for (size_t i = 0; i < weights; i++)
         for (size_t k = 0; k < t.sizes[i + 2]; k++)
@@ -407,6 +379,29 @@ START_TEST(slopes)
                     true);
         check_slope(device, "gru before, recurrent",
                     model_of(in, kiln_gru(6, .recurrent_dropout = 0.3, .reset_after = no)), true);
+        check_slope(device, "stacked cells",
+                    model_of(in, kiln_rnn(kiln_stacked_rnn_cells(kiln_gru_cell(3),
+                                                                 kiln_lstm_cell(4)))),
+                    false);
+        check_slope(device, "conv_lstm1d, dropout",
+                    model_of(KILN_SHAPE(3, 6, 2),
+                             kiln_conv_lstm1d(2, KILN_SHAPE(3), .padding = "same", .dropout = 0.3)),
+                    true);
+        check_slope(device, "conv_lstm1d, both",
+                    model_of(KILN_SHAPE(3, 6, 2),
+                             kiln_conv_lstm1d(2, KILN_SHAPE(2), .dropout = 0.3,
+                                              .recurrent_dropout = 0.3, .return_sequences = yes)),
+                    true);
+        check_slope(device, "conv_lstm2d",
+                    model_of(KILN_SHAPE(3, 4, 5, 2),
+                             kiln_conv_lstm2d(2, KILN_SHAPE(3, 2), .strides = KILN_SHAPE(2),
+                                              .return_sequences = yes, .go_backwards = yes)),
+                    false);
+        check_slope(device, "conv_lstm2d, channels first",
+                    model_of(KILN_SHAPE(3, 2, 4, 5),
+                             kiln_conv_lstm2d(3, KILN_SHAPE(2), .padding = "same",
+                                              .data_format = "channels_first")),
+                    false);
     }
 }
 END_TEST
@@ -506,10 +501,10 @@ START_TEST(refused)
             "Embedding layer: input_dim 0 and output_dim 4 must both be 1 or more");
     REFUSES(
         kiln_bidirectional(kiln_dense(3)),
-        "Bidirectional layer: it wraps SimpleRNN, LSTM and GRU, and not a layer of class Dense");
+        "Bidirectional layer: it wraps recurrent layers, and not a layer of class Dense");
     REFUSES(
         kiln_bidirectional(kiln_lstm(3), .merge_mode = "some"),
-        "Bidirectional layer: merge_mode is \"some\"; possible are: concat sum ave mul (did you "
+        "Bidirectional layer: merge_mode is \"some\"; possible are: concat sum ave mul none (did you "
         "mean \"sum\"?)");
     REFUSES(kiln_bidirectional(kiln_lstm(3), .backward_layer = kiln_lstm(3)),
             "Bidirectional layer: the forward and the backward layer both have go_backwards false");
@@ -564,7 +559,7 @@ int main(void)
     Suite *suite = suite_create("recurrent");
     TCase *tests = tcase_create("recurrent");
     tcase_add_test(tests, builders);
-    tcase_add_test(tests, figures);
+    tcase_add_loop_test(tests, figures, 0, (int)COUNT(recurrent_figures));
     tcase_add_test(tests, masks);
     tcase_add_test(tests, slopes);
     tcase_add_test(tests, long_sequences);

@@ -12,6 +12,9 @@ static kiln_status check(const kiln_layer *layer)
     if (!layer->has_input_shape)
         return kiln_fail(KILN_ERROR_SHAPE,
                          "its shape is missing: give that of one sample, for example (28, 28)");
+    if (layer->batch < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "its batch_size is %lld; it must be positive",
+                         (long long)layer->batch);
     if (layer->input_dtype != KILN_FLOAT32 && layer->input_dtype != KILN_INT32)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "inputs are float32 or int32, not %s",
                          kiln_dtype_name(layer->input_dtype));
@@ -32,5 +35,6 @@ kiln_layer *kiln_input_layer_with(const kiln_input_layer_args *args)
     if (layer == NULL)
         return NULL;
     layer->input_dtype = args->dtype;
+    layer->batch = args->batch_size;
     return layer_finish(layer, layer_set_common(layer, args->shape, args->name, KILN_DEFAULT));
 }

@@ -17,7 +17,16 @@ extern const layer_class batch_normalization_class;
 
 static kiln_status check_distributed(const kiln_layer *layer)
 {
-    return layer->inner[0] ? KILN_OK : kiln_fail(KILN_ERROR_ARGUMENT, "layer is missing");
+    const kiln_layer *inner = layer->inner[0];
+    if (inner == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "layer is missing");
+    if (inner->cls->is_cell)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s is a cell and no layer by itself",
+                         layer_label(inner));
+    if (layer_output_count(inner) > 1)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s has several outputs, and each step can have one",
+                         layer_label(inner));
+    return KILN_OK;
 }
 
 static kiln_status one_step(kiln_shape input, kiln_shape *step)
@@ -48,20 +57,35 @@ static kiln_status build_distributed(kiln_layer *layer, kiln_shape input)
 {
     kiln_shape step;
     KILN_TRY(one_step(input, &step));
-    return layer_build_inner(layer, 0, step);
+    KILN_TRY(layer_build_inner(layer, 0, step));
+    for (size_t i = 0; i < layer->weight_count; i++)
+        if (layer->weights[i]->state)
+            return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                             "%s: %s is stateful, and a layer that each step runs cannot be",
+                             layer_label(layer), layer_label(layer->inner[0]));
+    return KILN_OK;
 }
 
-/* Calls a wrapped layer; the wrapper's masks are as before afterwards. */
-static kiln_status call_inner(kiln_layer *inner, layer_call *call, ir_id x, ir_id mask, ir_id *y)
+/* Calls a wrapped layer with the wrapper's own inputs, of which the first has this mask; the
+ * wrapper's masks are as before afterwards. */
+static kiln_status call_inner_of(kiln_layer *inner, layer_call *call, int count,
+                                 const ir_id *inputs, ir_id mask, ir_id *y)
 {
+    ir_id given[LAYER_MAX_INPUTS] = {mask}, own = call->mask;
     const ir_id *masks = call->masks;
-    ir_id own = call->mask;
-    call->masks = &mask;
+    for (int i = 1; i < count; i++)
+        given[i] = IR_NONE;
+    call->masks = given;
     call->mask = inner->cls->passes_mask ? mask : IR_NONE;
-    kiln_status status = inner->cls->call(inner, call, x, y);
+    kiln_status status = layer_apply(inner, call, count, inputs, y);
     call->masks = masks;
     call->mask = own;
     return status;
+}
+
+static kiln_status call_inner(kiln_layer *inner, layer_call *call, ir_id x, ir_id mask, ir_id *y)
+{
+    return call_inner_of(inner, call, 1, &x, mask, y);
 }
 
 /* A layer that joins the rows of a batch takes each step by itself. */
@@ -168,7 +192,8 @@ static const layer_field bidirectional_fields[] = {
     {.name = "merge_mode",
      .type = FIELD_TEXT,
      .offset = offsetof(bidirectional_config, merge_mode),
-     .text = "concat"},
+     .text = "concat",
+     .none = true},
     {.name = "layer", .type = FIELD_LAYER, .offset = 0, .required = true},
     {.name = "backward_layer", .type = FIELD_LAYER, .offset = 1},
 };
@@ -191,15 +216,15 @@ static kiln_status settle_directions(kiln_layer *layer)
     if (forward == NULL)
         return kiln_fail(KILN_ERROR_ARGUMENT, "layer is missing");
     for (int i = 0; i < layer->inner_count; i++)
-        if (!is_recurrent(layer->inner[i]))
+        if (!layer->inner[i]->cls->is_recurrent)
             return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                             "it wraps SimpleRNN, LSTM and GRU, and not a layer of class %s",
+                             "it wraps recurrent layers, and not a layer of class %s",
                              layer->inner[i]->cls->class_name);
     if (layer->inner[1] == NULL) {
         kiln_layer *backward = layer_clone(forward);
         if (backward == NULL)
             return kiln_last_status();
-        ((recurrent_config *)backward->config)->go_backwards = true;
+        recurrent_options_in(backward)->go_backwards = true;
         KILN_TRY(layer_set_inner(layer, 1, backward));
         KILN_TRY(prefix_name(backward, forward->name, "backward_"));
     }
@@ -211,41 +236,101 @@ static kiln_status check_bidirectional(const kiln_layer *layer)
     const char *mode = ((const bidirectional_config *)layer->config)->merge_mode;
     static const char *const modes[] = {"concat", "sum", "ave", "mul", NULL};
     bool found = false;
-    if (mode == NULL)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                         "merge_mode None, which returns two tensors, is not supported");
-    for (size_t i = 0; modes[i]; i++)
+    for (size_t i = 0; mode && modes[i]; i++)
         found |= strcmp(modes[i], mode) == 0;
-    if (!found)
+    if (mode && !found)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "merge_mode is \"%s\"; possible are: concat sum ave mul%s", mode,
+                         "merge_mode is \"%s\"; possible are: concat sum ave mul none%s", mode,
                          spec_hint(mode, modes));
     KILN_TRY(settle_directions((kiln_layer *)layer));
-    recurrent_config *a = layer->inner[0]->config, *b = layer->inner[1]->config;
+    recurrent_options *a = recurrent_options_in(layer->inner[0]),
+                      *b = recurrent_options_in(layer->inner[1]);
     if (a->go_backwards == b->go_backwards)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "the forward and the backward layer both have go_backwards %s",
                          a->go_backwards ? "true" : "false");
-    if (a->return_sequences != b->return_sequences)
-        return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "the forward and the backward layer differ in return_sequences");
+    const char *differ = a->return_sequences != b->return_sequences ? "return_sequences"
+                         : a->return_state != b->return_state       ? "return_state"
+                         : a->stateful != b->stateful               ? "stateful"
+                                                                    : NULL;
+    if (differ)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "the forward and the backward layer differ in %s",
+                         differ);
     a->zero_output_for_mask = b->zero_output_for_mask = a->return_sequences;
+    return KILN_OK;
+}
+
+/* Half of the states that it starts with are for each direction. */
+static kiln_status half_of(int count, int *half)
+{
+    *half = (count - 1) / 2;
+    if (count % 2 == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "it is given %d states to start with, which two layers cannot share",
+                         count - 1);
+    return KILN_OK;
+}
+
+/* The inputs of one direction. */
+static int inputs_of(int direction, int half, size_t size, const void *inputs, void *own)
+{
+    const char *from = (const char *)inputs + (size_t)(1 + direction * half) * size;
+    memcpy(own, inputs, size);
+    memcpy((char *)own + size, from, (size_t)half * size);
+    return 1 + half;
+}
+
+static const char *merge_mode(const kiln_layer *layer)
+{
+    return ((const bidirectional_config *)layer->config)->merge_mode;
+}
+
+/* Behind what both made, the states of one and of the other. */
+static int bidirectional_outputs(const kiln_layer *layer)
+{
+    int made = merge_mode(layer) ? 1 : 2;
+    return made + layer_output_count(layer->inner[0]) - 1 + layer_output_count(layer->inner[1]) - 1;
+}
+
+static kiln_status bidirectional_shapes(const kiln_layer *layer, int count,
+                                        const kiln_shape *inputs, kiln_shape *output)
+{
+    kiln_shape own[LAYER_MAX_INPUTS], made[2][LAYER_MAX_OUTPUTS];
+    const char *mode = merge_mode(layer);
+    int half, next = 0;
+    KILN_TRY(half_of(count, &half));
+    if (bidirectional_outputs(layer) > LAYER_MAX_OUTPUTS)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "it has %d outputs; %d are the most",
+                         bidirectional_outputs(layer), LAYER_MAX_OUTPUTS);
+    for (int i = 0; i < 2; i++) {
+        const kiln_layer *inner = layer->inner[i];
+        int n = inputs_of(i, half, sizeof *inputs, inputs, own);
+        kiln_status status =
+            n == 1 ? inner->cls->output_shape(inner, own[0], made[i])
+                   : inner->cls->output_shape_of(inner, n, own, made[i]);
+        if (status != KILN_OK)
+            return kiln_fail_in("%s", layer_label(inner));
+    }
+    kiln_shape *first = made[0], *second = made[1];
+    int last = first->rank - 1;
+    output[next++] = *first;
+    if (mode == NULL)
+        output[next++] = *second;
+    else if (strcmp(mode, "concat") == 0)
+        output[0].dims[last] += second->dims[last];
+    else if (!ir_shape_equal(*first, *second))
+        return kiln_fail(KILN_ERROR_SHAPE, "its layers make %s and %s, which cannot be merged",
+                         ir_shape_text(*first), ir_shape_text(*second));
+    for (int i = 0; i < 2; i++)
+        for (int k = 1; k < layer_output_count(layer->inner[i]); k++)
+            output[next++] = made[i][k];
     return KILN_OK;
 }
 
 static kiln_status bidirectional_shape(const kiln_layer *layer, kiln_shape input,
                                        kiln_shape *output)
 {
-    kiln_shape back;
-    KILN_TRY(layer_output_shape(layer->inner[0], input, output));
-    KILN_TRY(layer_output_shape(layer->inner[1], input, &back));
-    int last = output->rank - 1;
-    if (strcmp(((const bidirectional_config *)layer->config)->merge_mode, "concat") == 0)
-        output->dims[last] += back.dims[last];
-    else if (!ir_shape_equal(*output, back))
-        return kiln_fail(KILN_ERROR_SHAPE, "its layers make %s and %s, which cannot be merged",
-                         ir_shape_text(*output), ir_shape_text(back));
-    return KILN_OK;
+    return bidirectional_shapes(layer, 1, &input, output);
 }
 
 static kiln_status build_bidirectional(kiln_layer *layer, kiln_shape input)
@@ -254,29 +339,53 @@ static kiln_status build_bidirectional(kiln_layer *layer, kiln_shape input)
     return layer_build_inner(layer, 1, input);
 }
 
+/* One of two results, or both. */
+static ir_id merge(ir_graph *g, const char *mode, ir_id a, ir_id b)
+{
+    ir_id y[2] = {a, b};
+    if (strcmp(mode, "concat") == 0)
+        return op_concatenate(g, 2, y, -1);
+    if (strcmp(mode, "mul") == 0)
+        return op_binary(g, F_MUL, a, b);
+    ir_id sum = op_binary(g, F_ADD, a, b);
+    return strcmp(mode, "ave") == 0 ? op_affine(g, sum, 0.5, 0) : sum;
+}
+
+static kiln_status call_bidirectional_of(kiln_layer *layer, layer_call *call, int count,
+                                         const ir_id *inputs, ir_id *output)
+{
+    ir_graph *g = call->graph;
+    const char *mode = merge_mode(layer);
+    ir_id own[LAYER_MAX_INPUTS], made[2][LAYER_MAX_OUTPUTS], mask = layer_mask(call, 0);
+    int half, next = 0;
+    KILN_TRY(half_of(count, &half));
+    for (int i = 0; i < 2; i++) {
+        int n = inputs_of(i, half, sizeof *inputs, inputs, own);
+        KILN_TRY(call_inner_of(layer->inner[i], call, n, own, mask, made[i]));
+    }
+    ir_id first = made[0][0], second = made[1][0];
+    if (recurrent_options_in(layer->inner[1])->return_sequences) {
+        call->mask = mask;
+        call->other_masks[1] = mode ? IR_NONE : mask;
+        int64_t steps = g->items[second].shape.dims[1];
+        second = op_slice(g, second, 1, steps - 1, steps, -1);
+    }
+    output[next++] = mode ? merge(g, mode, first, second) : first;
+    if (mode == NULL)
+        output[next++] = second;
+    for (int i = 0; i < 2; i++)
+        for (int k = 1; k < layer_output_count(layer->inner[i]); k++)
+            output[next++] = made[i][k];
+    for (int i = 0; i < next; i++)
+        if (output[i] == IR_NONE)
+            return kiln_last_status();
+    return KILN_OK;
+}
+
 static kiln_status call_bidirectional(kiln_layer *layer, layer_call *call, ir_id input,
                                       ir_id *output)
 {
-    ir_graph *g = call->graph;
-    const char *mode = ((const bidirectional_config *)layer->config)->merge_mode;
-    const recurrent_config *c = layer->inner[1]->config;
-    ir_id y[2];
-    for (int i = 0; i < 2; i++)
-        KILN_TRY(call_inner(layer->inner[i], call, input, layer_mask(call, 0), &y[i]));
-    if (c->return_sequences) {
-        call->mask = layer_mask(call, 0);
-        int64_t steps = g->items[y[1]].shape.dims[1];
-        y[1] = op_slice(g, y[1], 1, steps - 1, steps, -1);
-    }
-    if (strcmp(mode, "concat") == 0)
-        *output = op_concatenate(g, 2, y, -1);
-    else if (strcmp(mode, "mul") == 0)
-        *output = op_binary(g, F_MUL, y[0], y[1]);
-    else
-        *output = op_binary(g, F_ADD, y[0], y[1]);
-    if (strcmp(mode, "ave") == 0)
-        *output = op_affine(g, *output, 0.5, 0);
-    return *output == IR_NONE ? kiln_last_status() : KILN_OK;
+    return call_bidirectional_of(layer, call, 1, &input, output);
 }
 
 static const char *const bidirectional_names[] = {"forward_layer", "backward_layer"};
@@ -290,8 +399,12 @@ const layer_class bidirectional_class = {
     .inner_names = bidirectional_names,
     .check = check_bidirectional,
     .output_shape = bidirectional_shape,
+    .output_shape_of = bidirectional_shapes,
+    .output_count = bidirectional_outputs,
     .build = build_bidirectional,
     .call = call_bidirectional,
+    .call_many = call_bidirectional_of,
+    .more_inputs = "initial_state",
 };
 
 kiln_layer *kiln_bidirectional_with(const kiln_bidirectional_args *args)
@@ -308,8 +421,13 @@ kiln_layer *kiln_bidirectional_with(const kiln_bidirectional_args *args)
                                                : (kiln_layer_free(args->backward_layer), status);
         status = second;
     }
-    if (status == KILN_OK)
+    bidirectional_config *c = layer->config;
+    if (status == KILN_OK && args->merge_mode && strcmp(args->merge_mode, "none") == 0) {
+        free(c->merge_mode);
+        c->merge_mode = NULL;
+    } else if (status == KILN_OK) {
         status = layer_set_text(layer, "merge_mode", args->merge_mode);
+    }
     if (status == KILN_OK)
         status = layer_set_common(layer, args->input_shape, args->name, args->trainable);
     if (status == KILN_OK && args->trainable == KILN_NO)
