@@ -215,8 +215,7 @@ static kiln_status balance(fitting *f)
     f->class_count = classes;
     size_t present = 0;
     for (int64_t i = 0; i < d->samples; i++) {
-        int64_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
-                                                    : ((const int32_t *)target->data)[i];
+        int64_t label = data_column_label(target, i);
         if (label >= 0 && (size_t)label < classes) /* kiln_fit says what is wrong with others */
             present += f->class_weight[label]++ == 0;
     }

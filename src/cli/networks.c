@@ -15,8 +15,7 @@ int64_t network_outputs(const kiln_dataset *data)
         return (int64_t)data->class_count;
     int64_t most = 0;
     for (int64_t i = 0; i < data->samples; i++) {
-        int64_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
-                                                    : ((const int32_t *)target->data)[i];
+        int64_t label = data_column_label(target, i);
         most = label > most ? label : most;
     }
     return most + 1;
