@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 
 #include "data/array.h"
+#include "model/series.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -161,6 +162,7 @@ void kiln_dataset_free(kiln_dataset *dataset)
     free(dataset->class_values);
     free_names(dataset->sample_names, dataset->sample_names ? (size_t)dataset->samples : 0);
     free(dataset->skipped_why);
+    model_series_free(dataset->series);
     free(dataset->origin);
     free(dataset);
 }
@@ -284,6 +286,16 @@ kiln_status dataset_set_feature_names(kiln_dataset *dataset, size_t count, const
     return copy_names(&dataset->feature_names, &dataset->feature_count, count, names);
 }
 
+kiln_status dataset_set_series(kiln_dataset *dataset, const model_series *series)
+{
+    model_series *copy = model_series_copy(series);
+    if (series && copy == NULL)
+        return kiln_last_status();
+    model_series_free(dataset->series);
+    dataset->series = copy;
+    return KILN_OK;
+}
+
 kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples)
 {
     kiln_dataset *copy = dataset_new(dataset->origin);
@@ -300,6 +312,8 @@ kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples)
     if (status == KILN_OK && dataset->feature_names)
         status = dataset_set_feature_names(copy, dataset->feature_count,
                                            (const char *const *)dataset->feature_names);
+    if (status == KILN_OK)
+        status = dataset_set_series(copy, dataset->series);
     if (status == KILN_OK && dataset->class_values) {
         copy->class_values = mem_new(dataset->class_count, sizeof *copy->class_values);
         if (copy->class_values == NULL)

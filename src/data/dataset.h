@@ -47,6 +47,7 @@ struct kiln_dataset {
     int64_t skipped;     /* pictures that could not be read and were left out */
     char *skipped_why;   /* a line about each of the first of them; NULL: none */
     char **sample_names; /* files that each are a sample; NULL: none */
+    struct model_series *series; /* the samples are windows of it; NULL: of none */
     char *origin;        /* what was opened, for messages: "mnist:train" */
     kiln_batch_function function; /* NULL: arrays */
     void *user;
@@ -106,6 +107,9 @@ int64_t data_column_label(const data_column *column, int64_t sample);
 kiln_status dataset_set_class_names(kiln_dataset *dataset, size_t count, const char *const *names);
 kiln_status dataset_set_feature_names(kiln_dataset *dataset, size_t count,
                                       const char *const *names);
+
+/* Notes, by a copy, what series the samples are windows of. */
+kiln_status dataset_set_series(kiln_dataset *dataset, const struct model_series *series);
 
 /* The same data set without its columns, for `samples` samples. NULL on failure. */
 kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples);

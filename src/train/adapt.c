@@ -107,6 +107,8 @@ kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
     if (data->class_names)
         KILN_TRY(model_set_class_names(model, data->class_count,
                                        (const char *const *)data->class_names));
+    if (data->series)
+        KILN_TRY(model_set_series(model, data->series));
     if (data->feature_names)
         KILN_TRY(model_set_feature_names(model, data->feature_count,
                                          (const char *const *)data->feature_names));
