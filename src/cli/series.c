@@ -190,7 +190,7 @@ static void say(const series_table *t, const model_series *s, int64_t rows, int6
 static kiln_status cut_training(series_table *t, model_series *s, const kiln_model *model,
                                 bool aloud, kiln_dataset **data)
 {
-    int64_t rows;
+    int64_t rows = 0;
     bool standardize;
     KILN_TRY(check_scale(&standardize));
     if (given.start || given.end)
