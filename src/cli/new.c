@@ -15,7 +15,7 @@ static const option options[] = {
     {"-o", OPTION_TEXT, offsetof(__typeof__(given), output), "FILE.json",
      "where to write it; standard output by default", 0},
     {"--data", OPTION_TEXT, offsetof(__typeof__(given), data), "DATA",
-     "data that size the network (tabular, resnet20, mobilenet_small)", 0},
+     "data that size the network (tabular, resnet20, mobilenet_small, forecast)", 0},
     {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
      "label column of a CSV file, by name or index (the last)", 0},
 };
