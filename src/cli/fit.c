@@ -28,7 +28,7 @@ static const option options[] = {
      "keeps the whole state of the training there after each epoch", 0},
     {"--resume", OPTION_FLAG, AT(resume), NULL,
      "goes on from the checkpoint, if it is there, as if the training had never stopped", 0},
-    {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1; forecast: 100)", 1},
+    {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1; forecast: 200)", 1},
     {"--steps-per-epoch", OPTION_WHOLE, AT(steps_per_epoch), "N",
      "batches in an epoch (all the data)", 1},
     {"--optimizer", OPTION_TEXT, AT(objective.optimizer), "NAME",

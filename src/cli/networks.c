@@ -262,7 +262,7 @@ const network *network_find(const char *name)
 
 int64_t network_epochs(const network *which)
 {
-    return which->build == build_forecast ? 100 : 1;
+    return which->build == build_forecast ? 200 : 1;
 }
 
 kiln_model *network_build(const network *which, const kiln_dataset *data)

@@ -48,7 +48,7 @@ class Series(Case):
 
     def test_sunspots(self):
         data, model = self.needs_data('monthly-sunspots.csv'), self.path('sun.keras')
-        self.ok('fit', 'forecast', data, '--window', 24, '--epochs', 10, '--seed', 1, '--verbose', 0, '-o', model)
+        self.ok('fit', 'forecast', data, '--epochs', 6, '--seed', 1, '--verbose', 0, '-o', model)
         errors = self.ok('evaluate', model, data, '--json').json()['forecast']['Sunspots']
         self.assertAlmostEqual(errors['persistence']['rmse'], 20.1, delta=0.05)
         self.assertLess(errors['model']['rmse'], 20.1)
@@ -97,7 +97,7 @@ class Series(Case):
 
     def test_forecasts_go_on(self):
         data = self.write('s.csv', table())
-        model, _ = self.fitted(data, '--window', 6, '--difference', 1)
+        model, _ = self.fitted(data, '--difference', 1)
         done = self.ok('predict', model, data, '--steps', 14, '--rows', 3, '--plot', self.path('p.svg'))
         lines = done.out.splitlines()
         self.assertEqual(lines[0].split(), ['Month', 'Sales', 'forecast'])
