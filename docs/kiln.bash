@@ -3,9 +3,12 @@ _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local commands="devices new summary fit evaluate predict convert plot bench compare profile report tune help"
-    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm gru lstm512"
+    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm gru lstm512 forecast"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
+    local series="--window --horizon --column --features --log --difference --scale --test-rows --test-split --stride
+        --sampling-rate --start-index --end-index"
+    local forecast="--test-rows --season"
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
@@ -40,6 +43,10 @@ _kiln()
         mapfile -t COMPREPLY < <(compgen -W "exponential cosine polynomial piecewise" -- "$word")
         return
         ;;
+    --scale)
+        mapfile -t COMPREPLY < <(compgen -W "standardize none" -- "$word")
+        return
+        ;;
     --class-weight)
         mapfile -t COMPREPLY < <(compgen -W "balanced" -- "$word")
         return
@@ -50,7 +57,7 @@ _kiln()
             huber hinge" -- "$word")
         return
         ;;
-    -o | --checkpoint | --model | --history | --csv-log | --log-json | --tensorboard | --report | --trace | --with)
+    -o | --checkpoint | --model | --history | --csv-log | --log-json | --tensorboard | --report | --trace | --with | --plot)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -59,15 +66,15 @@ _kiln()
         local options
         case $command in
         devices) options="--json --check --help" ;;
-        new) options="-o --data --label $pictures --help" ;;
+        new) options="-o --data --label $series $pictures --help" ;;
         summary) options="--expand-nested $common" ;;
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
-                --csv-log --log-json --tensorboard --report --history $pictures $common"
+                --csv-log --log-json --tensorboard --report --history $series $pictures $common"
             ;;
-        evaluate) options="--json --loss --metrics --label $pictures $common" ;;
-        predict) options="-o --rows --label $pictures $common" ;;
+        evaluate) options="--json --loss --metrics --label $forecast $pictures $common" ;;
+        predict) options="-o --rows --label --steps --plot $forecast $pictures $common" ;;
         convert) options="--model --help" ;;
         plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;

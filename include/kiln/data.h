@@ -37,6 +37,32 @@ KILN_API kiln_status kiln_datasets_digits_load(kiln_dataset **train, kiln_datase
 KILN_API kiln_dataset *kiln_dataset_from_arrays(int64_t samples, size_t inputs, const kiln_array *x,
                                                 size_t targets, const kiln_array *y);
 
+/* Keras's timeseries_dataset_from_array: windows of sequence_length rows over an array of `rows` rows, one behind the
+ * other in time (data->shape: of one row). Sample i is the rows i * sequence_stride, sampling_rate apart, from start_index
+ * on: (sequence_length, row...). Its target is the row i * sequence_stride of `targets` (likewise from start_index on;
+ * NULL: none): to forecast the next row, pass the rows of `data` from the sequence_length-th on, and their number as
+ * target_rows. Windows without a target are left out. The arrays are copied once, and windows are places in the copy, on
+ * the device too. Batches and their order are kiln_fit's matter. NULL on failure. Free with kiln_dataset_free. */
+typedef struct kiln_timeseries_dataset_args {
+    int64_t rows;
+    const kiln_array *data;
+    const kiln_array *targets; /* NULL: none */
+    int64_t sequence_length;
+    int64_t target_rows;     /* rows of targets; default: as many as data has */
+    int64_t sequence_stride; /* rows from one window to the next (1) */
+    int64_t sampling_rate;   /* rows from one entry of a window to the next (1) */
+    int64_t start_index;     /* rows before it are not used (0) */
+    int64_t end_index;       /* rows from it on are not used (the number of rows) */
+    int64_t horizon;         /* not in Keras: entries of a target, sampling_rate apart: (horizon, row...); 1 (default): (row...) */
+    char unset_;             /* set by nobody */
+} kiln_timeseries_dataset_args;
+KILN_API kiln_dataset *kiln_timeseries_dataset_from_array_with(const kiln_timeseries_dataset_args *args);
+#ifndef __cplusplus
+/* kiln_timeseries_dataset_from_array(rows, &data, &targets, sequence_length, .sampling_rate = 6) */
+#define kiln_timeseries_dataset_from_array(...)                                                                        \
+    kiln_timeseries_dataset_from_array_with(&(kiln_timeseries_dataset_args){.rows = __VA_ARGS__})
+#endif
+
 /* A batch source: fills x[i] and y[i] (room for batch_size samples each, sizes as declared) and *samples
  * (1..batch_size), and returns KILN_OK; *samples = 0 ends the epoch. Any other status stops the
  * training with that status. */

@@ -98,3 +98,25 @@ void text_free(text *t)
     free(t->data);
     *t = (text){0};
 }
+
+void text_add_xml(text *out, const char *s, size_t most)
+{
+    size_t shown = 0;
+    for (; *s; s++) {
+        bool begins = ((unsigned char)*s & 0xC0) != 0x80;
+        if (begins && shown++ == most) {
+            text_add(out, "…");
+            return;
+        }
+        if (*s == '<')
+            text_add(out, "&lt;");
+        else if (*s == '>')
+            text_add(out, "&gt;");
+        else if (*s == '&')
+            text_add(out, "&amp;");
+        else if (*s == '"')
+            text_add(out, "&quot;");
+        else
+            text_bytes(out, s, 1);
+    }
+}

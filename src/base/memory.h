@@ -31,6 +31,8 @@ typedef struct text {
 
 void text_add(text *t, const char *format, ...) KILN_PRINTF(2, 3);
 void text_bytes(text *t, const char *bytes, size_t count);
+/* The first `most` characters of UTF-8 as text of an XML document. */
+void text_add_xml(text *t, const char *s, size_t most);
 void text_free(text *t);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "base/memory.h"
 #include "cli/options.h"
 
 #include <jansson.h>
@@ -25,5 +26,11 @@ json_t *cli_peaks(const kiln_device_peaks *peaks);
 
 /* Prints a JSON value and a newline on standard output and releases it. Returns an exit code. */
 int cli_print_json(json_t *value);
+
+/* Appends a text as a cell of CSV. */
+void cli_add_cell(text *out, const char *cell);
+
+/* Does a name end like this, in any case of letters? */
+bool cli_ends_with(const char *name, const char *end);
 
 #endif

@@ -2,6 +2,8 @@
 #include "cli/session.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 int cli_fail(void)
 {
@@ -34,4 +36,22 @@ int cli_print_json(json_t *value)
     printf("%s\n", words);
     free(words);
     return EXIT_DONE;
+}
+
+void cli_add_cell(text *out, const char *cell)
+{
+    if (strpbrk(cell, ",\"\n\r") == NULL) {
+        text_add(out, "%s", cell);
+        return;
+    }
+    text_add(out, "\"");
+    for (; *cell; cell++)
+        text_add(out, *cell == '"' ? "\"\"" : "%c", *cell);
+    text_add(out, "\"");
+}
+
+bool cli_ends_with(const char *name, const char *end)
+{
+    size_t a = strlen(name), b = strlen(end);
+    return a >= b && strcasecmp(name + a - b, end) == 0;
 }

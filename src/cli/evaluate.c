@@ -1,4 +1,5 @@
 /* kiln evaluate */
+#include "cli/forecast.h"
 #include "cli/objective.h"
 #include "train/training.h"
 
@@ -22,7 +23,7 @@ static const option options[] = {
      "label column of a CSV file, by name or index (the last)", 0},
 };
 
-static int print_logs(const kiln_logs *logs)
+static int print_logs(const kiln_logs *logs, const forecast *f, const char *model_name)
 {
     if (given.json) {
         json_t *object = json_object();
@@ -30,6 +31,10 @@ static int print_logs(const kiln_logs *logs)
             double value = kiln_logs_value(logs, i);
             json_object_set_new(object, kiln_logs_name(logs, i),
                                 isfinite(value) ? json_real(value) : json_null());
+        }
+        if (f->series && forecast_add_errors(f, object) != KILN_OK) {
+            json_decref(object);
+            return cli_fail();
         }
         return cli_print_json(object);
     }
@@ -39,18 +44,36 @@ static int print_logs(const kiln_logs *logs)
         if (strcmp(kiln_logs_name(logs, i), "loss") != 0)
             printf(", %.9g", kiln_logs_value(logs, i));
     printf("]\n");
+    if (f->series)
+        forecast_print_errors(f, model_name);
     return EXIT_DONE;
 }
 
+/* What the model says about a series, to be compared in the file's units. */
+static kiln_status take_forecast(kiln_model *model, kiln_dataset *data, forecast *f)
+{
+    int64_t samples;
+    float *values =
+        kiln_predict(&samples, model, data, .batch_size = common.batch_size, .verbose = KILN_NO);
+    kiln_status status = values ? forecast_take(f, values, samples,
+                                                kiln_shape_size(kiln_model_output_shape(model, 0)))
+                                : kiln_last_status();
+    free(values);
+    return status;
+}
+
 static int evaluate(const char *model_name, const char *data_name, kiln_model **model,
-                    kiln_dataset **data, kiln_device **device)
+                    kiln_dataset **data, kiln_device **device, forecast *f)
 {
     if (session_start() != KILN_OK)
         return cli_fail();
     bool builtin = session_is_builtin(model_name);
     if (!builtin && (*model = session_model(model_name, NULL)) == NULL)
         return cli_fail();
-    *data = session_data(data_name, "test", given.label, *model, KILN_YES);
+    if (*model && (*model)->facts->series)
+        forecast_open(f, data_name, *model, true, data);
+    else
+        *data = session_data(data_name, "test", given.label, *model, KILN_YES);
     if (*data == NULL)
         return cli_fail();
     if (builtin && (*model = session_model(model_name, *data)) == NULL)
@@ -67,8 +90,11 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
     const kiln_logs *logs = kiln_evaluate(*model, *data, .batch_size = common.batch_size,
                                           .verbose = verbose ? verbose : KILN_NO,
                                           .check_numerics = common.check_numerics);
+    kiln_status status = logs ? KILN_OK : kiln_last_status();
+    if (status == KILN_OK && f->series)
+        status = take_forecast(*model, *data, f);
     session_end_training();
-    return logs ? print_logs(logs) : cli_fail();
+    return status == KILN_OK ? print_logs(logs, f, model_name) : cli_fail();
 }
 
 static int run(int count, char **words)
@@ -79,7 +105,9 @@ static int run(int count, char **words)
     kiln_model *model = NULL;
     kiln_dataset *data = NULL;
     kiln_device *device = NULL;
-    status = evaluate(words[0], words[1], &model, &data, &device);
+    forecast f = {.count = 0};
+    status = evaluate(words[0], words[1], &model, &data, &device, &f);
+    forecast_close(&f);
     kiln_model_free(model);
     kiln_dataset_free(data);
     kiln_device_close(device);
@@ -92,14 +120,18 @@ const command command_evaluate = {
     .least_arguments = 2,
     .most_arguments = 2,
     .summary = "loss and metrics of a model on data",
-    .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
-            "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-            "MODEL and DATA are as for kiln fit.",
+    .help =
+        "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
+        "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
+        "MODEL and DATA are as for kiln fit. A model of a series is evaluated on the rows held\n"
+        "out of its training, in the file's own units too, beside the last value (persistence)\n"
+        "and the value a season before (seasonal-naive).",
     .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
                "  kiln evaluate digits.keras mnist --json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
     .takes_data = true,
+    .group = &forecast_group,
     .run = run,
 };

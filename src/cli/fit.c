@@ -2,8 +2,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/log_json.h"
+#include "cli/networks.h"
 #include "cli/objective.h"
 #include "cli/run_report.h"
+#include "cli/series.h"
 #include "train/resume.h"
 
 #include <math.h>
@@ -16,7 +18,7 @@ static struct {
     int64_t epochs, steps_per_epoch, early_stopping;
     double validation_split;
     objective_options objective;
-} given = {.epochs = 1, .early_stopping = -1};
+} given = {.early_stopping = -1};
 
 #define AT(FIELD) offsetof(__typeof__(given), FIELD)
 
@@ -26,7 +28,7 @@ static const option options[] = {
      "keeps the whole state of the training there after each epoch", 0},
     {"--resume", OPTION_FLAG, AT(resume), NULL,
      "goes on from the checkpoint, if it is there, as if the training had never stopped", 0},
-    {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1)", 1},
+    {"--epochs", OPTION_WHOLE, AT(epochs), "N", "passes over the data (1; forecast: 200)", 1},
     {"--steps-per-epoch", OPTION_WHOLE, AT(steps_per_epoch), "N",
      "batches in an epoch (all the data)", 1},
     {"--optimizer", OPTION_TEXT, AT(objective.optimizer), "NAME",
@@ -133,12 +135,21 @@ static kiln_status take_seed(const fitting *f)
 static kiln_status open_all(fitting *f)
 {
     bool builtin = session_is_builtin(f->model_name);
+    if (given.epochs == 0)
+        given.epochs = builtin ? network_epochs(network_find(f->model_name)) : 1;
     if (!builtin) {
         f->model = session_model(f->model_name, NULL);
         if (f->model == NULL)
             return kiln_last_status();
     }
-    f->data = session_data(f->data_name, "train", given.label, f->model, KILN_YES);
+    if (series_is_meant(f->model_name, f->model)) {
+        if (given.validation_data)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "--validation-data: a series is validated on its "
+                                                  "own last windows; use --validation-split");
+        KILN_TRY(series_training_data(f->data_name, f->model, common.verbose > 0, &f->data));
+    } else {
+        f->data = session_data(f->data_name, "train", given.label, f->model, KILN_YES);
+    }
     if (f->data == NULL)
         return kiln_last_status();
     if (given.objective.loss && builtin) { /* a regression on integers wants one output */
@@ -215,8 +226,7 @@ static kiln_status balance(fitting *f)
     f->class_count = classes;
     size_t present = 0;
     for (int64_t i = 0; i < d->samples; i++) {
-        int64_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
-                                                    : ((const int32_t *)target->data)[i];
+        int64_t label = data_column_label(target, i);
         if (label >= 0 && (size_t)label < classes) /* kiln_fit says what is wrong with others */
             present += f->class_weight[label]++ == 0;
     }
@@ -476,5 +486,6 @@ const command command_fit = {
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
     .takes_data = true,
+    .group = &series_fit_group,
     .run = run,
 };

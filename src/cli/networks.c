@@ -15,8 +15,7 @@ int64_t network_outputs(const kiln_dataset *data)
         return (int64_t)data->class_count;
     int64_t most = 0;
     for (int64_t i = 0; i < data->samples; i++) {
-        int64_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
-                                                    : ((const int32_t *)target->data)[i];
+        int64_t label = data_column_label(target, i);
         most = label > most ? label : most;
     }
     return most + 1;
@@ -86,6 +85,30 @@ static kiln_model *build_lenet(const kiln_dataset *data)
         kiln_average_pooling2d(.pool_size = two), kiln_flatten(),
         kiln_dense(120, .activation = "tanh"), kiln_dense(84, .activation = "tanh"),
         kiln_dense(10));
+}
+
+/* ---- a network for series: forecasts of the next rows from the last ones ---- */
+
+static kiln_model *build_forecast(const kiln_dataset *data)
+{
+    kiln_shape shape = KILN_SHAPE(12, 1), target = KILN_SHAPE(1);
+    if (data && data->series == NULL) {
+        kiln_fail(KILN_ERROR_SHAPE,
+                  "forecast: %s is no series; give a .csv file with a row for each "
+                  "time, and the length of a window (--window)",
+                  data->origin);
+        return NULL;
+    }
+    if (data) {
+        shape = data->inputs[0].shape;
+        if (data->target_count && data->targets[0].shape.rank)
+            target = data->targets[0].shape;
+    }
+    kiln_layer *layers[4] = {kiln_input_layer(shape), kiln_gru(32),
+                             kiln_dense(kiln_shape_size(target)), NULL};
+    if (target.rank > 1)
+        layers[3] = kiln_reshape(target);
+    return kiln_sequential_from(target.rank > 1 ? 4 : 3, layers);
 }
 
 /* ---- networks for colour pictures, sized by the data ---- */
@@ -300,6 +323,12 @@ const network networks[] = {
      {2, {512, 16}},
      0,
      build_lstm512},
+    {"forecast",
+     "series of numbers: GRU 32, Dense; sized by the data",
+     32,
+     {2, {12, 1}},
+     0,
+     build_forecast},
     {0},
 };
 
@@ -309,6 +338,11 @@ const network *network_find(const char *name)
         if (strcmp(n->name, name) == 0)
             return n;
     return NULL;
+}
+
+int64_t network_epochs(const network *which)
+{
+    return which->build == build_forecast ? 200 : 1;
 }
 
 kiln_model *network_build(const network *which, const kiln_dataset *data)

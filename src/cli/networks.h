@@ -22,6 +22,10 @@ extern const network networks[];
 /* NULL when there is none of that name; no failure is recorded. */
 const network *network_find(const char *name);
 
+/* Passes over the data that kiln fit makes when it is not told how many: one, but more where an
+ * epoch is short. */
+int64_t network_epochs(const network *which);
+
 /* Builds it. data sizes a network that is sized by it; NULL: by network.sized. NULL on
  * failure. */
 kiln_model *network_build(const network *which, const kiln_dataset *data);

@@ -1,6 +1,7 @@
 /* kiln new */
 #include "base/file.h"
 #include "cli/networks.h"
+#include "cli/series.h"
 #include "cli/session.h"
 #include "format/keras_json.h"
 
@@ -33,7 +34,10 @@ static kiln_status write_network(const network *which)
     kiln_model *model = NULL;
     kiln_status status = given.output ? file_writable(given.output) : KILN_OK;
     if (status == KILN_OK && given.data) {
-        data = session_data(given.data, "train", given.label, NULL, KILN_DEFAULT);
+        if (series_is_meant(which->name, NULL))
+            series_training_data(given.data, NULL, false, &data);
+        else
+            data = session_data(given.data, "train", given.label, NULL, KILN_DEFAULT);
         status = data ? KILN_OK : kiln_last_status();
     }
     if (status == KILN_OK) {
@@ -52,7 +56,7 @@ static kiln_status write_network(const network *which)
     kiln_shape shape = model ? kiln_model_output_shape(model, 0) : (kiln_shape){0};
     if (status == KILN_OK && which->sized.rank > 0 && data == NULL)
         fprintf(stderr,
-                "%s is sized by its data: this one takes %s and tells %lld classes; give --data to "
+                "%s is sized by its data: this one takes %s and has %lld outputs; give --data to "
                 "size it for yours\n",
                 which->name, ir_shape_text(which->sized),
                 (long long)(shape.rank ? shape.dims[shape.rank - 1] : 1));
@@ -93,5 +97,6 @@ const command command_new = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_data = true,
+    .group = &series_fit_group,
     .run = run,
 };

@@ -77,6 +77,11 @@ void options_help(const command *cmd, FILE *stream)
         for (size_t i = 0; i < cmd->option_count; i++)
             print_option(&cmd->options[i], stream);
     }
+    if (cmd->group) {
+        fprintf(stream, "\n%s\n", cmd->group->title);
+        for (size_t i = 0; i < cmd->group->count; i++)
+            print_option(&cmd->group->options[i], stream);
+    }
     if (cmd->takes_data) {
         fprintf(stream, "\noptions for pictures:\n");
         print_option(&image_size_option, stream);
@@ -106,6 +111,11 @@ static const option *find(const command *cmd, const char *word, size_t length, v
             memcmp(cmd->options[i].name, word, length) == 0) {
             *values = own;
             return &cmd->options[i];
+        }
+    for (size_t i = 0; cmd->group && i < cmd->group->count; i++)
+        if (is_named(&cmd->group->options[i], word, length)) {
+            *values = cmd->group->values;
+            return &cmd->group->options[i];
         }
     for (size_t i = 0; cmd->takes_data && i < sizeof picture_table / sizeof *picture_table; i++)
         if (is_named(&picture_table[i], word, length)) {
@@ -181,6 +191,9 @@ static int unknown(const command *cmd, const char *word, size_t length)
          guess == NULL && cmd->takes_data && i < sizeof picture_table / sizeof *picture_table; i++)
         if (distance(name, picture_table[i].name) < 4)
             guess = picture_table[i].name;
+    for (size_t i = 0; guess == NULL && cmd->group && i < cmd->group->count; i++)
+        if (distance(name, cmd->group->options[i].name) < 4)
+            guess = cmd->group->options[i].name;
     if (guess == NULL && cmd->takes_data && distance(name, image_size_option.name) < 4)
         guess = image_size_option.name;
     if (guess)

@@ -25,6 +25,14 @@ typedef struct option {
     double least;
 } option;
 
+/* Options that several commands share, with their values. */
+typedef struct option_group {
+    const char *title; /* "options for series:" */
+    const option *options;
+    size_t count;
+    void *values;
+} option_group;
+
 typedef struct command {
     const char *name;
     const char *arguments; /* "MODEL DATA" as in the usage line */
@@ -36,6 +44,7 @@ typedef struct command {
     size_t option_count;
     bool takes_common; /* the options of every command that computes */
     bool takes_data;   /* the options on pictures */
+    const option_group *group; /* NULL: none */
     int (*run)(int count, char **arguments);
 } command;
 

@@ -1,5 +1,6 @@
 /* kiln predict */
 #include "base/file.h"
+#include "cli/forecast.h"
 #include "cli/objective.h"
 #include "data/npy.h"
 #include "data/picture.h"
@@ -7,13 +8,12 @@
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 enum { SHOWN_ROWS = 20, SHOWN_VALUES = 8 };
 
 static struct {
-    const char *output, *label;
-    int64_t rows;
+    const char *output, *label, *plot;
+    int64_t rows, steps;
 } given = {.rows = -1};
 
 static const option options[] = {
@@ -23,24 +23,24 @@ static const option options[] = {
      "rows on the screen (20; 0: all of them)", 0},
     {"--label", OPTION_TEXT, offsetof(__typeof__(given), label), "COLUMN",
      "label column of a CSV file that has one, by name or index (the last)", 0},
+    {"--steps", OPTION_WHOLE, offsetof(__typeof__(given), steps), "N",
+     "rows to forecast behind a series' end (the model's horizon; more: from its own forecasts)",
+     1},
+    {"--plot", OPTION_TEXT, offsetof(__typeof__(given), plot), "FILE.svg",
+     "draws a series and its forecast", 0},
 };
 
 /* The outputs of a model for a data set. */
 typedef struct predictions {
     kiln_model *model;
     kiln_dataset *data;
+    forecast forecast; /* of a series; else empty */
     kiln_device *device;
     int64_t samples;
     int width; /* of the longest name of a picture */
     size_t count;
     float **values; /* (samples, output shape) */
 } predictions;
-
-static bool ends_with(const char *whole, const char *end)
-{
-    size_t a = strlen(whole), b = strlen(end);
-    return a >= b && strcasecmp(whole + a - b, end) == 0;
-}
 
 static const char *output_name(const kiln_model *model, size_t i)
 {
@@ -79,19 +79,6 @@ static kiln_status write_npz(const predictions *p)
     return status;
 }
 
-/* A name as a CSV cell. */
-static void add_name(text *out, const char *name)
-{
-    if (strpbrk(name, ",\"\n\r") == NULL) {
-        text_add(out, "%s", name);
-        return;
-    }
-    text_add(out, "\"");
-    for (; *name; name++)
-        text_add(out, *name == '"' ? "\"\"" : "%c", *name);
-    text_add(out, "\"");
-}
-
 static void add_header(const predictions *p, text *out)
 {
     const model_facts *facts = p->model->facts;
@@ -101,9 +88,9 @@ static void add_header(const predictions *p, text *out)
         for (int64_t j = 0; j < row; j++) {
             text_add(out, o || j ? "," : "");
             if (classes)
-                add_name(out, facts->class_names[j]);
+                cli_add_cell(out, facts->class_names[j]);
             else if (row == 1)
-                add_name(out, output_name(p->model, o));
+                cli_add_cell(out, output_name(p->model, o));
             else
                 text_add(out, "%s_%lld", output_name(p->model, o), (long long)j);
         }
@@ -131,9 +118,11 @@ static kiln_status write_csv(const predictions *p)
 
 static kiln_status write_file(const predictions *p)
 {
-    if (ends_with(given.output, ".csv"))
+    if (p->forecast.series && cli_ends_with(given.output, ".csv"))
+        return forecast_write_csv(&p->forecast, given.output);
+    if (cli_ends_with(given.output, ".csv"))
         return write_csv(p);
-    if (ends_with(given.output, ".npz"))
+    if (cli_ends_with(given.output, ".npz"))
         return write_npz(p);
     npy_array array = as_array(p, 0);
     return npy_write(given.output, &array);
@@ -266,9 +255,40 @@ static kiln_status compute(predictions *p)
     return KILN_OK;
 }
 
-/* Words behind the model that are files: pictures. One word is data of any kind. */
-static kiln_dataset *open_data(int count, char **words, const kiln_model *model)
+/* The outputs in the file's units; arrays are written like that too. */
+static kiln_status compute_forecast(predictions *p)
 {
+    forecast *f = &p->forecast;
+    KILN_TRY(forecast_take(f, p->values[0], p->samples, row_size(p, 0)));
+    for (int64_t i = 0; i < p->samples * row_size(p, 0); i++)
+        p->values[0][i] = (float)f->values[i];
+    return forecast_go_on(f, p->model, given.steps);
+}
+
+static kiln_status write_plot(const predictions *p)
+{
+    return given.plot ? forecast_plot(&p->forecast, given.plot) : KILN_OK;
+}
+
+static void print_forecast(const predictions *p, const char *model_name)
+{
+    forecast_print(&p->forecast, given.rows < 0 ? SHOWN_ROWS : given.rows);
+    forecast_print_errors(&p->forecast, model_name);
+}
+
+/* Words behind the model that are files: pictures. One word is data of any kind. */
+static kiln_dataset *open_data(int count, char **words, predictions *p)
+{
+    const kiln_model *model = p->model;
+    kiln_dataset *windows = NULL;
+    if (model && model->facts->series) {
+        if (count > 1)
+            kiln_fail(KILN_ERROR_ARGUMENT, "model %s forecasts a series, and takes one file",
+                      model->name);
+        else
+            forecast_open(&p->forecast, words[0], model, false, &windows);
+        return windows;
+    }
     if (count > 1 || (picture_is_named(words[0]) && file_exists(words[0])))
         return session_images((size_t)count, words, model);
     return session_data(words[0], "test", given.label, model, KILN_DEFAULT);
@@ -279,19 +299,25 @@ static kiln_status predict(const char *model_name, int count, char **words, pred
     KILN_TRY(session_start());
     if (given.output)
         KILN_TRY(file_writable(given.output));
+    if (given.plot)
+        KILN_TRY(file_writable(given.plot));
     p->model = session_is_builtin(model_name) ? NULL : session_model(model_name, NULL);
     if (p->model == NULL && !session_is_builtin(model_name))
         return kiln_last_status();
-    p->data = open_data(count, words, p->model);
+    p->data = open_data(count, words, p);
     if (p->data == NULL)
         return kiln_last_status();
     if (p->model == NULL)
         p->model = session_model(model_name, p->data);
     if (p->model == NULL)
         return kiln_last_status();
+    if ((given.plot || given.steps) && p->forecast.series == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: model %s was not trained on a series, so that there is no forecast",
+                         given.plot ? "--plot" : "--steps", p->model->name);
     KILN_TRY(session_match(p->data, p->model, false));
-    if (given.output && p->model->output_count > 1 && !ends_with(given.output, ".npz") &&
-        !ends_with(given.output, ".csv"))
+    if (given.output && p->model->output_count > 1 && !cli_ends_with(given.output, ".npz") &&
+        !cli_ends_with(given.output, ".csv"))
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: the model has %zu outputs, and .npy holds one array; use .npz",
                          given.output, p->model->output_count);
@@ -301,6 +327,8 @@ static kiln_status predict(const char *model_name, int count, char **words, pred
     KILN_TRY(session_place(p->model, p->device));
     session_begin_training();
     kiln_status status = compute(p);
+    if (status == KILN_OK && p->forecast.series)
+        status = compute_forecast(p);
     session_end_training();
     return status;
 }
@@ -310,18 +338,20 @@ static int run(int count, char **words)
     int status = options_parse(&command_predict, &given, &count, words);
     if (status >= 0)
         return status;
-    if (given.output && !ends_with(given.output, ".npy") && !ends_with(given.output, ".npz") &&
-        !ends_with(given.output, ".csv"))
+    if (given.output && !cli_ends_with(given.output, ".npy") &&
+        !cli_ends_with(given.output, ".npz") && !cli_ends_with(given.output, ".csv"))
         return usage_error(&command_predict, "-o '%s': it takes a .npy, .npz or .csv file",
                            given.output);
     predictions p = {0};
     status = EXIT_DONE;
     if (predict(words[0], count - 1, words + 1, &p) != KILN_OK ||
-        (given.output && write_file(&p) != KILN_OK)) {
+        (given.output && write_file(&p) != KILN_OK) || write_plot(&p) != KILN_OK) {
         status = cli_fail();
     } else if (given.output) {
         if (common.verbose > 0)
             printf("%s rows written to %s\n", session_count(p.samples), given.output);
+    } else if (p.forecast.series) {
+        print_forecast(&p, words[0]);
     } else {
         print_screen(&p);
     }
@@ -329,6 +359,7 @@ static int run(int count, char **words)
         free(p.values[i]);
     free(p.values);
     kiln_model_free(p.model);
+    forecast_close(&p.forecast);
     kiln_dataset_free(p.data);
     kiln_device_close(p.device);
     return status;
@@ -346,13 +377,19 @@ const command command_predict = {
         "With -o it writes the outputs as they are. DATA is as for kiln fit, with or without\n"
         "labels; mnist and digits mean their test part. Several words behind the model are "
         "picture\n"
-        "files, brought to the size that the model takes.",
+        "files, brought to the size that the model takes.\n\n"
+        "A model of a series says, in the file's own units and with its dates, what it would have\n"
+        "forecast for the rows held out of its training, each from the rows before it, and what "
+        "it\n"
+        "forecasts for the rows behind the file's end.",
     .example = "  kiln predict digits.keras mnist\n"
                "  kiln predict iris.keras flowers.csv -o scores.npy\n"
-               "  kiln predict pets.keras tom.jpg rex.png",
+               "  kiln predict pets.keras tom.jpg rex.png\n"
+               "  kiln predict air.keras airline-passengers.csv --steps 12 --plot air.svg",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,
     .takes_data = true,
+    .group = &forecast_group,
     .run = run,
 };

@@ -6,6 +6,7 @@
 #include "data/npy.h"
 #include "format/json.h"
 #include "format/keras_json.h"
+#include "format/series_json.h"
 #include "format/tensors.h"
 
 #include <math.h>
@@ -108,6 +109,8 @@ static kiln_status read_metadata(zip_t *archive, kiln_model *model)
         status = read_names(kiln, "class_names", model, model_set_class_names);
     if (status == KILN_OK)
         status = read_names(kiln, "feature_names", model, model_set_feature_names);
+    if (status == KILN_OK)
+        status = series_json_read(json_object_get(kiln, "series"), &model->facts->series);
     json_decref(root);
     return status;
 }

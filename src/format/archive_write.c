@@ -6,6 +6,7 @@
 #include "format/archive_inside.h"
 #include "format/json.h"
 #include "format/keras_json.h"
+#include "format/series_json.h"
 #include "format/tensors.h"
 
 #include <inttypes.h>
@@ -49,6 +50,7 @@ static kiln_status write_metadata(const kiln_model *model, const char *training,
         json_write_real(&w, "input_scale", facts->input_scale);
     write_names(&w, "class_names", facts->class_names, facts->class_count);
     write_names(&w, "feature_names", facts->feature_names, facts->feature_count);
+    series_json_write(&w, facts->series);
     if (training)
         json_write_raw(&w, "training", training);
     json_write_close(&w, '}');

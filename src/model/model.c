@@ -60,6 +60,7 @@ void model_release(kiln_model *model)
     if (model->facts) {
         free_names(&model->facts->class_names, &model->facts->class_count);
         free_names(&model->facts->feature_names, &model->facts->feature_count);
+        model_series_free(model->facts->series);
         free(model->facts->compile_config);
     }
     free(model->facts);
@@ -106,6 +107,16 @@ kiln_status model_set_class_names(kiln_model *model, size_t count, const char *c
 kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names)
 {
     return set_names(&model->facts->feature_names, &model->facts->feature_count, count, names);
+}
+
+kiln_status model_set_series(kiln_model *model, const model_series *series)
+{
+    model_series *copy = model_series_copy(series);
+    if (series && copy == NULL)
+        return KILN_ERROR_MEMORY;
+    model_series_free(model->facts->series);
+    model->facts->series = copy;
+    return KILN_OK;
 }
 
 /* ---- applying layers ---- */
@@ -312,6 +323,8 @@ kiln_model *kiln_model_share(kiln_model *model)
     if (status == KILN_OK)
         status = model_set_feature_names(copy, facts->feature_count,
                                          (const char *const *)facts->feature_names);
+    if (status == KILN_OK)
+        status = model_set_series(copy, facts->series);
     copy->facts->input_scale = facts->input_scale;
     copy->seed = model->seed;
     copy->seeded = true;

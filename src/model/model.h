@@ -3,6 +3,7 @@
 #define MODEL_MODEL_H
 
 #include "layer/layer.h"
+#include "model/series.h"
 
 #include <kiln/model.h>
 
@@ -52,6 +53,7 @@ typedef struct model_facts {
     size_t class_count;
     char **feature_names;
     size_t feature_count;
+    model_series *series; /* NULL: the model is of no series */
     char *compile_config; /* Keras's compile_config JSON text as read, until kiln_compile; NULL:
                              none */
 } model_facts;
@@ -86,6 +88,8 @@ kiln_status model_close_sequential(kiln_model *model);
 /* Replaces class or feature names by copies. */
 kiln_status model_set_class_names(kiln_model *model, size_t count, const char *const *names);
 kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names);
+/* Replaces what the model knows of its series by a copy; NULL: nothing. */
+kiln_status model_set_series(kiln_model *model, const model_series *series);
 
 /* The name of an output: its layer's, or where several are of one layer "lstm_1" and so on for the
  * further ones (a ring of buffers, one a thread). */

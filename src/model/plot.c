@@ -183,28 +183,6 @@ static void arrange(drawing *d)
 
 /* ---- text ---- */
 
-static void add_escaped(text *out, const char *s, size_t most)
-{
-    size_t shown = 0;
-    for (; *s; s++) {
-        bool begins = ((unsigned char)*s & 0xC0) != 0x80;
-        if (begins && shown++ == most) {
-            text_add(out, "…");
-            return;
-        }
-        if (*s == '<')
-            text_add(out, "&lt;");
-        else if (*s == '>')
-            text_add(out, "&gt;");
-        else if (*s == '&')
-            text_add(out, "&amp;");
-        else if (*s == '"')
-            text_add(out, "&quot;");
-        else
-            text_bytes(out, s, 1);
-    }
-}
-
 static double top_of(const item *i)
 {
     return MARGIN + 30 + (double)i->row * ROW;
@@ -227,7 +205,7 @@ static void add_box(const drawing *d, const item *i, text *out)
     double x = i->x - BOX / 2.0, y = top_of(i);
     int64_t parameters = model_count_layer_params(c->layer);
     text_add(out, "<g><title>");
-    add_escaped(out, c->layer->name, 200);
+    text_add_xml(out, c->layer->name, 200);
     text_add(out, " (%s), %lld parameters%s</title>", c->layer->cls->class_name,
              (long long)parameters, c->layer->trainable ? "" : ", frozen");
     text_add(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" rx=\"6\"/>",
@@ -239,7 +217,7 @@ static void add_box(const drawing *d, const item *i, text *out)
     text_add(out, "<text class=\"class\" x=\"%.1f\" y=\"%.1f\">%s</text>", i->x, y + 18,
              c->layer->cls->class_name);
     text_add(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\">", i->x, y + 35);
-    add_escaped(out, c->layer->name, 30);
+    text_add_xml(out, c->layer->name, 30);
     text_add(out, "</text><text class=\"shape\" x=\"%.1f\" y=\"%.1f\">", i->x, y + 51);
     for (int o = 0; o < layer_output_count(c->layer); o++) {
         text_add(out, "%s(None", o ? ", " : "");
@@ -275,13 +253,13 @@ static void write_svg(const drawing *d, text *out)
              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" "
              "height=\"%.0f\" role=\"img\">\n<title>",
              width, height, width, height);
-    add_escaped(out, d->model->name, 200);
+    text_add_xml(out, d->model->name, 200);
     text_add(out,
              "</title>\n%s<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
              "markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M 0 0 L 8 4 L 0 8 "
              "z\"/></marker></defs>\n<text class=\"title\" x=\"%d\" y=\"%d\">",
              style, MARGIN, MARGIN + 8);
-    add_escaped(out, d->model->name, 60);
+    text_add_xml(out, d->model->name, 60);
     text_add(out, ", %lld parameters</text>\n", (long long)kiln_model_count_params(d->model));
     for (size_t i = 0; i < d->count; i++)
         for (int k = 0; k < d->items[i].above_count; k++)

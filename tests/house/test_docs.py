@@ -113,7 +113,8 @@ class Readme(Case):
     def test_commands_run(self):
         if not os.path.isdir(os.path.join(DATA, 'mnist')):
             self.skipTest('mnist is not in KILN_DATA_DIR')
-        shutil.copy(os.path.join(DATA, 'iris.csv'), self.folder)
+        for name in ('iris.csv', 'airline-passengers.csv'):
+            shutil.copy(os.path.join(DATA, name), self.folder)
         self.draw_pets()
         environment = dict(os.environ, PATH=os.path.dirname(KILN) + ':' + os.environ['PATH'])
         count = 0

@@ -1,0 +1,331 @@
+/* Series: files into tables, what a model sees of them, and the way back to the file's units. */
+#include "support.h"
+
+#include "data/series.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static series_table table;
+
+static const char monthly[] = "Month,Extra,Sales\n"
+                              "\"2000-01\",1,10\n\"2000-02\",2,20\n\"2000-03\",3,40\n"
+                              "\"2000-04\",4,80\n\"2000-05\",5,160\n\"2000-06\",6,320\n"
+                              "\"2000-07\",7,640\n\"2000-08\",8,1280\n";
+
+static void read_good(const char *content, size_t count, const char *const *words)
+{
+    put_text("s.csv", content);
+    kiln_status status = series_read("s.csv", &(series_choice){count, words}, &table);
+    ck_assert_msg(status == KILN_OK, "%s", kiln_last_error());
+}
+
+static void refused(const char *content, const char *word, const char *message)
+{
+    put_text("s.csv", content);
+    const char *words[] = {word};
+    ck_assert_int_ne(series_read("s.csv", &(series_choice){word != NULL, words}, &table), KILN_OK);
+    ck_assert_str_eq(kiln_last_error(), message);
+    series_free(&table);
+    kiln_clear_error();
+}
+
+START_TEST(reads_columns_and_dates)
+{
+    read_good(monthly, 0, NULL);
+    ck_assert_int_eq(table.rows, 8);
+    ck_assert_uint_eq(table.columns, 1);
+    ck_assert_str_eq(table.names[0], "Sales");
+    ck_assert_str_eq(table.date_name, "Month");
+    ck_assert_str_eq(table.dates[7], "2000-08");
+    ck_assert_int_eq(table.interval.unit, INTERVAL_MONTHS);
+    ck_assert_int_eq(series_interval_season(&table.interval), 12);
+    ck_assert_ptr_null(table.notes.data);
+    ck_assert_float_eq(table.values[3], 80);
+    series_free(&table);
+    read_good(monthly, 2, (const char *[]){"Sales", "1"});
+    ck_assert_str_eq(table.names[1], "Extra");
+    ck_assert_float_eq(table.values[2 * 3 + 1], 4);
+    ck_assert_int_eq(series_cut(&table, 2, 5), KILN_OK);
+    ck_assert_int_eq(table.rows, 3);
+    ck_assert_str_eq(table.dates[0], "2000-03");
+    ck_assert_float_eq(table.values[4], 160);
+    series_free(&table);
+    read_good("1\n2\n5\n", 0, NULL); /* nothing but numbers */
+    ck_assert_ptr_null(table.dates);
+    ck_assert_str_eq(table.names[0], "0");
+    ck_assert_float_eq(table.values[2], 5);
+    series_free(&table);
+    read_good("value;date\n3;2020-01-30\n4;2020-01-31\n", 0, NULL); /* dates come last */
+    ck_assert_str_eq(table.names[0], "value");
+    ck_assert_int_eq(table.interval.unit, INTERVAL_SECONDS);
+    series_free(&table);
+}
+END_TEST
+
+START_TEST(takes_dates_out_of_order)
+{
+    read_good("d,v\n2001-03-03,3\n2001-03-01,1\n2001-03-02,2\n", 0, NULL);
+    ck_assert_str_eq(table.notes.data,
+                     "s.csv: dates are out of order (2001-03-01 comes behind 2001-03-03): the rows "
+                     "are taken in the order of their dates\n");
+    for (int i = 0; i < 3; i++)
+        ck_assert_float_eq(table.values[i], (float)(i + 1));
+    ck_assert_str_eq(table.dates[2], "2001-03-03");
+    ck_assert_int_eq(table.interval.length, 86400);
+    series_free(&table);
+    read_good("d,v\n2001-03,1\n2001-03,2\n2001-05,3\n", 0, NULL);
+    ck_assert_str_eq(table.notes.data,
+                     "s.csv: 2001-03 is the date of several rows: they stay in their order\n");
+    ck_assert_int_eq(table.interval.unit, INTERVAL_NONE);
+    series_free(&table);
+    read_good("d,v\nzebra,1\napple,2\n", 0, NULL); /* names, not dates */
+    ck_assert_ptr_null(table.notes.data);
+    ck_assert_str_eq(table.dates[0], "zebra");
+    series_free(&table);
+}
+END_TEST
+
+START_TEST(refuses_bad_files)
+{
+    refused("", NULL, "s.csv: is empty");
+    refused("a,b\n", NULL, "s.csv: has a header but no rows");
+    refused("a,b\n1,2\n1,\n", NULL, "s.csv: line 3, column 2 (b): the cell is empty");
+    refused("a,b\n1,2\n1,n/a\n", NULL,
+            "s.csv: line 3, column 2 (b): 'n/a' is text where a number is needed");
+    refused("a,b\n1,2\n1,nan\n", NULL,
+            "s.csv: line 3, column 2 (b): 'nan' is no finite number; remove or fill such cells");
+    refused(monthly, "Month",
+            "s.csv: line 2, column 1 (Month): '2000-01' is text where a number is needed");
+    refused(monthly, "Price", "s.csv: has no column 'Price'; its columns are Month, Extra, Sales");
+    refused("a,b\n1,2\n1,2,3\n", NULL,
+            "s.csv: line 3 has 3 columns, but line 1 has 2 (separator ',')");
+    put_text("s.csv", monthly);
+    const char *twice[] = {"Sales", "2"};
+    ck_assert_int_ne(series_read("s.csv", &(series_choice){2, twice}, &table), KILN_OK);
+    expect_error(KILN_ERROR_ARGUMENT, "s.csv: column 3 is asked for twice");
+    series_free(&table);
+    ck_assert_int_ne(series_read("missing.csv", &(series_choice){0, NULL}, &table), KILN_OK);
+    series_free(&table);
+    kiln_clear_error();
+}
+END_TEST
+
+START_TEST(continues_dates)
+{
+    static const struct {
+        const char *dates[3], *next[2];
+        int64_t season;
+    } rows[] = {
+        {{"1960-10", "1960-11", "1960-12"}, {"1961-01", "1961-02"}, 12},
+        {{"1999/04", "1999/07", "1999/10"}, {"2000/01", "2000/04"}, 4},
+        {{"2020-01-01", "2020-02-01", "2020-03-01"}, {"2020-04-01", "2020-05-01"}, 12},
+        {{"2019-11-30", "2019-12-31", "2020-01-31"}, {"2020-02-29", "2020-03-31"}, 12},
+        {{"2024-02-26", "2024-02-27", "2024-02-28"}, {"2024-02-29", "2024-03-01"}, 7},
+        {{"1999-12-17", "1999-12-24", "1999-12-31"}, {"2000-01-07", "2000-01-14"}, 0},
+        {{"1969-12-31 21:00", "1969-12-31 22:00", "1969-12-31 23:00"},
+         {"1970-01-01 00:00", "1970-01-01 01:00"},
+         24},
+        {{"2001-02-28T23:58:00", "2001-02-28T23:59:00", "2001-03-01T00:00:00"},
+         {"2001-03-01T00:01:00", "2001-03-01T00:02:00"},
+         1440},
+        {{"1749", "1750", "1751"}, {"1752", "1753"}, 0},
+        {{"2001-01-05", "2001-01-06", "2001-01-09"}, {NULL, NULL}, 0}, /* a weekend */
+        {{"2001-01-05", "2001-01", "2001-01-07"}, {NULL, NULL}, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        series_date dates[3];
+        for (int k = 0; k < 3; k++)
+            ck_assert_msg(series_date_read(rows[i].dates[k], &dates[k]), "%s", rows[i].dates[k]);
+        series_interval interval = series_interval_of(dates, 3);
+        ck_assert_int_eq(series_interval_season(&interval), rows[i].season);
+        for (int k = 0; k < 2; k++) {
+            char *next = series_date_after(rows[i].dates[2], &interval, k + 1);
+            if (rows[i].next[k])
+                ck_assert_str_eq(next, rows[i].next[k]);
+            else
+                ck_assert_ptr_null(next);
+            free(next);
+        }
+    }
+    series_date date;
+    static const char *const none[] = {"",
+                                       "x",
+                                       "2001-13",
+                                       "2001-02-30",
+                                       "2001-1-1",
+
+                                       "2001-01-01 24:00",
+                                       "2001-01-01 12",
+                                       "2001-01-0x",
+                                       "20-01-1",
+                                       "2001-01-01 10:00:00Z"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ck_assert_msg(!series_date_read(none[i], &date), "'%s' is no date", none[i]);
+}
+END_TEST
+
+/* ---- what a model sees ---- */
+
+static model_series *fitted(model_series how, int64_t train)
+{
+    model_series *s = calloc(1, sizeof *s);
+    *s = how;
+    s->rate = how.rate ? how.rate : 1;
+    s->target_count = how.target_count ? how.target_count : 1;
+    kiln_status status = series_fit(&table, train, true, s);
+    ck_assert_msg(status == KILN_OK, "%s", kiln_last_error());
+    return s;
+}
+
+static void copy_of(const data_column *c, int64_t samples, float *out)
+{
+    data_column_copy(c, 0, samples, out);
+}
+
+START_TEST(logarithms_and_differences)
+{
+    read_good(monthly, 0, NULL);
+    model_series *s =
+        fitted((model_series){.window = 2, .horizon = 1, .difference = 1, .log = true}, 6);
+    ck_assert_int_eq(s->trained_rows, 6);
+    ck_assert_str_eq(s->trained_to, "2000-06");
+    ck_assert_double_eq_tol(s->means[0], log(2), 1e-12); /* it doubles from row to row */
+    ck_assert_int_eq(series_first_target(s), 3);
+    ck_assert_int_eq(series_first_unknown(&table, s), 6);
+    ck_assert_int_eq(series_next_target(&table, s), 8);
+    kiln_dataset *d = series_windows(&table, s, 0, 5, 1, true);
+    ck_assert_msg(d != NULL, "%s", kiln_last_error());
+    ck_assert_int_eq(kiln_dataset_size(d), 3);
+    ck_assert_int_eq(d->inputs[0].shape.rank, 2);
+    ck_assert_int_eq(d->targets[0].shape.rank, 0);
+    ck_assert_ptr_nonnull(d->series);
+    kiln_dataset_free(d);
+    /* what it would say, knowing the rule: the value doubles again */
+    double said = NAN;
+    series_restore(&table, s, 8, (const float[]){0}, &said);
+    ck_assert_double_eq_tol(said, 2560, 1e-3);
+    ck_assert_double_eq(series_naive(&table, s, 8, 0, 0, 0), 1280);
+    ck_assert_double_eq(series_naive(&table, s, 8, 0, 3, 0), 320);
+    ck_assert_double_eq(series_naive(&table, s, 8, 3, 3, 0), 320); /* two seasons before */
+    ck_assert(isnan(series_naive(&table, s, 8, 0, 12, 0)));
+    model_series_free(s);
+    series_free(&table);
+}
+END_TEST
+
+START_TEST(scales_by_the_training_part_alone)
+{
+    read_good(monthly, 2, (const char *[]){"Sales", "Extra"});
+    model_series *s = fitted((model_series){.window = 3, .horizon = 2, .rate = 1}, 5);
+    double mean = (10 + 20 + 40 + 80 + 160) / 5.0, squares = 0;
+    for (int i = 0; i < 5; i++)
+        squares += pow(10 * pow(2, i) - mean, 2);
+    ck_assert_double_eq_tol(s->means[0], mean, 1e-9);
+    ck_assert_double_eq_tol(s->scales[0], sqrt(squares / 5), 1e-9);
+    ck_assert_double_eq_tol(s->means[1], 3, 1e-9);
+    kiln_dataset *d = series_windows(&table, s, 5, INT64_MAX, 1, true);
+    ck_assert_msg(d != NULL, "%s", kiln_last_error());
+    ck_assert_int_eq(kiln_dataset_size(d), 2);
+    float x[2 * 3 * 2], y[2 * 2];
+    ck_assert_int_eq(d->inputs[0].shape.dims[1], 2);
+    ck_assert_int_eq(d->targets[0].shape.dims[0], 2);
+    copy_of(&d->inputs[0], 2, x);
+    copy_of(&d->targets[0], 2, y);
+    ck_assert_float_eq_tol(x[0], (float)((40 - mean) / s->scales[0]), 1e-6);
+    ck_assert_float_eq_tol(x[1], (float)((3 - 3) / s->scales[1]), 1e-6);
+    ck_assert_float_eq_tol(x[11], (float)((6 - 3) / s->scales[1]), 1e-6);
+    for (int i = 0; i < 4; i++) { /* row 5 + i / 2 + i % 2 */
+        double said[2];
+        ck_assert_float_eq_tol(
+            y[i], (float)((10 * pow(2, 5 + i / 2 + i % 2) - mean) / s->scales[0]), 1e-5);
+        series_restore(&table, s, 5 + i / 2, y + i / 2 * 2, said);
+        ck_assert_double_eq_tol(said[i % 2], 10 * pow(2, 5 + i / 2 + i % 2), 1e-3);
+    }
+    kiln_dataset_free(d);
+    d = series_windows(&table, s, 5, INT64_MAX, 1, false); /* and what nobody knows yet */
+    ck_assert_int_eq(kiln_dataset_size(d), 4);
+    ck_assert_uint_eq(d->target_count, 0);
+    kiln_dataset_free(d);
+    model_series_free(s);
+    series_free(&table);
+}
+END_TEST
+
+START_TEST(seasonal_differences_and_sampling)
+{
+    char content[2000] = "";
+    for (int i = 0; i < 60; i++) /* rows 2 apart rise by 5, with a season of 3 of them */
+        snprintf(content + strlen(content), sizeof content - strlen(content), "%d\n",
+                 100 + 5 * (i / 2) + 7 * (i / 2 % 3) + 1000 * (i % 2));
+    read_good(content, 0, NULL);
+    model_series *s =
+        fitted((model_series){.window = 4, .horizon = 4, .rate = 2, .difference = 3}, 40);
+    ck_assert_double_eq_tol(s->means[0], 15, 1e-9);
+    ck_assert_int_eq(series_first_target(s), 14);
+    kiln_dataset *d = series_windows(&table, s, 0, INT64_MAX, 1, true);
+    ck_assert_int_eq(kiln_dataset_size(d), 60 - 6 - 14);
+    float x[40 * 4], y[40 * 4];
+    copy_of(&d->inputs[0], 40, x);
+    copy_of(&d->targets[0], 40, y);
+    for (int i = 0; i < 160; i++)
+        ck_assert_msg(x[i] == 0 && y[i] == 0, "%d: %g %g", i, (double)x[i], (double)y[i]);
+    double said[4];
+    for (int row = 14; row < 54; row++) {
+        series_restore(&table, s, row, y, said); /* the fourth builds on the first */
+        for (int h = 0; h < 4; h++)
+            ck_assert_double_eq_tol(said[h], (double)table.values[row + 2 * h], 1e-9);
+    }
+    ck_assert_double_eq(series_naive(&table, s, 20, 0, 0, 0), (double)table.values[18]);
+    kiln_dataset_free(d);
+    model_series_free(s);
+    series_free(&table);
+}
+END_TEST
+
+START_TEST(refuses_what_a_series_cannot_give)
+{
+    model_series s = {.window = 7, .horizon = 2, .rate = 1, .target_count = 1};
+    read_good(monthly, 0, NULL);
+    ck_assert_int_ne(series_fit(&table, 6, true, &s), KILN_OK);
+    expect_error(KILN_ERROR_ARGUMENT,
+                 "s.csv: has 6 of its 8 rows to train on, fewer than one window takes, which is 9; "
+                 "choose a shorter window, or hold fewer rows back");
+    ck_assert_int_ne(series_cut(&table, 5, 9), KILN_OK);
+    expect_error(KILN_ERROR_ARGUMENT,
+                 "s.csv: the rows 5 to 9 (excluded) were asked for, but there are 8");
+    series_free(&table);
+    read_good("d,v\n2001-01,4\n2001-02,0\n2001-03,1\n2001-04,4\n", 0, NULL);
+    s = (model_series){.window = 1, .horizon = 1, .rate = 1, .target_count = 1, .log = true};
+    ck_assert_int_ne(series_fit(&table, 4, true, &s), KILN_OK);
+    expect_error(KILN_ERROR_ARGUMENT,
+                 "s.csv: row 2 (2001-02): v is 0, and a logarithm is of values above 0; leave out "
+                 "the logarithm, or the row");
+    model_series *good = fitted((model_series){.window = 1, .horizon = 1}, 4);
+    good->window = 5;
+    ck_assert_ptr_null(series_windows(&table, good, 0, INT64_MAX, 1, true));
+    expect_error(
+        KILN_ERROR_ARGUMENT,
+        "s.csv: has 4 rows, fewer than one window and what it forecasts takes, which is 6");
+    model_series_free(good);
+    series_free(&table);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("series");
+    TCase *tests = tcase_create("series");
+    tcase_add_unchecked_fixture(tests, enter_folder, leave_folder);
+    tcase_add_test(tests, reads_columns_and_dates);
+    tcase_add_test(tests, takes_dates_out_of_order);
+    tcase_add_test(tests, refuses_bad_files);
+    tcase_add_test(tests, continues_dates);
+    tcase_add_test(tests, logarithms_and_differences);
+    tcase_add_test(tests, scales_by_the_training_part_alone);
+    tcase_add_test(tests, seasonal_differences_and_sampling);
+    tcase_add_test(tests, refuses_what_a_series_cannot_give);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
