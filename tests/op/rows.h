@@ -33,9 +33,10 @@ typedef struct op_table {
 /* All tables; ends with a NULL name. */
 extern const op_table op_tables[];
 extern const op_row rows_unary[], rows_binary[], rows_views[], rows_reductions[], rows_products[],
-    rows_leaves[], rows_windows[], rows_conv[], rows_batch[];
+    rows_leaves[], rows_windows[], rows_conv[], rows_filtered[], rows_batch[];
 extern const int rows_unary_count, rows_binary_count, rows_views_count, rows_reductions_count,
-    rows_products_count, rows_leaves_count, rows_windows_count, rows_conv_count, rows_batch_count;
+    rows_products_count, rows_leaves_count, rows_windows_count, rows_conv_count,
+    rows_filtered_count, rows_batch_count;
 
 #define S(...)                                                                                     \
     {                                                                                              \

@@ -100,14 +100,6 @@ const op_row rows_conv[] = {
     C(S(4, 15, 16), .b = S(4, 1, 16), .c = S(1, 2), .axis = 16, .which = PADDING_CAUSAL),
     C(S(2, 4, 5, 6, 3), .b = S(2, 2, 3, 1, 3), .c = S(1, 2, 1, 1, 1, 2), .axis = 3,
       .which = PADDING_SAME),
-    /* By minimal filtering, on devices with serial kernels. */
-    C(S(3, 7, 9, 16), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
-      .keep = true),
-    C(S(4, 8, 10, 48), .b = S(3, 3, 48, 16), .c = S(1, 1, 1, 1)),
-    C(S(1, 40, 6, 32), .b = S(3, 3, 32, 48), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
-    C(S(2, 6, 5, 80), .b = S(3, 3, 80, 64), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
-      .keep = true),
-    C(S(2, 7, 8, 32), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .which = PADDING_SAME, .last = 1),
     P(S(4, 9, 13, 16), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .keep = true),
     P(S(4, 8, 14, 1), .b = S(3, 3, 1, 32), .c = S(1, 1, 1, 1), .keep = true),
     P(S(3, 7, 8, 32), .b = S(3, 3, 32, 16), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
@@ -122,3 +114,15 @@ const op_row rows_conv[] = {
       .keep = true),
 };
 ROWS(rows_conv);
+
+/* By minimal filtering, on devices with serial kernels. */
+const op_row rows_filtered[] = {
+    C(S(3, 7, 9, 16), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
+      .keep = true),
+    C(S(4, 8, 10, 48), .b = S(3, 3, 48, 16), .c = S(1, 1, 1, 1)),
+    C(S(1, 40, 6, 32), .b = S(3, 3, 32, 48), .c = S(1, 1, 1, 1), .which = PADDING_SAME),
+    C(S(2, 6, 5, 80), .b = S(3, 3, 80, 64), .c = S(1, 1, 1, 1), .which = PADDING_SAME,
+      .keep = true),
+    C(S(2, 7, 8, 32), .b = S(3, 3, 16, 32), .c = S(1, 1, 1, 1), .which = PADDING_SAME, .last = 1),
+};
+ROWS(rows_filtered);

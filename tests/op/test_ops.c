@@ -31,7 +31,10 @@ static int most_rows(const op_table *table)
 {
     bool slow = false;
     HARNESS_EACH_DEVICE(device) slow |= harness_is_slow(device);
-    return slow && (table->rows == rows_products || table->rows == rows_conv) ? 1 : table->group;
+    return slow && (table->rows == rows_products || table->rows == rows_conv ||
+                    table->rows == rows_filtered)
+               ? 1
+               : table->group;
 }
 
 /* KILN_TEST_TABLE=N runs table N alone, KILN_TEST_ROW=N row N of each. */
@@ -48,6 +51,10 @@ static void run_table(const op_table *table)
         /* llvmpipe prefers parallel kernels, and loses parts of private arrays in the others. */
         if (table->rows == rows_conv)
             t.only_usual_on = "llvmpipe";
+        /* There its compiler gets the gradient of a kernel of 9 x 16 taps to 32 filters over 7 x 9
+         * pixels wrong in the usual ones too (as rows, first seen with LLVM 15.0.6). */
+        if (table->rows == rows_filtered)
+            t.not_on = "llvmpipe";
         add_rows(&t, table, first, last);
         snprintf(label, sizeof label, "%s rows %d to %d", table->name, first, last - 1);
         trial_run_everywhere(&t, label);
