@@ -118,7 +118,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         types->shapes[types->input_count + i] = column->shape;
     }
     types->target_count = t->target_count;
-    types->weighted = data->sample_weights != NULL;
+    types->weighted = data->sample_weights != NULL || data->function_weights;
     return KILN_OK;
 }
 
