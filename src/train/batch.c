@@ -10,7 +10,7 @@ typedef struct batch {
     data_column columns[TRAINING_MAX_COLUMNS];
     data_column weights;
     void *copies[TRAINING_MAX_COLUMNS];
-    float *folded; /* sample weights times class weights */
+    float *folded; /* by class */
     const void *pointers[TRAINING_MAX_COLUMNS];
     data_types types;
 } batch;
@@ -63,7 +63,7 @@ static void release(batch *b)
     free(b->folded);
 }
 
-/* The weight of each sample: its own, where there are some, times that of its class. */
+/* The weight of each sample: that of its class. */
 static kiln_status fold_weights(batch *b, const model_training *t,
                                 const kiln_train_on_batch_args *args)
 {
@@ -71,12 +71,15 @@ static kiln_status fold_weights(batch *b, const model_training *t,
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "class weights are for models with one output; this one has %zu",
                          t->target_count);
+    if (args->sample_weight)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "class weights and sample weights cannot be used together");
     const data_column *target = &b->columns[t->model->input_count];
     b->folded = mem_new((size_t)args->samples, sizeof *b->folded);
     if (b->folded == NULL)
         return KILN_ERROR_MEMORY;
     for (int64_t i = 0; i < args->samples; i++)
-        b->folded[i] = args->sample_weight ? args->sample_weight[i] : 1;
+        b->folded[i] = 1;
     columns_class_weights(args->class_weight, args->class_weight_count, target->dtype,
                           target->shape, target->data, args->samples, b->folded);
     return KILN_OK;

@@ -333,7 +333,7 @@ static kiln_status check_batch(feed *f, int k, int64_t batch, int64_t rows)
         if (f->class_weight == NULL)
             continue;
         float *weights = batch_weights(f, k, batch);
-        for (int64_t r = 0; r < rows && !f->data->function_weights; r++)
+        for (int64_t r = 0; r < rows; r++)
             weights[r] = 1;
         columns_class_weights(f->class_weight, f->class_weight_count, dtype, shape, values, rows,
                               weights);

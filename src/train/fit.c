@@ -83,7 +83,8 @@ static kiln_status check_args(fitting *f)
                          (long long)a->validation_steps);
     if (a->class_weight_count > 0 && a->class_weight == NULL)
         return kiln_fail_null("class_weight");
-    if (a->class_weight && a->class_weight_count > 0 && a->data->sample_weights)
+    if (a->class_weight && a->class_weight_count > 0 &&
+        (a->data->sample_weights || a->data->function_weights))
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "kiln_fit: class_weight and sample weights cannot be used together");
     for (size_t i = 0; i < a->class_weight_count; i++)

@@ -122,7 +122,7 @@ typedef struct weighed {
     float x[WEIGHED * WIDTH], weights[WEIGHED];
     int32_t y[WEIGHED];
     int64_t next;
-    bool bad;
+    bool bad, spare; /* not a number; no weights at all */
 } weighed;
 
 static kiln_status make_weighed(void *user, int64_t batch_size, void *const *x, void *const *y,
@@ -132,7 +132,8 @@ static kiln_status make_weighed(void *user, int64_t batch_size, void *const *x, 
     for (int64_t i = 0; i < batch_size; i++) {
         memcpy((float *)x[0] + WIDTH * i, w->x + WIDTH * (w->next + i), WIDTH * sizeof(float));
         ((int32_t *)y[0])[i] = w->y[w->next + i];
-        ((float *)y[1])[i] = w->bad ? NAN : w->weights[w->next + i];
+        if (!w->spare)
+            ((float *)y[1])[i] = w->bad ? NAN : w->weights[w->next + i];
     }
     w->next = (w->next + batch_size) % WEIGHED;
     *samples = batch_size;
@@ -155,14 +156,16 @@ START_TEST(weights_of_batches)
                    y = {.dtype = KILN_INT32, .data = w.y};
         kiln_dataset *arrays = kiln_dataset_from_arrays(WEIGHED, 1, &x, 1, &y),
                      *made = kiln_dataset_from_function(make_weighed, &w, 3, 1, &x, 1, &y);
-        harness_ok(kiln_dataset_set_sample_weights(arrays, w.weights));
         harness_ok(kiln_dataset_set_function_weights(made, 1));
         harness_fails(kiln_dataset_set_function_weights(arrays, 1), KILN_ERROR_ARGUMENT,
                       "its batches are made by no function");
         harness_fails(kiln_dataset_set_sample_weights(made, w.weights), KILN_ERROR_ARGUMENT,
                       "kiln_dataset_set_function_weights");
-        /* With class weights on top of them and without: arrays, a function, and single batches. */
+        /* With weights of samples, and of classes: arrays, a function, and single batches. */
         for (size_t classes = 0; classes <= 3; classes += 3) {
+            harness_ok(kiln_dataset_set_sample_weights(arrays, classes ? NULL : w.weights));
+            harness_ok(kiln_dataset_set_function_weights(made, classes == 0));
+            w.spare = classes > 0;
             kiln_model *models[3];
             for (int i = 0; i < 3; i++)
                 models[i] = small(device);
@@ -178,7 +181,8 @@ START_TEST(weights_of_batches)
                                                        .samples = 4,
                                                        .x = &part_x,
                                                        .y = &part_y,
-                                                       .sample_weight = w.weights + i,
+                                                       .sample_weight =
+                                                           classes ? NULL : w.weights + i,
                                                        .class_weight_count = classes,
                                                        .class_weight = by_class};
                 ck_assert_msg(kiln_train_on_batch_with(&args) != NULL, "%s", kiln_last_error());
@@ -196,7 +200,13 @@ START_TEST(weights_of_batches)
                 kiln_model_free(models[i]);
         }
         kiln_model *model = small(device);
+        w.spare = false;
         w.bad = true;
+        harness_ok(kiln_dataset_set_function_weights(made, 1));
+        ck_assert_ptr_null(kiln_fit(model, made, .verbose = KILN_NO, .class_weight_count = 3,
+                                    .class_weight = by_class));
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "cannot be used together"));
+        kiln_clear_error();
         ck_assert_ptr_null(kiln_fit(model, made, .batch_size = 4, .verbose = KILN_NO));
         ck_assert_str_eq(kiln_last_error(),
                          "function: the weight of sample 0 of batch 1 is nan, not finite");
