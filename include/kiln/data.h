@@ -75,6 +75,9 @@ KILN_API kiln_dataset *kiln_dataset_from_function(kiln_batch_function function, 
                                                   size_t inputs, const kiln_array *x, size_t targets,
                                                   const kiln_array *y);
 
+/* The function makes a weight for each sample as well: a float in one more array behind its targets, y[targets]. */
+KILN_API kiln_status kiln_dataset_set_function_weights(kiln_dataset *dataset, int given);
+
 /* Opens what the command line calls DATA: "mnist", "digits" (":train" or ":test" behind it), "IMAGES,LABELS"
  * of IDX files, .npz, .npy or "X.npy,Y.npy", .csv or .tsv, a folder of pictures (a folder for each class, maybe below
  * train/ and test/) or a .tar, .tar.gz or .zip of one, one PNG or JPEG file, or CIFAR's binary files. Found by content. part is "train" or "test" and

@@ -221,6 +221,16 @@ typedef struct kiln_callback_functions {
     kiln_status (*on_train_batch_begin)(void *user, kiln_model *model, int64_t batch);
     kiln_status (*on_train_batch_end)(void *user, kiln_model *model, int64_t batch, const kiln_logs *logs);
     void (*release)(void *user);
+    /* Of kiln_evaluate and kiln_predict, and of the validation in kiln_fit; a round trip to the device a batch where one
+     * of the last four is there. */
+    kiln_status (*on_test_begin)(void *user, kiln_model *model);
+    kiln_status (*on_test_end)(void *user, kiln_model *model, const kiln_logs *logs);
+    kiln_status (*on_predict_begin)(void *user, kiln_model *model);
+    kiln_status (*on_predict_end)(void *user, kiln_model *model);
+    kiln_status (*on_test_batch_begin)(void *user, kiln_model *model, int64_t batch);
+    kiln_status (*on_test_batch_end)(void *user, kiln_model *model, int64_t batch, const kiln_logs *logs);
+    kiln_status (*on_predict_batch_begin)(void *user, kiln_model *model, int64_t batch);
+    kiln_status (*on_predict_batch_end)(void *user, kiln_model *model, int64_t batch);
 } kiln_callback_functions;
 KILN_API kiln_callback *kiln_callback_new(const kiln_callback_functions *functions, void *user);
 
@@ -241,6 +251,7 @@ typedef struct kiln_model_checkpoint_args {
     const char *filepath;     /* may hold {epoch} and {val_loss:.4f}, as in Keras */
     const char *monitor;      /* "val_loss" */
     kiln_choice save_best_only; /* no */
+    kiln_choice save_weights_only; /* no; yes: filepath ends in .weights.h5, .safetensors or .npz */
     const char *mode;
     int verbose;
     int64_t save_freq;        /* batches between two savings; default: at the end of each epoch */
@@ -340,6 +351,7 @@ typedef struct kiln_evaluate_args {
     int64_t steps;      /* the whole data */
     int verbose;        /* as for fit */
     int check_numerics; /* a loss that is not finite is a failure, which names the launch */
+    kiln_callback *callbacks[KILN_MAX_CALLBACKS]; /* taken over; ends at the first NULL */
 } kiln_evaluate_args;
 /* Loss and metrics over a data set. The logs belong to the model until its next evaluate; NULL on failure. */
 KILN_API const kiln_logs *kiln_evaluate_with(const kiln_evaluate_args *args);
@@ -352,6 +364,7 @@ typedef struct kiln_predict_args {
     size_t output;      /* which output; 0 */
     int check_numerics; /* an output that is not finite is a failure, which names the launch */
     int64_t steps;      /* the whole data */
+    kiln_callback *callbacks[KILN_MAX_CALLBACKS]; /* taken over; ends at the first NULL */
 } kiln_predict_args;
 /* The outputs for every sample: samples x output shape floats, the caller's to free; *samples is set if not NULL.
  * NULL on failure. */
@@ -375,6 +388,16 @@ KILN_API const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples
                                               const float *sample_weights);
 KILN_API const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, const kiln_array *y,
                                              const float *sample_weights);
+/* The same with all of Keras's arguments. */
+typedef struct kiln_train_on_batch_args {
+    kiln_model *model;
+    int64_t samples;
+    const kiln_array *x, *y;
+    const float *sample_weight; /* NULL: none */
+    size_t class_weight_count;  /* 0: none */
+    const double *class_weight; /* by class; classes past the count weigh 1 */
+} kiln_train_on_batch_args;
+KILN_API const kiln_logs *kiln_train_on_batch_with(const kiln_train_on_batch_args *args);
 /* y[i] gets samples x output shape floats. */
 KILN_API kiln_status kiln_predict_on_batch(kiln_model *model, int64_t samples, const kiln_array *x, float *const *y);
 

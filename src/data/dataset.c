@@ -417,7 +417,9 @@ kiln_status kiln_dataset_set_sample_weights(kiln_dataset *dataset, const float *
         return kiln_fail_null("the data set to weight");
     if (dataset->samples < 0 || dataset->function)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s: the batches of a function take no sample weights", dataset->origin);
+                         "%s: the batches of a function take no sample weights; let it make them, "
+                         "kiln_dataset_set_function_weights",
+                         dataset->origin);
     data_column *column = NULL;
     size_t count = 0;
     if (weights) {

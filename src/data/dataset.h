@@ -52,6 +52,7 @@ struct kiln_dataset {
     kiln_batch_function function; /* NULL: arrays */
     void *user;
     int64_t function_steps;
+    bool function_weights; /* behind its targets it fills one more array, the samples' weights */
 };
 
 /* An empty data set; set samples, fill it, then hand it out. NULL on failure. */

@@ -146,3 +146,18 @@ kiln_dataset *kiln_dataset_from_function(kiln_batch_function function, void *use
     }
     return dataset;
 }
+
+kiln_status kiln_dataset_set_function_weights(kiln_dataset *dataset, int given)
+{
+    if (dataset == NULL)
+        return kiln_fail_null("the data set to weight");
+    if (dataset->function == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: its batches are made by no function; kiln_dataset_set_sample_weights "
+                         "gives arrays their weights",
+                         dataset->origin);
+    if (dataset->target_count == 0 && given)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: weights without targets", dataset->origin);
+    dataset->function_weights = given != 0;
+    return KILN_OK;
+}

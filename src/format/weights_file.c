@@ -69,22 +69,28 @@ static kiln_status write_hdf5(kiln_model *model, const char *optimizer,
     return status;
 }
 
-kiln_status weights_write(kiln_model *model, const char *optimizer, const archive_arrays *variables,
-                          const char *path)
+kiln_status weights_check_path(const char *path)
 {
-    data_array_list list;
     switch (file_kind_of(path)) {
     case FILE_KIND_WEIGHTS_H5:
-        return write_hdf5(model, optimizer, variables, path);
     case FILE_KIND_SAFETENSORS:
     case FILE_KIND_NPZ:
-        break;
+        return KILN_OK;
     default:
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: the name of a file of weights ends in .weights.h5, .safetensors or "
                          ".npz",
                          path);
     }
+}
+
+kiln_status weights_write(kiln_model *model, const char *optimizer, const archive_arrays *variables,
+                          const char *path)
+{
+    data_array_list list;
+    KILN_TRY(weights_check_path(path));
+    if (file_kind_of(path) == FILE_KIND_WEIGHTS_H5)
+        return write_hdf5(model, optimizer, variables, path);
     KILN_TRY(tensors_of_model(model, &list));
     kiln_status status = tensors_write(&list, path);
     data_array_list_free(&list);

@@ -17,6 +17,9 @@ typedef enum file_kind {
 } file_kind;
 file_kind file_kind_of(const char *path);
 
+/* Fails unless the end of the name says that the file holds weights. */
+kiln_status weights_check_path(const char *path);
+
 /* Writes a model's weights in the format that the end of the name says; fails for one that holds no
  * weights. optimizer is the optimizer's name and variables (Keras's order) for .weights.h5; both
  * may be NULL. */

@@ -10,6 +10,7 @@ typedef struct batch {
     data_column columns[TRAINING_MAX_COLUMNS];
     data_column weights;
     void *copies[TRAINING_MAX_COLUMNS];
+    float *folded; /* by class */
     const void *pointers[TRAINING_MAX_COLUMNS];
     data_types types;
 } batch;
@@ -59,21 +60,51 @@ static void release(batch *b)
 {
     for (int i = 0; i < TRAINING_MAX_COLUMNS; i++)
         free(b->copies[i]);
+    free(b->folded);
 }
 
-static kiln_status gather(batch *b, const model_training *t, int64_t samples, const kiln_array *x,
-                          const kiln_array *y, const float *weights)
+/* The weight of each sample: that of its class. */
+static kiln_status fold_weights(batch *b, const model_training *t,
+                                const kiln_train_on_batch_args *args)
+{
+    if (t->target_count != 1)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "class weights are for models with one output; this one has %zu",
+                         t->target_count);
+    if (args->sample_weight)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "class weights and sample weights cannot be used together");
+    const data_column *target = &b->columns[t->model->input_count];
+    b->folded = mem_new((size_t)args->samples, sizeof *b->folded);
+    if (b->folded == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int64_t i = 0; i < args->samples; i++)
+        b->folded[i] = 1;
+    columns_class_weights(args->class_weight, args->class_weight_count, target->dtype,
+                          target->shape, target->data, args->samples, b->folded);
+    return KILN_OK;
+}
+
+static kiln_status gather(batch *b, const model_training *t, const kiln_train_on_batch_args *args)
 {
     const kiln_model *model = t->model;
-    size_t inputs = model->input_count, targets = y ? t->target_count : 0;
+    size_t inputs = model->input_count, targets = args->y ? t->target_count : 0;
+    int64_t samples = args->samples;
+    const float *weights = args->sample_weight;
     if (samples < 1 || samples > INT32_MAX)
         return kiln_fail(KILN_ERROR_ARGUMENT, "a batch of %lld samples", (long long)samples);
     if (inputs + targets > TRAINING_MAX_COLUMNS)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%zu inputs and outputs; %d are the most",
                          inputs + targets, TRAINING_MAX_COLUMNS);
-    KILN_TRY(add_arrays(b, 0, inputs, x, samples, "input"));
-    if (y)
-        KILN_TRY(add_arrays(b, inputs, targets, y, samples, "target"));
+    KILN_TRY(add_arrays(b, 0, inputs, args->x, samples, "input"));
+    if (args->y)
+        KILN_TRY(add_arrays(b, inputs, targets, args->y, samples, "target"));
+    if (args->class_weight_count > 0) {
+        if (args->class_weight == NULL)
+            return kiln_fail_null("the class weights");
+        KILN_TRY(fold_weights(b, t, args));
+        weights = b->folded;
+    }
     b->data = (kiln_dataset){.samples = samples,
                              .input_count = inputs,
                              .target_count = targets,
@@ -85,7 +116,7 @@ static kiln_status gather(batch *b, const model_training *t, int64_t samples, co
         b->weights = (data_column){.dtype = KILN_FLOAT32, .data = weights};
         b->data.sample_weights = &b->weights;
     }
-    KILN_TRY(feed_types(t, &b->data, y != NULL, &b->types));
+    KILN_TRY(feed_types(t, &b->data, args->y != NULL, &b->types));
     for (size_t i = 0; i < targets; i++) {
         const data_column *column = &b->columns[inputs + i];
         KILN_TRY(columns_check_labels(t, "the batch", i, column->dtype, column->data,
@@ -111,13 +142,12 @@ static kiln_status program_for(model_training *t, training_mode mode, int64_t sa
     return program_get(t, mode, samples, types, p);
 }
 
-static kiln_status run_step(model_training *t, program *p, int64_t samples, const batch *b,
-                            const float *weights)
+static kiln_status run_step(model_training *t, program *p, int64_t samples, const batch *b)
 {
     plan_step step = {.rows = (uint32_t)samples, .step = (uint32_t)t->optimizer.iterations};
     if (p->mode == TRAINING_FIT)
         optimizer_step(&t->optimizer, t->optimizer.iterations, &step);
-    KILN_TRY(feed_batch(t, p, samples, b->pointers, weights));
+    KILN_TRY(feed_batch(t, p, samples, b->pointers, b->weights.data));
     KILN_TRY(plan_load_steps(p->plan, &step, 1));
     return plan_enqueue(p->plan, 1);
 }
@@ -134,53 +164,64 @@ static kiln_status settle(model_training *t, kiln_status status)
     return status;
 }
 
-static kiln_status on_batch(model_training *t, training_mode mode, batch *b, int64_t samples,
-                            const kiln_array *x, const kiln_array *y, const float *weights)
+static kiln_status on_batch(model_training *t, training_mode mode, batch *b,
+                            const kiln_train_on_batch_args *args)
 {
     program *p;
+    int64_t samples = args->samples;
     const char *what = mode == TRAINING_FIT ? "kiln_train_on_batch" : "kiln_test_on_batch";
     if (t->fit)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: model %s is being trained by kiln_fit", what,
                          t->model->name);
     KILN_TRY(training_needs_loss(t, what));
-    if (y == NULL)
+    if (args->y == NULL)
         return kiln_fail_null("the targets");
     KILN_TRY(training_ready(t));
-    KILN_TRY(gather(b, t, samples, x, y, weights));
+    KILN_TRY(gather(b, t, args));
     KILN_TRY(program_for(t, mode, samples, &b->types, &p));
     if (t->batch_sums == NULL && (t->batch_sums = mem_new(t->sums, sizeof(double))) == NULL)
         return KILN_ERROR_MEMORY;
     memset(t->batch_sums, 0, t->sums * sizeof(double));
     KILN_TRY(plan_reset_accumulators(p->plan));
-    KILN_TRY(run_step(t, p, samples, b, weights));
+    KILN_TRY(run_step(t, p, samples, b));
     if (mode == TRAINING_FIT)
         t->optimizer.iterations++;
     KILN_TRY(training_collect(t, p, t->batch_sums));
     return training_logs(t, t->batch_sums, &t->batch_logs);
 }
 
-static const kiln_logs *one_batch(kiln_model *model, training_mode mode, int64_t samples,
-                                  const kiln_array *x, const kiln_array *y, const float *weights)
+static const kiln_logs *one_batch(training_mode mode, const kiln_train_on_batch_args *args)
 {
     model_training *t = NULL;
-    if (training_get(model, &t) != KILN_OK)
+    if (training_get(args->model, &t) != KILN_OK)
         return NULL;
     batch b = {0};
-    kiln_status status = settle(t, on_batch(t, mode, &b, samples, x, y, weights));
+    kiln_status status = settle(t, on_batch(t, mode, &b, args));
     release(&b);
     return status == KILN_OK ? &t->batch_logs : NULL;
+}
+
+const kiln_logs *kiln_train_on_batch_with(const kiln_train_on_batch_args *args)
+{
+    return one_batch(TRAINING_FIT, args);
 }
 
 const kiln_logs *kiln_train_on_batch(kiln_model *model, int64_t samples, const kiln_array *x,
                                      const kiln_array *y, const float *sample_weights)
 {
-    return one_batch(model, TRAINING_FIT, samples, x, y, sample_weights);
+    return one_batch(
+        TRAINING_FIT,
+        &(kiln_train_on_batch_args){
+            .model = model, .samples = samples, .x = x, .y = y, .sample_weight = sample_weights});
 }
 
 const kiln_logs *kiln_test_on_batch(kiln_model *model, int64_t samples, const kiln_array *x,
                                     const kiln_array *y, const float *sample_weights)
 {
-    return one_batch(model, TRAINING_EVALUATE, samples, x, y, sample_weights);
+    return one_batch(
+        TRAINING_EVALUATE,
+        &(kiln_train_on_batch_args){
+            .model = model, .samples = samples, .x = x, .y = y, .sample_weight = sample_weights});
 }
 
 /* Reads output i of the step that was run; only the batch's rows of it. */
@@ -206,9 +247,9 @@ static kiln_status predict(model_training *t, batch *b, int64_t samples, const k
     if (y == NULL)
         return kiln_fail_null("the arrays for the outputs");
     KILN_TRY(training_ready(t));
-    KILN_TRY(gather(b, t, samples, x, NULL, NULL));
+    KILN_TRY(gather(b, t, &(kiln_train_on_batch_args){.samples = samples, .x = x}));
     KILN_TRY(program_for(t, TRAINING_PREDICT, samples, &b->types, &p));
-    KILN_TRY(run_step(t, p, samples, b, NULL));
+    KILN_TRY(run_step(t, p, samples, b));
     for (size_t i = 0; i < model->output_count; i++)
         KILN_TRY(read_rows(p, (int)i, samples,
                            (size_t)kiln_shape_size(model->calls[model->outputs[i]].shape), y[i]));

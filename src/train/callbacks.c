@@ -36,6 +36,34 @@ static bool is_due(const kiln_callback *c)
     return c->functions.on_train_batch_end && c->seen >= c->every;
 }
 
+/* Evaluations and predictions. */
+static kiln_status call_outside_training(kiln_callback *c, kiln_model *model, callback_event event,
+                                         int64_t number, const kiln_logs *logs)
+{
+    const kiln_callback_functions *f = &c->functions;
+    switch (event) {
+    case CALLBACK_TEST_BEGIN:
+        return f->on_test_begin ? f->on_test_begin(c->user, model) : KILN_OK;
+    case CALLBACK_TEST_END:
+        return f->on_test_end ? f->on_test_end(c->user, model, logs) : KILN_OK;
+    case CALLBACK_TEST_BATCH_BEGIN:
+        return f->on_test_batch_begin ? f->on_test_batch_begin(c->user, model, number) : KILN_OK;
+    case CALLBACK_TEST_BATCH_END:
+        return f->on_test_batch_end ? f->on_test_batch_end(c->user, model, number, logs) : KILN_OK;
+    case CALLBACK_PREDICT_BEGIN:
+        return f->on_predict_begin ? f->on_predict_begin(c->user, model) : KILN_OK;
+    case CALLBACK_PREDICT_END:
+        return f->on_predict_end ? f->on_predict_end(c->user, model) : KILN_OK;
+    case CALLBACK_PREDICT_BATCH_BEGIN:
+        return f->on_predict_batch_begin ? f->on_predict_batch_begin(c->user, model, number)
+                                         : KILN_OK;
+    case CALLBACK_PREDICT_BATCH_END:
+        return f->on_predict_batch_end ? f->on_predict_batch_end(c->user, model, number) : KILN_OK;
+    default:
+        return KILN_OK;
+    }
+}
+
 static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event event,
                             int64_t number, const kiln_logs *logs)
 {
@@ -58,8 +86,9 @@ static kiln_status call_one(kiln_callback *c, kiln_model *model, callback_event 
         return f->on_train_batch_end(c->user, model, number, logs);
     case CALLBACK_REFRESH:
         return f->on_refresh ? f->on_refresh(c->user, model, number, logs) : KILN_OK;
+    default:
+        return call_outside_training(c, model, event, number, logs);
     }
-    return KILN_OK;
 }
 
 kiln_status callbacks_replay(fit_run *fit, int64_t epoch, kiln_logs *logs)
@@ -95,6 +124,31 @@ kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, k
             kiln_error_restore(&earlier);
     }
     return KILN_OK;
+}
+
+fit_run callbacks_of(model_training *t, kiln_callback *const *callbacks)
+{
+    fit_run run = {.training = t, .callbacks = callbacks};
+    while (run.callback_count < KILN_MAX_CALLBACKS && callbacks[run.callback_count])
+        run.callback_count++;
+    return run;
+}
+
+void callbacks_free(kiln_callback *const *callbacks)
+{
+    for (int i = 0; i < KILN_MAX_CALLBACKS && callbacks[i]; i++)
+        kiln_callback_free(callbacks[i]);
+}
+
+bool callbacks_want_batches(const fit_run *fit, bool predict)
+{
+    for (size_t i = 0; i < fit->callback_count; i++) {
+        const kiln_callback_functions *f = &fit->callbacks[i]->functions;
+        if (predict ? f->on_predict_batch_begin || f->on_predict_batch_end
+                    : f->on_test_batch_begin || f->on_test_batch_end)
+            return true;
+    }
+    return false;
 }
 
 bool callbacks_want_refresh(const fit_run *fit)

@@ -25,8 +25,22 @@ typedef enum callback_event {
     CALLBACK_EPOCH_END,
     CALLBACK_BATCH_BEGIN,
     CALLBACK_BATCH_END, /* of those that are due */
-    CALLBACK_REFRESH
+    CALLBACK_REFRESH,
+    CALLBACK_TEST_BEGIN,
+    CALLBACK_TEST_END,
+    CALLBACK_TEST_BATCH_BEGIN,
+    CALLBACK_TEST_BATCH_END,
+    CALLBACK_PREDICT_BEGIN,
+    CALLBACK_PREDICT_END,
+    CALLBACK_PREDICT_BATCH_BEGIN,
+    CALLBACK_PREDICT_BATCH_END
 } callback_event;
+
+/* A run that only calls callbacks, those of kiln_evaluate or kiln_predict; and their end. */
+fit_run callbacks_of(model_training *t, kiln_callback *const *callbacks);
+void callbacks_free(kiln_callback *const *callbacks);
+/* Does one want to hear of each batch of an evaluation, or of a prediction? */
+bool callbacks_want_batches(const fit_run *fit, bool predict);
 
 /* Calls every callback; number is the epoch or step. */
 kiln_status callbacks_call(fit_run *fit, callback_event event, int64_t number, kiln_logs *logs);

@@ -2,6 +2,7 @@
 #include "train/callbacks.h"
 
 #include "base/file.h"
+#include "format/weights_file.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -10,7 +11,7 @@
 typedef struct checkpoint {
     monitor monitor;
     char *filepath;
-    bool best_only, has_best, by_batch;
+    bool best_only, has_best, by_batch, weights_only;
     double best;
     int verbose;
     int64_t epoch;
@@ -112,7 +113,7 @@ static kiln_status begin(void *user, kiln_model *model)
     kiln_status status =
         file_for(c, &(occasion){.batch = c->by_batch ? 0 : -1, .trial = true}, &path);
     if (status == KILN_OK)
-        status = save_check_path(path.data);
+        status = c->weights_only ? weights_check_path(path.data) : save_check_path(path.data);
     if (status == KILN_OK)
         status = make_folder(path.data);
     if (status == KILN_OK)
@@ -165,7 +166,8 @@ static kiln_status save(checkpoint *c, kiln_model *model, const occasion *o)
     if (status == KILN_OK && wanted)
         status = make_folder(path.data);
     if (status == KILN_OK && wanted)
-        status = kiln_save(model, path.data);
+        status =
+            c->weights_only ? kiln_save_weights(model, path.data) : kiln_save(model, path.data);
     if (status == KILN_OK && wanted && c->verbose > 0 && callback_may_print(model))
         progress_message("\nEpoch %lld: finished saving model to %s", (long long)o->epoch + 1,
                          path.data);
@@ -215,6 +217,7 @@ kiln_callback *kiln_model_checkpoint_with(const kiln_model_checkpoint_args *args
     if (c == NULL)
         return NULL;
     c->best_only = args->save_best_only == KILN_YES;
+    c->weights_only = args->save_weights_only == KILN_YES;
     c->has_best = args->initial_value_threshold != 0 || signbit(args->initial_value_threshold);
     c->best = args->initial_value_threshold;
     c->by_batch = args->save_freq > 0;

@@ -125,7 +125,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         note_type(types, types->input_count + i, column);
     }
     types->target_count = t->target_count;
-    types->weighted = data->sample_weights != NULL;
+    types->weighted = data->sample_weights != NULL || data->function_weights;
     return KILN_OK;
 }
 

@@ -1,12 +1,36 @@
 #include "train/fit.h"
 
 #include "base/clock.h"
+#include "train/callbacks.h"
 
 #include <math.h>
 #include <string.h>
 
-kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *bar, int generation,
-                          kiln_logs *logs, int64_t *done, bool *stopped)
+/* ---- callbacks of batches ---- */
+
+static kiln_status tell_before(pass *p)
+{
+    return callbacks_call(p->output_user, CALLBACK_TEST_BATCH_BEGIN, p->done, NULL);
+}
+
+/* The figures so far. */
+static kiln_status tell_after(pass *p, int64_t rows)
+{
+    model_training *t = p->training;
+    kiln_logs logs = {0};
+    (void)rows;
+    KILN_TRY(training_collect(t, p->program, p->totals));
+    kiln_status status = training_logs(t, p->totals, &logs);
+    if (status == KILN_OK)
+        status = callbacks_call(p->output_user, CALLBACK_TEST_BATCH_END, p->done - 1, &logs);
+    logs_free(&logs);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, fit_run *run, progress *bar,
+                          int generation, kiln_logs *logs, int64_t *done, bool *stopped)
 {
     program *prog;
     KILN_TRY(program_get(t, TRAINING_EVALUATE, f->batch, &f->types, &prog));
@@ -20,7 +44,14 @@ kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *b
               .totals = totals,
               .bar = bar,
               .generation = generation};
+    if (callbacks_want_batches(run, false)) {
+        p.before = tell_before;
+        p.output = tell_after;
+        p.output_user = run;
+    }
     kiln_status status = plan_reset_accumulators(prog->plan);
+    if (status == KILN_OK)
+        status = callbacks_call(run, CALLBACK_TEST_BEGIN, 0, NULL);
     if (status == KILN_OK)
         status = feed_start(f, false, 0, 0);
     if (status == KILN_OK)
@@ -30,6 +61,8 @@ kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *b
                            f->data->origin ? f->data->origin : "the data set");
     if (status == KILN_OK)
         status = training_logs(t, totals, logs);
+    if (status == KILN_OK && !p.stopped)
+        status = callbacks_call(run, CALLBACK_TEST_END, 0, logs);
     *done = p.done;
     *stopped = p.stopped;
     free(totals);
@@ -100,8 +133,9 @@ static kiln_status evaluate(const kiln_evaluate_args *args, model_training *t, f
     KILN_TRY(program_get(t, TRAINING_EVALUATE, batch, &f->types, &prog));
     progress bar;
     progress_begin(&bar, progress_verbosity(args->verbose), steps, clock_seconds());
+    fit_run run = callbacks_of(t, args->callbacks);
     kiln_status status =
-        evaluate_feed(t, f, steps, &bar, generation, &t->evaluate_logs, &done, &stopped);
+        evaluate_feed(t, f, steps, &run, &bar, generation, &t->evaluate_logs, &done, &stopped);
     if (status != KILN_OK || stopped) {
         progress_abort(&bar);
         return status != KILN_OK ? status : fail_interrupted("the evaluation", done);
@@ -113,20 +147,22 @@ static kiln_status evaluate(const kiln_evaluate_args *args, model_training *t, f
     return KILN_OK;
 }
 
-const kiln_logs *kiln_evaluate_with(const kiln_evaluate_args *args)
+static kiln_status evaluate_with(const kiln_evaluate_args *args, int generation)
 {
     model_training *t = NULL;
-    int generation = training_stop_generation();
-    if (training_get(args->model, &t) != KILN_OK)
-        return NULL;
-    if (args->data == NULL) {
-        kiln_fail_null("the data to evaluate");
-        return NULL;
-    }
-    if (!t->fit)
-        atomic_store(&t->stop, 0);
     feed f = {0};
+    KILN_TRY(training_get(args->model, &t));
+    if (args->data == NULL)
+        return kiln_fail_null("the data to evaluate");
+    training_forget_stop(t);
     kiln_status status = evaluate(args, t, &f, generation);
     feed_close(&f);
-    return status == KILN_OK ? &t->evaluate_logs : NULL;
+    return status;
+}
+
+const kiln_logs *kiln_evaluate_with(const kiln_evaluate_args *args)
+{
+    kiln_status status = evaluate_with(args, training_stop_generation());
+    callbacks_free(args->callbacks);
+    return status == KILN_OK ? &args->model->training->evaluate_logs : NULL;
 }

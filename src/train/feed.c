@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 
+#include <math.h>
 #include <string.h>
 
 #define CHUNK_BYTES ((size_t)8 << 20)
@@ -149,6 +150,8 @@ static kiln_status make_scratch(feed *f)
     for (size_t i = 0; i < count; i++)
         if (!is_used(f, i))
             bytes += data_column_row(declared_column(data, i)) * (size_t)f->batch;
+    if (data->function_weights)
+        bytes += (size_t)f->batch * sizeof(float);
     f->scratch = mem_new(bytes, 1);
     return f->scratch ? KILN_OK : KILN_ERROR_MEMORY;
 }
@@ -323,10 +326,23 @@ static void gather(feed *f, int k, int64_t batch, int64_t rows)
     }
 }
 
-/* What a function put into x and y of a batch: labels checked, class weights folded. */
+static float *batch_weights(const feed *f, int k, int64_t batch)
+{
+    return (float *)f->columns[f->column_count - 1].chunk[k] + batch * f->batch;
+}
+
+/* What a function put into x and y of a batch: labels and weights checked, class weights folded. */
 static kiln_status check_batch(feed *f, int k, int64_t batch, int64_t rows)
 {
     const data_types *types = &f->types;
+    for (int64_t r = 0; types->weighted && f->data->function_weights && r < rows; r++) {
+        float weight = batch_weights(f, k, batch)[r];
+        if (!isfinite(weight))
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "%s: the weight of sample %lld of batch %lld is %g, not finite",
+                             origin_of(f), (long long)r, (long long)f->position + 1,
+                             (double)weight);
+    }
     for (size_t i = 0; i < types->target_count; i++) {
         const feed_column *column = &f->columns[types->input_count + i];
         const void *values = column->chunk[k] + (size_t)(batch * f->batch) * column->row_bytes;
@@ -336,7 +352,7 @@ static kiln_status check_batch(feed *f, int k, int64_t batch, int64_t rows)
                                       rows * kiln_shape_size(shape)));
         if (f->class_weight == NULL)
             continue;
-        float *weights = (float *)f->columns[f->column_count - 1].chunk[k] + batch * f->batch;
+        float *weights = batch_weights(f, k, batch);
         for (int64_t r = 0; r < rows; r++)
             weights[r] = 1;
         columns_class_weights(f->class_weight, f->class_weight_count, dtype, shape, values, rows,
@@ -360,6 +376,8 @@ static void lay_out(feed *f, int k, int64_t batch, void **x, void **y)
             if (f->columns[j].declared == (int)i)
                 *to = f->columns[j].chunk[k] + (size_t)(batch * f->batch) * f->columns[j].row_bytes;
     }
+    if (data->function_weights)
+        y[data->target_count] = f->types.weighted ? (void *)batch_weights(f, k, batch) : scratch;
 }
 
 static kiln_status call_function(feed *f, int k, int64_t batch, int64_t *rows)

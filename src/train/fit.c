@@ -58,6 +58,14 @@ kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t giv
     return KILN_OK;
 }
 
+void training_forget_stop(model_training *t)
+{
+    if (t->fit)
+        return;
+    atomic_store(&t->stop, 0);
+    t->stop_by_callback = false;
+}
+
 kiln_status fail_interrupted(const char *what, int64_t done)
 {
     return kiln_fail(KILN_INTERRUPTED, "%s was interrupted after %lld steps", what,
@@ -91,7 +99,8 @@ static kiln_status check_args(fitting *f)
                          (long long)a->validation_steps);
     if (a->class_weight_count > 0 && a->class_weight == NULL)
         return kiln_fail_null("class_weight");
-    if (a->class_weight && a->class_weight_count > 0 && a->data->sample_weights)
+    if (a->class_weight && a->class_weight_count > 0 &&
+        (a->data->sample_weights || a->data->function_weights))
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "kiln_fit: class_weight and sample weights cannot be used together");
     for (size_t i = 0; i < a->class_weight_count; i++)
@@ -240,14 +249,11 @@ static kiln_status set_up(fitting *f)
     if (f->totals == NULL)
         return KILN_ERROR_MEMORY;
     history_free(&f->t->history);
-    f->run = (fit_run){.training = f->t,
-                       .verbose = progress_verbosity(f->args->verbose),
-                       .epochs = f->epochs,
-                       .validates = f->validation != NULL,
-                       .check_numerics = f->args->check_numerics != 0,
-                       .callbacks = f->args->callbacks};
-    while (f->run.callback_count < KILN_MAX_CALLBACKS && f->args->callbacks[f->run.callback_count])
-        f->run.callback_count++;
+    f->run = callbacks_of(f->t, f->args->callbacks);
+    f->run.verbose = progress_verbosity(f->args->verbose);
+    f->run.epochs = f->epochs;
+    f->run.validates = f->validation != NULL;
+    f->run.check_numerics = f->args->check_numerics != 0;
     atomic_store(&f->t->stop, 0);
     f->t->stop_by_callback = false;
     f->t->fit = &f->run;
@@ -260,8 +266,8 @@ static kiln_status validate(fitting *f, kiln_logs *logs)
     kiln_logs figures = {0};
     int64_t done;
     bool stopped;
-    kiln_status status = evaluate_feed(f->t, &f->validation_feed, f->args->validation_steps, NULL,
-                                       f->generation, &figures, &done, &stopped);
+    kiln_status status = evaluate_feed(f->t, &f->validation_feed, f->args->validation_steps,
+                                       &f->run, NULL, f->generation, &figures, &done, &stopped);
     if (status == KILN_OK && stopped)
         f->interrupted = true;
     else if (status == KILN_OK)
@@ -373,8 +379,7 @@ static void tear_down(fitting *f)
     if (f->resumed)
         resume_free(f->resumed);
     free(f->resumed);
-    for (int i = 0; i < KILN_MAX_CALLBACKS && f->args->callbacks[i]; i++)
-        kiln_callback_free(f->args->callbacks[i]);
+    callbacks_free(f->args->callbacks);
 }
 
 const kiln_history *kiln_fit_with(const kiln_fit_args *args)

@@ -4,10 +4,13 @@
 
 #include "train/run.h"
 
-/* Loss and metrics over a feed, from its beginning. bar may be NULL. *stopped says that the call
- * was interrupted. */
-kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, progress *bar, int generation,
-                          kiln_logs *logs, int64_t *done, bool *stopped);
+/* Loss and metrics over a feed, from its beginning. run has the callbacks that hear of it; bar may
+ * be NULL. *stopped says that the call was interrupted. */
+kiln_status evaluate_feed(model_training *t, feed *f, int64_t steps, fit_run *run, progress *bar,
+                          int generation, kiln_logs *logs, int64_t *done, bool *stopped);
+
+/* A call begins: a stop that was meant for an earlier one is over. */
+void training_forget_stop(model_training *t);
 
 /* The failure on record of a call that kiln_stop_training ended. */
 kiln_status fail_interrupted(const char *what, int64_t done);

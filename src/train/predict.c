@@ -1,6 +1,7 @@
 #include "train/fit.h"
 
 #include "base/clock.h"
+#include "train/callbacks.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,7 @@ typedef struct collected {
     float *batch;           /* one batch of outputs */
     float *items;           /* all so far */
     size_t count, capacity; /* elements */
+    fit_run calls;          /* the callbacks */
 } collected;
 
 static kiln_status keep_output(pass *p, int64_t rows)
@@ -21,7 +23,13 @@ static kiln_status keep_output(pass *p, int64_t rows)
     KILN_TRY(mem_grow(&c->items, &c->capacity, c->count + size, sizeof *c->items));
     memcpy(c->items + c->count, c->batch, size * sizeof *c->items);
     c->count += size;
-    return KILN_OK;
+    return callbacks_call(&c->calls, CALLBACK_PREDICT_BATCH_END, p->done - 1, NULL);
+}
+
+static kiln_status tell_before(pass *p)
+{
+    collected *c = p->output_user;
+    return callbacks_call(&c->calls, CALLBACK_PREDICT_BATCH_BEGIN, p->done, NULL);
 }
 
 static kiln_status run(model_training *t, feed *f, program *prog, collected *c, int64_t steps,
@@ -34,8 +42,11 @@ static kiln_status run(model_training *t, feed *f, program *prog, collected *c, 
               .bar = bar,
               .generation = generation,
               .output = keep_output,
+              .before = tell_before,
               .output_user = c};
-    kiln_status status = feed_start(f, false, 0, 0);
+    kiln_status status = callbacks_call(&c->calls, CALLBACK_PREDICT_BEGIN, 0, NULL);
+    if (status == KILN_OK)
+        status = feed_start(f, false, 0, 0);
     if (status == KILN_OK)
         status = pass_run(&p);
     if (status != KILN_OK || p.stopped) {
@@ -43,7 +54,7 @@ static kiln_status run(model_training *t, feed *f, program *prog, collected *c, 
         return status != KILN_OK ? status : fail_interrupted("the prediction", p.done);
     }
     progress_finish(bar, p.done, NULL, clock_seconds());
-    return KILN_OK;
+    return callbacks_call(&c->calls, CALLBACK_PREDICT_END, 0, NULL);
 }
 
 /* ---- check_numerics ---- */
@@ -107,6 +118,7 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
         steps = f->steps;
     program *prog;
     KILN_TRY(program_get(t, TRAINING_PREDICT, batch, &f->types, &prog));
+    c->calls = callbacks_of(t, args->callbacks);
     c->output = args->output;
     c->row = (size_t)kiln_shape_size(model->calls[model->outputs[args->output]].shape);
     c->batch = mem_new((size_t)batch * c->row, sizeof *c->batch);
@@ -122,22 +134,24 @@ static kiln_status predict(const kiln_predict_args *args, model_training *t, fee
     return KILN_OK;
 }
 
-float *kiln_predict_with(const kiln_predict_args *args, int64_t *samples)
+static kiln_status predict_with(const kiln_predict_args *args, collected *c, int generation)
 {
     model_training *t = NULL;
-    int generation = training_stop_generation();
-    if (training_get(args->model, &t) != KILN_OK)
-        return NULL;
-    if (args->data == NULL) {
-        kiln_fail_null("the data to predict");
-        return NULL;
-    }
-    if (!t->fit)
-        atomic_store(&t->stop, 0);
     feed f = {0};
-    collected c = {0};
-    kiln_status status = predict(args, t, &f, &c, generation);
+    KILN_TRY(training_get(args->model, &t));
+    if (args->data == NULL)
+        return kiln_fail_null("the data to predict");
+    training_forget_stop(t);
+    kiln_status status = predict(args, t, &f, c, generation);
     feed_close(&f);
+    return status;
+}
+
+float *kiln_predict_with(const kiln_predict_args *args, int64_t *samples)
+{
+    collected c = {0};
+    kiln_status status = predict_with(args, &c, training_stop_generation());
+    callbacks_free(args->callbacks);
     free(c.batch);
     if (status != KILN_OK) {
         free(c.items);

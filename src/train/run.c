@@ -202,6 +202,8 @@ static kiln_status run_slice(pass *p, table *s)
         KILN_TRY(callbacks_call(p->fit, CALLBACK_BATCH_BEGIN, p->done, NULL));
         KILN_TRY(renew_rate(p, s));
     }
+    if (p->before)
+        KILN_TRY(p->before(p));
     double start = clock_seconds();
     KILN_TRY(plan_enqueue(p->program->plan, (size_t)slice));
     KILN_TRY(device_flush(device));

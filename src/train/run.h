@@ -32,6 +32,7 @@ typedef struct pass {
     /* predict: what to do with the outputs of a step that was just run; NULL: nothing. One step at
      * a time then. */
     kiln_status (*output)(struct pass *pass, int64_t rows);
+    kiln_status (*before)(struct pass *pass); /* before each step, where there is output; or NULL */
     void *output_user;
     /* Not NULL: the launches of each step run one by one, and the first whose result is not finite
      * is written here ("": none). Goes with output. */

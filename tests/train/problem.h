@@ -87,6 +87,14 @@ static inline void problem_compile(kiln_model *model, kiln_device *device, kiln_
                             .metrics = KILN_METRICS("accuracy"), .device = device));
 }
 
+/* problem_model with 8 hidden units, seed 1. */
+static inline kiln_model *problem_compiled(int64_t side, kiln_device *device, kiln_optimizer rule)
+{
+    kiln_model *model = problem_model(side, 8, 0, 1);
+    problem_compile(model, device, rule);
+    return model;
+}
+
 /* All weights one after the other; the caller's to free. */
 static inline float *problem_weights(kiln_model *model, size_t *count)
 {

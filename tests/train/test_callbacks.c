@@ -1,23 +1,14 @@
-/* Callbacks, stopping, and losses that are not finite. */
+/* Callbacks: when they are called, and what the built-in ones do. */
 #include "problem.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "train/callbacks.h"
 
 #include <glob.h>
 #include <math.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #define SIDE 6
-
-static kiln_model *compiled(kiln_device *device, kiln_optimizer rule)
-{
-    kiln_model *model = problem_model(SIDE, 8, 0, 1);
-    problem_compile(model, device, rule);
-    return model;
-}
 
 /* ---- a callback that keeps a diary ---- */
 
@@ -87,7 +78,7 @@ START_TEST(functions_are_called_in_order)
     HARNESS_EACH_DEVICE(device)
     {
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd());
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd());
         diary d = {.words = ""};
         ck_assert_ptr_nonnull(kiln_fit(model, data, .epochs = 3, .initial_epoch = 1,
                                        .verbose = KILN_NO, .callbacks = {diary_of(&d)}));
@@ -118,6 +109,125 @@ START_TEST(functions_are_called_in_order)
 }
 END_TEST
 
+/* ---- evaluations and predictions ---- */
+
+static kiln_status on_test_begin(void *user, kiln_model *model)
+{
+    (void)model;
+    note(user, "V", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_test_end(void *user, kiln_model *model, const kiln_logs *logs)
+{
+    (void)model;
+    ck_assert(kiln_logs_get(logs, "accuracy") >= 0);
+    note(user, "v", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_step_begin(void *user, kiln_model *model, int64_t batch)
+{
+    (void)model;
+    note(user, "B", batch);
+    return KILN_OK;
+}
+
+static kiln_status on_test_batch_end(void *user, kiln_model *model, int64_t batch,
+                                     const kiln_logs *logs)
+{
+    diary *d = user;
+    (void)model;
+    d->val_loss[batch] = kiln_logs_get(logs, "loss");
+    note(d, "b", batch);
+    return d->fail_with;
+}
+
+static kiln_status on_predict_begin(void *user, kiln_model *model)
+{
+    (void)model;
+    note(user, "P", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_predict_end(void *user, kiln_model *model)
+{
+    (void)model;
+    note(user, "p", 0);
+    return KILN_OK;
+}
+
+static kiln_status on_predict_batch_end(void *user, kiln_model *model, int64_t batch)
+{
+    diary *d = user;
+    (void)model;
+    note(d, "b", batch);
+    return d->fail_with;
+}
+
+static kiln_callback *watcher_of(diary *d)
+{
+    return kiln_callback_new(
+        &(kiln_callback_functions){.on_test_begin = on_test_begin,
+                                   .on_test_end = on_test_end,
+                                   .on_test_batch_begin = on_step_begin,
+                                   .on_test_batch_end = on_test_batch_end,
+                                   .on_predict_begin = on_predict_begin,
+                                   .on_predict_end = on_predict_end,
+                                   .on_predict_batch_begin = on_step_begin,
+                                   .on_predict_batch_end = on_predict_batch_end,
+                                   .release = release},
+        d);
+}
+
+START_TEST(evaluations_and_predictions_are_told)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(40, SIDE);
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd());
+        diary d = {.words = ""};
+        const kiln_logs *logs = kiln_evaluate(model, data, .batch_size = 16, .verbose = KILN_NO);
+        double loss = kiln_logs_get(logs, "loss");
+        logs = kiln_evaluate(model, data, .batch_size = 16, .verbose = KILN_NO,
+                             .callbacks = {watcher_of(&d)});
+        ck_assert_msg(logs != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(d.words, "V0 B0 b0 B1 b1 B2 b2 v0 ");
+        ck_assert_double_eq(kiln_logs_get(logs, "loss"), loss);
+        ck_assert_double_eq(d.val_loss[2], loss); /* the figures so far */
+        ck_assert_double_ne(d.val_loss[0], d.val_loss[1]);
+        ck_assert_int_eq(d.released, 1);
+
+        d = (diary){.words = ""};
+        int64_t samples;
+        float *y = kiln_predict(&samples, model, data, .batch_size = 20, .verbose = KILN_NO,
+                                .callbacks = {watcher_of(&d)});
+        ck_assert_msg(y != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(d.words, "P0 B0 b0 B1 b1 p0 ");
+        ck_assert_int_eq(d.released, 1);
+        free(y);
+
+        /* The validation within a training, too. */
+        d = (diary){.words = ""};
+        kiln_callback *both[] = {diary_of(&d), watcher_of(&d)};
+        problem_fitted(kiln_fit(model, data, .validation_data = data, .validation_batch_size = 40,
+                                .verbose = KILN_NO, .callbacks = {both[0], both[1]}));
+        ck_assert_str_eq(d.words, "T0 E0 V0 B0 b0 v0 e0 t0 ");
+
+        d = (diary){.fail_with = KILN_ERROR_ARGUMENT};
+        ck_assert_ptr_null(
+            kiln_evaluate(model, data, .verbose = KILN_NO, .callbacks = {watcher_of(&d)}));
+        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_ARGUMENT);
+        ck_assert_ptr_null(
+            kiln_predict(NULL, model, data, .verbose = KILN_NO, .callbacks = {watcher_of(&d)}));
+        ck_assert_ptr_null(kiln_predict(NULL, model, NULL, .callbacks = {watcher_of(&d)}));
+        ck_assert_int_eq(d.released, 3); /* taken over all the same */
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 START_TEST(early_stopping)
 {
     HARNESS_EACH_DEVICE(device)
@@ -125,7 +235,8 @@ START_TEST(early_stopping)
         if (harness_is_slow(device))
             continue;
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd()), *best = compiled(device, kiln_sgd());
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd()),
+                   *best = problem_compiled(SIDE, device, kiln_sgd());
         diary d = {.val_loss = {5, 4, 3, 3.5, 3.2, 3.1, 1, 1}};
         const kiln_history *history = kiln_fit(
             model, data, .epochs = 8, .verbose = KILN_NO,
@@ -189,7 +300,8 @@ START_TEST(batches_are_reported)
     HARNESS_EACH_DEVICE(device)
     {
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *plain = compiled(device, kiln_sgd()), *model = compiled(device, kiln_sgd());
+        kiln_model *plain = problem_compiled(SIDE, device, kiln_sgd()),
+                   *model = problem_compiled(SIDE, device, kiln_sgd());
         const kiln_callback_functions ends = {.on_train_batch_end = on_batch_end},
                                       both = {.on_train_batch_begin = on_batch_begin,
                                               .on_train_batch_end = on_batch_end};
@@ -237,8 +349,8 @@ START_TEST(rates_by_batch)
     HARNESS_EACH_DEVICE(device)
     {
         kiln_dataset *data = problem_images(48, SIDE), *first = kiln_dataset_slice(data, 0, 16);
-        kiln_model *once = compiled(device, kiln_sgd(.learning_rate = 0.1)),
-                   *model = compiled(device, kiln_sgd(.learning_rate = 7));
+        kiln_model *once = problem_compiled(SIDE, device, kiln_sgd(.learning_rate = 0.1)),
+                   *model = problem_compiled(SIDE, device, kiln_sgd(.learning_rate = 7));
         kiln_callback *callback = kiln_callback_new(
             &(kiln_callback_functions){.on_train_batch_begin = stand_still}, NULL);
         ck_assert_ptr_nonnull(
@@ -267,7 +379,7 @@ START_TEST(rates_change)
         if (harness_is_slow(device))
             continue;
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd(.learning_rate = 0.4));
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd(.learning_rate = 0.4));
         const kiln_history *history =
             kiln_fit(model, data, .epochs = 3, .verbose = KILN_NO,
                      .callbacks = {kiln_learning_rate_scheduler(halve, NULL)});
@@ -311,7 +423,7 @@ START_TEST(csv_files)
         if (harness_is_slow(device))
             continue;
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd());
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd());
         char path[300], expected[4096];
         snprintf(path, sizeof path, "%s/log.csv", harness_folder());
         const kiln_history *history = kiln_fit(model, data, .epochs = 2, .verbose = KILN_NO,
@@ -374,7 +486,7 @@ START_TEST(event_files)
         if (harness_is_slow(device))
             continue;
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd());
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd());
         char logs[300], part[320];
         snprintf(logs, sizeof logs, "%s/a/logs", harness_folder());
         ck_assert_ptr_nonnull(kiln_fit(
@@ -411,7 +523,7 @@ START_TEST(checkpoints)
         if (harness_is_slow(device))
             continue;
         kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd());
+        kiln_model *model = problem_compiled(SIDE, device, kiln_sgd());
         char pattern[300], path[300];
         diary d = {.val_loss = {5, 6, 4, 4.5}};
         snprintf(pattern, sizeof pattern, "%s/some/{epoch:02d}-{val_loss:.2f}.keras",
@@ -461,6 +573,22 @@ START_TEST(checkpoints)
         }
         ck_assert_ptr_null(kiln_model_checkpoint("x.keras", .save_freq = -1));
 
+        /* the weights alone */
+        snprintf(path, sizeof path, "%s/last.safetensors", harness_folder());
+        problem_fitted(
+            kiln_fit(model, data, .verbose = KILN_NO,
+                     .callbacks = {kiln_model_checkpoint(path, .save_weights_only = KILN_YES)}));
+        loaded = problem_model(SIDE, 8, 0, 9);
+        harness_ok(kiln_load_weights(loaded, path));
+        ck_assert(problem_same(model, loaded));
+        kiln_model_free(loaded);
+        ck_assert_ptr_null(kiln_fit(
+            model, data, .verbose = KILN_NO,
+            .callbacks = {kiln_model_checkpoint("x.keras", .save_weights_only = KILN_YES)}));
+        ck_assert_str_eq(kiln_last_error(),
+                         "ModelCheckpoint: x.keras: the name of a file of weights ends in "
+                         ".weights.h5, .safetensors or .npz");
+
         const char *const bad[] = {"/proc/no/x.keras", "{epoch.keras", "{epoch:x}.keras",
                                    "{beauty}.keras", "{batch}.keras"};
         for (int i = 0; i < 5; i++) {
@@ -470,164 +598,6 @@ START_TEST(checkpoints)
             ck_assert_ptr_nonnull(strstr(kiln_last_error(), "ModelCheckpoint"));
         }
         harness_remove_folder();
-        kiln_model_free(model);
-        kiln_dataset_free(data);
-    }
-}
-END_TEST
-
-/* ---- losses that are not finite ---- */
-
-/* Images of which number `bad` holds one pixel that is no number. */
-static kiln_dataset *broken(int count, int bad)
-{
-    float *x = malloc((size_t)count * SIDE * SIDE * sizeof *x);
-    int32_t *y = malloc((size_t)count * sizeof *y);
-    for (int i = 0; i < count; i++) {
-        y[i] = problem_label((uint32_t)i);
-        for (int p = 0; p < SIDE * SIDE; p++)
-            x[i * SIDE * SIDE + p] = (float)problem_pixel((uint32_t)i, (uint32_t)p) / 255;
-    }
-    x[bad * SIDE * SIDE + 3] = NAN;
-    kiln_array input = {.dtype = KILN_FLOAT32, .shape = KILN_SHAPE(SIDE, SIDE), .data = x};
-    kiln_array target = {.dtype = KILN_INT32, .data = y};
-    kiln_dataset *data = kiln_dataset_from_arrays(count, 1, &input, 1, &target);
-    ck_assert_msg(data != NULL, "%s", kiln_last_error());
-    free(x);
-    free(y);
-    return data;
-}
-
-START_TEST(a_loss_that_is_not_finite)
-{
-    HARNESS_EACH_DEVICE(device)
-    {
-        kiln_dataset *data = broken(100, 57);
-        kiln_model *model = compiled(device, kiln_sgd());
-        ck_assert_ptr_null(kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO,
-                                    .verbose = KILN_NO, .epochs = 3));
-        ck_assert_int_eq(kiln_last_status(), KILN_ERROR_NUMERIC);
-        ck_assert_msg(strstr(kiln_last_error(), "at step 6 of epoch 1") != NULL, "%s",
-                      kiln_last_error());
-        kiln_model_free(model);
-
-        kiln_clear_error();
-        model = compiled(device, kiln_sgd());
-        kiln_model *before = compiled(device, kiln_sgd());
-        kiln_dataset *clean = kiln_dataset_slice(data, 0, 50);
-        ck_assert_ptr_nonnull(
-            kiln_fit(before, clean, .batch_size = 10, .shuffle = KILN_NO, .verbose = KILN_NO));
-        ck_assert_ptr_null(kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO,
-                                    .verbose = KILN_NO, .check_numerics = 1));
-        ck_assert_msg(strstr(kiln_last_error(), "the first result that is not finite") != NULL,
-                      "%s", kiln_last_error());
-        ck_assert_msg(problem_same(model, before), "the weights of before the bad step stay");
-        kiln_dataset_free(clean);
-        kiln_model_free(before);
-        kiln_model_free(model);
-
-        kiln_clear_error();
-        model = compiled(device, kiln_sgd());
-        const kiln_history *history =
-            kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO, .verbose = KILN_NO,
-                     .epochs = 3, .callbacks = {kiln_terminate_on_nan()});
-        ck_assert_msg(history != NULL, "%s", kiln_last_error());
-        ck_assert_uint_eq(kiln_history_epochs(history), 1);
-        ck_assert(isnan(kiln_history_get(history, "loss", 0)));
-        kiln_model_free(model);
-        kiln_dataset_free(data);
-    }
-}
-END_TEST
-
-/* ---- stopping ---- */
-
-static double stopped_at;
-
-static void *stop_soon(void *model)
-{
-    usleep(300000);
-    stopped_at = clock_seconds();
-    kiln_stop_training(model);
-    return NULL;
-}
-
-START_TEST(interruption_keeps_the_history)
-{
-    HARNESS_EACH_DEVICE(device)
-    {
-        kiln_dataset *data = problem_images(40, SIDE);
-        for (int all = 0; all < 2; all++) {
-            kiln_model *model = compiled(device, kiln_sgd());
-            ck_assert_ptr_nonnull(kiln_fit(model, data, .verbose = KILN_NO)); /* compiles */
-            pthread_t thread;
-            diary d = {.words = ""};
-            ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, all ? NULL : model), 0);
-            char path[300];
-            snprintf(path, sizeof path, "%s/last.keras", harness_folder());
-            kiln_callback *keep =
-                kiln_model_checkpoint(path, .monitor = "loss", .save_freq = all ? 50 : 0);
-            const kiln_history *history =
-                kiln_fit(model, data, .epochs = 10000000, .verbose = KILN_NO,
-                         .callbacks = {diary_of(&d), keep});
-            double ended_at = clock_seconds();
-            pthread_join(thread, NULL);
-            ck_assert_msg(history != NULL, "%s", kiln_last_error());
-            ck_assert_int_eq(kiln_last_status(), KILN_INTERRUPTED);
-            ck_assert_uint_ge(kiln_history_epochs(history), harness_is_slow(device) ? 0 : 1);
-            ck_assert_int_eq(d.released, 1);
-            kiln_clear_error();
-            if (!harness_is_slow(device)) {
-                /* what was queued: some 50 ms, more where the machine is busy */
-                ck_assert_double_lt(ended_at - stopped_at, 2);
-                kiln_model *last = kiln_load(path);
-                ck_assert_msg(last != NULL, "the last checkpoint: %s", kiln_last_error());
-                kiln_model_free(last);
-            }
-            ck_assert_msg(kiln_fit(model, data, .verbose = KILN_NO) != NULL, "it trains again: %s",
-                          kiln_last_error());
-            kiln_model_free(model);
-        }
-        kiln_dataset_free(data);
-        harness_remove_folder();
-    }
-}
-END_TEST
-
-static void *stop_now(void *model)
-{
-    kiln_stop_training(model);
-    return NULL;
-}
-
-/* Somebody else stops the training while a callback runs. */
-static kiln_status be_interrupted(void *user, kiln_model *model, int64_t epoch,
-                                  const kiln_logs *logs)
-{
-    pthread_t thread;
-    (void)epoch, (void)logs;
-    ck_assert_int_eq(pthread_create(&thread, NULL, stop_now, *(bool *)user ? NULL : model), 0);
-    pthread_join(thread, NULL);
-    return KILN_OK;
-}
-
-START_TEST(interruption_during_a_callback)
-{
-    HARNESS_EACH_DEVICE(device)
-    {
-        kiln_dataset *data = problem_images(40, SIDE);
-        kiln_model *model = compiled(device, kiln_sgd());
-        for (int all = 0; all < 2; all++) {
-            bool every = all;
-            kiln_callback *callback = kiln_callback_new(
-                &(kiln_callback_functions){.on_epoch_end = be_interrupted}, &every);
-            const kiln_history *history =
-                kiln_fit(model, data, .epochs = 5, .verbose = KILN_NO, .callbacks = {callback});
-            ck_assert_msg(history != NULL, "%s", kiln_last_error());
-            ck_assert_int_eq(kiln_last_status(), KILN_INTERRUPTED);
-            ck_assert_uint_eq(kiln_history_epochs(history), 1);
-            kiln_clear_error();
-        }
         kiln_model_free(model);
         kiln_dataset_free(data);
     }
@@ -646,9 +616,7 @@ int main(void)
     tcase_add_test(tests, csv_files);
     tcase_add_test(tests, event_files);
     tcase_add_test(tests, checkpoints);
-    tcase_add_test(tests, a_loss_that_is_not_finite);
-    tcase_add_test(tests, interruption_keeps_the_history);
-    tcase_add_test(tests, interruption_during_a_callback);
+    tcase_add_test(tests, evaluations_and_predictions_are_told);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }

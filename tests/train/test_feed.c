@@ -185,6 +185,111 @@ START_TEST(windows_of_one_array)
 }
 END_TEST
 
+/* ---- weights of a function's batches, and of single ones ---- */
+
+enum { WEIGHED = 12 };
+
+typedef struct weighed {
+    float x[WEIGHED * WIDTH], weights[WEIGHED];
+    int32_t y[WEIGHED];
+    int64_t next;
+    bool bad, spare; /* not a number; no weights at all */
+} weighed;
+
+static kiln_status make_weighed(void *user, int64_t batch_size, void *const *x, void *const *y,
+                                int64_t *samples)
+{
+    weighed *w = user;
+    for (int64_t i = 0; i < batch_size; i++) {
+        memcpy((float *)x[0] + WIDTH * i, w->x + WIDTH * (w->next + i), WIDTH * sizeof(float));
+        ((int32_t *)y[0])[i] = w->y[w->next + i];
+        if (!w->spare)
+            ((float *)y[1])[i] = w->bad ? NAN : w->weights[w->next + i];
+    }
+    w->next = (w->next + batch_size) % WEIGHED;
+    *samples = batch_size;
+    return KILN_OK;
+}
+
+START_TEST(weights_of_batches)
+{
+    const double by_class[] = {1, 3, 0.5};
+    weighed w = {.next = 0};
+    for (uint32_t i = 0; i < WEIGHED; i++) {
+        w.weights[i] = 1 + (float)(i % 4) / 2;
+        w.y[i] = (int32_t)(i % 3);
+        for (uint32_t k = 0; k < WIDTH; k++)
+            w.x[WIDTH * i + k] = problem_weight(i * WIDTH + k, 1);
+    }
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_array x = {.shape = KILN_SHAPE(WIDTH), .data = w.x},
+                   y = {.dtype = KILN_INT32, .data = w.y};
+        kiln_dataset *arrays = kiln_dataset_from_arrays(WEIGHED, 1, &x, 1, &y),
+                     *made = kiln_dataset_from_function(make_weighed, &w, 3, 1, &x, 1, &y);
+        harness_ok(kiln_dataset_set_function_weights(made, 1));
+        harness_fails(kiln_dataset_set_function_weights(arrays, 1), KILN_ERROR_ARGUMENT,
+                      "its batches are made by no function");
+        harness_fails(kiln_dataset_set_sample_weights(made, w.weights), KILN_ERROR_ARGUMENT,
+                      "kiln_dataset_set_function_weights");
+        /* With weights of samples, and of classes: arrays, a function, and single batches. */
+        for (size_t classes = 0; classes <= 3; classes += 3) {
+            harness_ok(kiln_dataset_set_sample_weights(arrays, classes ? NULL : w.weights));
+            harness_ok(kiln_dataset_set_function_weights(made, classes == 0));
+            w.spare = classes > 0;
+            kiln_model *models[3];
+            for (int i = 0; i < 3; i++)
+                models[i] = small(device);
+            for (int i = 0; i < 2; i++)
+                problem_fitted(kiln_fit(models[i], i ? made : arrays, .batch_size = 4,
+                                        .shuffle = KILN_NO, .verbose = KILN_NO,
+                                        .class_weight_count = classes,
+                                        .class_weight = classes ? by_class : NULL));
+            for (int64_t i = 0; i < WEIGHED; i += 4) {
+                const kiln_array part_x = {.shape = x.shape, .data = w.x + WIDTH * i},
+                                 part_y = {.dtype = KILN_INT32, .data = w.y + i};
+                const kiln_train_on_batch_args args = {.model = models[2],
+                                                       .samples = 4,
+                                                       .x = &part_x,
+                                                       .y = &part_y,
+                                                       .sample_weight =
+                                                           classes ? NULL : w.weights + i,
+                                                       .class_weight_count = classes,
+                                                       .class_weight = by_class};
+                ck_assert_msg(kiln_train_on_batch_with(&args) != NULL, "%s", kiln_last_error());
+            }
+            ck_assert(problem_same(models[0], models[1]));
+            ck_assert(problem_same(models[0], models[2]));
+            /* Nobody wants the weights of a prediction. */
+            int64_t samples;
+            float *scores =
+                kiln_predict(&samples, models[0], made, .batch_size = 4, .verbose = KILN_NO);
+            ck_assert_msg(scores != NULL, "%s", kiln_last_error());
+            ck_assert_int_eq(samples, WEIGHED);
+            free(scores);
+            for (int i = 0; i < 3; i++)
+                kiln_model_free(models[i]);
+        }
+        kiln_model *model = small(device);
+        w.spare = false;
+        w.bad = true;
+        harness_ok(kiln_dataset_set_function_weights(made, 1));
+        ck_assert_ptr_null(kiln_fit(model, made, .verbose = KILN_NO, .class_weight_count = 3,
+                                    .class_weight = by_class));
+        ck_assert_ptr_nonnull(strstr(kiln_last_error(), "cannot be used together"));
+        kiln_clear_error();
+        ck_assert_ptr_null(kiln_fit(model, made, .batch_size = 4, .verbose = KILN_NO));
+        ck_assert_str_eq(kiln_last_error(),
+                         "function: the weight of sample 0 of batch 1 is nan, not finite");
+        w.bad = false;
+        w.next = 0;
+        kiln_model_free(model);
+        kiln_dataset_free(arrays);
+        kiln_dataset_free(made);
+    }
+}
+END_TEST
+
 /* ---- functions ---- */
 
 typedef struct source {
@@ -368,6 +473,7 @@ int main(void)
     TCase *tests = tcase_create("feed");
     tcase_add_test(tests, orders);
     tcase_add_test(tests, windows_of_one_array);
+    tcase_add_test(tests, weights_of_batches);
     tcase_add_test(tests, functions);
     tcase_add_test(tests, predictions_from_a_function);
     tcase_add_test(tests, functions_fill_what_they_declare);
