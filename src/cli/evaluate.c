@@ -1,5 +1,6 @@
 /* kiln evaluate */
 #include "cli/objective.h"
+#include "cli/text_data.h"
 #include "train/training.h"
 
 #include <math.h>
@@ -48,6 +49,7 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
     if (session_start() != KILN_OK)
         return cli_fail();
     bool builtin = session_is_builtin(model_name);
+    text_expect(model_name);
     if (!builtin && (*model = session_model(model_name, NULL)) == NULL)
         return cli_fail();
     *data = session_data(data_name, "test", given.label, *model, KILN_YES);
@@ -94,9 +96,11 @@ const command command_evaluate = {
     .summary = "loss and metrics of a model on data",
     .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
             "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-            "MODEL and DATA are as for kiln fit.",
+            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
+            ":train or :test behind a file's name is its first nine tenths or its last.",
     .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
-               "  kiln evaluate digits.keras mnist --json",
+               "  kiln evaluate digits.keras mnist --json\n"
+               "  kiln evaluate poet.keras shakespeare.txt:test",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/networks.h"
 #include "cli/session.h"
+#include "cli/text_data.h"
 #include "format/keras_json.h"
 
 #include <string.h>
@@ -33,6 +34,7 @@ static kiln_status write_network(const network *which)
     kiln_model *model = NULL;
     kiln_status status = given.output ? file_writable(given.output) : KILN_OK;
     if (status == KILN_OK && given.data) {
+        text_expect(which->name);
         data = session_data(given.data, "train", given.label, NULL, KILN_DEFAULT);
         status = data ? KILN_OK : kiln_last_status();
     }

@@ -67,6 +67,10 @@ static void look_at(const data_column *target, int64_t samples, bool *unit, bool
     const float *values = target->data;
     *unit = true;
     *one_hot = row > 1;
+    if (!data_column_is_packed(target)) { /* windows: numbers */
+        *unit = *one_hot = false;
+        return;
+    }
     for (int64_t i = 0; i < samples && (*unit || *one_hot); i++) {
         int64_t ones = 0, zeros = 0;
         for (int64_t j = 0; j < row; j++) {
@@ -86,8 +90,7 @@ static bool labels_are_binary(const kiln_dataset *data, const data_column *targe
     if (data->class_count)
         return data->class_count == 2;
     for (int64_t i = 0; i < data->samples; i++) {
-        int32_t label = target->dtype == KILN_UINT8 ? ((const uint8_t *)target->data)[i]
-                                                    : ((const int32_t *)target->data)[i];
+        int64_t label = data_column_label(target, i);
         if (label != 0 && label != 1)
             return false;
     }

@@ -52,6 +52,68 @@ size_t data_column_row(const data_column *column)
     return (size_t)kiln_shape_size(column->shape) * kiln_dtype_size(column->dtype);
 }
 
+/* Elements of an entry along the first axis of a sample. */
+static int64_t entry_size(const data_column *column)
+{
+    int64_t size = 1;
+    for (int i = 1; i < column->shape.rank; i++)
+        size *= column->shape.dims[i];
+    return size;
+}
+
+int64_t data_column_stride(const data_column *column)
+{
+    return column->stride ? column->stride : kiln_shape_size(column->shape);
+}
+
+int64_t data_column_step(const data_column *column)
+{
+    return column->step ? column->step : entry_size(column);
+}
+
+bool data_column_is_packed(const data_column *column)
+{
+    return data_column_stride(column) == kiln_shape_size(column->shape) &&
+           (column->shape.rank == 0 || data_column_step(column) == entry_size(column));
+}
+
+int64_t data_column_span(const data_column *column, int64_t samples)
+{
+    int64_t entries = column->shape.rank ? column->shape.dims[0] : 1;
+    if (samples < 1)
+        return 0;
+    return (samples - 1) * data_column_stride(column) + (entries - 1) * data_column_step(column) +
+           entry_size(column);
+}
+
+const void *data_column_sample(const data_column *column, int64_t sample)
+{
+    return (const char *)column->data +
+           (size_t)(sample * data_column_stride(column)) * kiln_dtype_size(column->dtype);
+}
+
+void data_column_copy(const data_column *column, int64_t first, int64_t count, void *to)
+{
+    size_t row = data_column_row(column), element = kiln_dtype_size(column->dtype),
+           entry = (size_t)entry_size(column) * element,
+           step = (size_t)data_column_step(column) * element;
+    char *out = to;
+    for (int64_t i = 0; i < count; i++, out += row) {
+        const char *from = data_column_sample(column, first + i);
+        if (step == entry || column->shape.rank == 0)
+            memcpy(out, from, row);
+        else
+            for (int64_t k = 0; k < column->shape.dims[0]; k++)
+                memcpy(out + (size_t)k * entry, from + (size_t)k * step, entry);
+    }
+}
+
+int64_t data_column_label(const data_column *column, int64_t sample)
+{
+    const void *at = data_column_sample(column, sample);
+    return column->dtype == KILN_UINT8 ? *(const uint8_t *)at : *(const int32_t *)at;
+}
+
 kiln_dataset *dataset_new(const char *origin)
 {
     kiln_dataset *dataset = mem_new(1, sizeof *dataset);
@@ -98,6 +160,7 @@ void kiln_dataset_free(kiln_dataset *dataset)
     free_names(dataset->feature_names, dataset->feature_count);
     free(dataset->class_values);
     free_names(dataset->sample_names, dataset->sample_names ? (size_t)dataset->samples : 0);
+    model_text_free(&dataset->text);
     free(dataset->skipped_why);
     free(dataset->origin);
     free(dataset);
@@ -121,6 +184,17 @@ static kiln_status add_column(data_column **columns, size_t *count, const char *
     return KILN_OK;
 }
 
+/* The same for a column that is there already, from sample `first` on. */
+static kiln_status add_view(data_column **columns, size_t *count, const char *name,
+                            const data_column *from, int64_t first)
+{
+    KILN_TRY(add_column(columns, count, name, from->dtype, from->shape, from->block,
+                        data_column_sample(from, first)));
+    (*columns)[*count - 1].stride = from->stride;
+    (*columns)[*count - 1].step = from->step;
+    return KILN_OK;
+}
+
 kiln_status dataset_share_input(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
                                 kiln_shape shape, data_block *block, const void *data)
 {
@@ -131,6 +205,14 @@ kiln_status dataset_share_target(kiln_dataset *dataset, const char *name, kiln_d
                                  kiln_shape shape, data_block *block, const void *data)
 {
     return add_column(&dataset->targets, &dataset->target_count, name, dtype, shape, block, data);
+}
+
+kiln_status dataset_share_column(kiln_dataset *dataset, bool target, const char *name,
+                                 const data_column *column, int64_t first)
+{
+    data_column **columns = target ? &dataset->targets : &dataset->inputs;
+    size_t *count = target ? &dataset->target_count : &dataset->input_count;
+    return add_view(columns, count, name, column, first);
 }
 
 static kiln_status take(kiln_dataset *dataset, bool target, const char *name, kiln_dtype dtype,
@@ -219,6 +301,8 @@ kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples)
     if (status == KILN_OK && dataset->feature_names)
         status = dataset_set_feature_names(copy, dataset->feature_count,
                                            (const char *const *)dataset->feature_names);
+    if (status == KILN_OK)
+        status = model_text_copy(&dataset->text, &copy->text);
     if (status == KILN_OK && dataset->class_values) {
         copy->class_values = mem_new(dataset->class_count, sizeof *copy->class_values);
         if (copy->class_values == NULL)
@@ -237,11 +321,8 @@ kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples)
 static kiln_status share_rows(const data_column *from, size_t count, int64_t first,
                               data_column **to, size_t *to_count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const data_column *c = &from[i];
-        KILN_TRY(add_column(to, to_count, c->name, c->dtype, c->shape, c->block,
-                            (const char *)c->data + (size_t)first * data_column_row(c)));
-    }
+    for (size_t i = 0; i < count; i++)
+        KILN_TRY(add_view(to, to_count, from[i].name, &from[i], first));
     return KILN_OK;
 }
 

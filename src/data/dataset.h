@@ -3,6 +3,7 @@
 #define DATA_DATASET_H
 
 #include "base/memory.h"
+#include "model/model_text.h"
 
 #include <kiln/data.h>
 #include <stdatomic.h>
@@ -22,6 +23,10 @@ typedef struct data_column {
     kiln_shape shape; /* of one sample */
     data_block *block;
     const void *data; /* (samples, shape), inside block; NULL for a function */
+    /* Windows of one array, which may overlap: elements from one sample to the next, and, inside a
+     * sample, from one entry along its first axis to the next. 0: samples lie packed, one behind
+     * the other. */
+    int64_t stride, step;
 } data_column;
 
 struct kiln_dataset {
@@ -42,6 +47,7 @@ struct kiln_dataset {
                             part */
     int64_t skipped;     /* pictures that could not be read and were left out */
     char *skipped_why;   /* a line about each of the first of them; NULL: none */
+    model_text text;     /* what its numbers stand for; no tokens: they come from no text */
     char **sample_names; /* files that each are a sample; NULL: none */
     char *origin;        /* what was opened, for messages: "mnist:train" */
     kiln_batch_function function; /* NULL: arrays */
@@ -65,6 +71,10 @@ kiln_status dataset_share_input(kiln_dataset *dataset, const char *name, kiln_dt
 kiln_status dataset_share_target(kiln_dataset *dataset, const char *name, kiln_dtype dtype,
                                  kiln_shape shape, data_block *block, const void *data);
 
+/* The same column from sample `first` on, under another name. */
+kiln_status dataset_share_column(kiln_dataset *dataset, bool target, const char *name,
+                                 const data_column *column, int64_t first);
+
 /* A block with one reference, which owns memory (freed on failure too). NULL on failure. */
 data_block *data_block_new(void *memory, size_t bytes, bool mapped);
 void data_block_release(data_block *block); /* NULL is allowed */
@@ -73,8 +83,26 @@ void data_block_release(data_block *block); /* NULL is allowed */
  * come back from the file when they are read again. NULL is allowed. */
 void data_block_cool(const data_block *block, const void *bytes, size_t size);
 
-/* Bytes of one sample of a column. */
+/* Bytes of one sample of a column, packed. */
 size_t data_column_row(const data_column *column);
+
+/* Do the samples lie one behind the other, without gaps or overlaps? */
+bool data_column_is_packed(const data_column *column);
+
+/* Elements from one sample to the next, and from one entry along a sample's first axis to the
+ * next. */
+int64_t data_column_stride(const data_column *column);
+int64_t data_column_step(const data_column *column);
+
+/* Elements from the first to the last one of so many samples. */
+int64_t data_column_span(const data_column *column, int64_t samples);
+
+/* Where a sample begins; and a copy of `count` of them, packed. */
+const void *data_column_sample(const data_column *column, int64_t sample);
+void data_column_copy(const data_column *column, int64_t first, int64_t count, void *to);
+
+/* The class number of a sample of a column of integers. */
+int64_t data_column_label(const data_column *column, int64_t sample);
 
 /* Copies names. */
 kiln_status dataset_set_class_names(kiln_dataset *dataset, size_t count, const char *const *names);
@@ -93,9 +121,9 @@ kiln_status dataset_validation_split(const kiln_dataset *dataset, double fractio
                                      kiln_dataset **train, kiln_dataset **validation);
 
 /* Puts the columns into the order of a model's input and target names and drops columns that it
- * does not have. Of several targets one is enough. A column without a name, or the only one against an only name, fits any. targets =
- * 0 with need_targets false (predict): targets may be missing. The error lists what is missing and
- * what there is. */
+ * does not have. Of several targets one is enough. A column without a name, or the only one against
+ * an only name, fits any. targets = 0 with need_targets false (predict): targets may be missing.
+ * The error lists what is missing and what there is. */
 kiln_status dataset_assign(kiln_dataset *dataset, size_t inputs, const char *const *input_names,
                            size_t targets, const char *const *target_names, bool need_targets);
 

@@ -30,7 +30,7 @@ static void *gather_column(const data_column *column, int64_t count, const int64
         return NULL;
     }
     for (int64_t i = 0; i < count; i++)
-        memcpy(out + (size_t)i * row, (const char *)column->data + (size_t)rows[i] * row, row);
+        data_column_copy(column, rows[i], 1, out + (size_t)i * row);
     return out;
 }
 
@@ -88,7 +88,8 @@ static const int32_t *class_labels(const kiln_dataset *dataset, int32_t *low, si
     if (dataset->target_count != 1)
         return NULL;
     const data_column *c = &dataset->targets[0];
-    if (c->dtype != KILN_INT32 || kiln_shape_size(c->shape) != 1 || dataset->samples == 0)
+    if (c->dtype != KILN_INT32 || kiln_shape_size(c->shape) != 1 || dataset->samples == 0 ||
+        !data_column_is_packed(c))
         return NULL;
     const int32_t *labels = c->data;
     int32_t least = labels[0], most = labels[0];
@@ -258,9 +259,7 @@ static kiln_status pick(const kiln_dataset *dataset, kiln_dataset *out, bool tar
             text_free(&there);
             return KILN_ERROR_ARGUMENT;
         }
-        KILN_TRY(target
-                     ? dataset_share_target(out, names[i], c->dtype, c->shape, c->block, c->data)
-                     : dataset_share_input(out, names[i], c->dtype, c->shape, c->block, c->data));
+        KILN_TRY(dataset_share_column(out, target, names[i], c, 0));
     }
     return KILN_OK;
 }
@@ -306,7 +305,7 @@ kiln_status dataset_labels_as_numbers(kiln_dataset *dataset)
         data_column *c = &dataset->targets[i];
         if (c->dtype != KILN_INT32)
             continue;
-        size_t count = (size_t)(dataset->samples * kiln_shape_size(c->shape));
+        size_t count = (size_t)data_column_span(c, dataset->samples);
         float *numbers = mem_new(count, sizeof *numbers);
         if (numbers == NULL)
             return kiln_last_status();

@@ -45,9 +45,15 @@ kiln_status code_leaf(code *c, const ir_node *n, int d, int lanes, char *out)
         text_add(&c->out, "const %s %s = kiln_uniform%s(p%d, %uu, (uint)(%s), (uint)(%s));\n", type,
                  out, lanes == 16 ? "16" : "", s, n->attr.stream, row, column);
     } else if (n->op == &op_desc_batch) {
+        int64_t stride = n->attr.extra.dims[0], step = n->attr.extra.dims[1],
+                entry = n->attr.extra.dims[2];
+        char gap[2 * SHORT + 64] = ""; /* what skipped elements add to the place in the sample */
         code_row_and_column(c, d, width, &row, &column, &lanes_ok, space);
-        if (lanes == 16 && (!lanes_ok || width < 16))
+        if (lanes == 16 && (!lanes_ok || width < 16 || (step != entry && entry % 16 != 0)))
             return code_give_up(c, out);
+        if (step != entry)
+            snprintf(gap, sizeof gap, " + (%s) / %" PRId64 "u * %" PRId64 "u", column, entry,
+                     step - entry);
         const char *stored = code_storage_type((kiln_dtype)n->attr.integer[2]);
         KILN_TRY(code_state(c, &s));
         int data;
@@ -59,8 +65,8 @@ kiln_status code_leaf(code *c, const ir_node *n, int d, int lanes, char *out)
             &k));
         text_add(&c->out,
                  "const ulong j%s = o%d + (ulong)p%d[o%d + p%d->position + (%s < p%d->rows ? %s : "
-                 "0)] * %" PRId64 "u + %s;\n",
-                 out, data, k, k, s, row, s, row, width, column);
+                 "0)] * %" PRId64 "u + %s%s;\n",
+                 out, data, k, k, s, row, s, row, stride, column, gap);
         if (lanes == 16)
             text_add(&c->out, "const float16 %s = convert_float16(vload16(0, p%d + j%s))", out,
                      data, out);

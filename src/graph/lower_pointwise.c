@@ -52,7 +52,8 @@ static void touch_batch(const builder *b, launch *l, int number, int64_t width, 
     for (size_t i = 0; i < b->count; i++) {
         const ir_node *n = &b->g->items[i];
         if (b->cluster_of[i] != number || n->op != &op_desc_batch ||
-            kiln_shape_size(n->shape) / n->shape.dims[0] != width)
+            kiln_shape_size(n->shape) / n->shape.dims[0] != width ||
+            n->attr.extra.dims[1] != n->attr.extra.dims[2])
             continue;
         kiln_dtype dtype = (kiln_dtype)n->attr.integer[2];
         int64_t line = 64 / (int64_t)kiln_dtype_size(dtype);
@@ -75,7 +76,7 @@ static void touch_batch(const builder *b, launch *l, int number, int64_t width, 
                  "(ulong)p%d[o%d + p%d->position + (r < p%d->rows ? r : 0)] "
                  "* %" PRId64 "u;\n        for (uint c = 0; c < %" PRId64 "u; c += %" PRId64
                  "u)\n            touched += %sp%d[at + c]%s;\n    }\n",
-                 data, order, order, state, state, width, width, line,
+                 data, order, order, state, state, n->attr.extra.dims[0], width, line,
                  dtype == KILN_FLOAT32 ? "as_uint(" : "(uint)", data,
                  dtype == KILN_UINT8     ? ""
                  : dtype == KILN_FLOAT32 ? ") & 1u"

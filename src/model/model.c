@@ -60,6 +60,7 @@ void model_release(kiln_model *model)
     if (model->facts) {
         free_names(&model->facts->class_names, &model->facts->class_count);
         free_names(&model->facts->feature_names, &model->facts->feature_count);
+        model_text_free(&model->facts->text);
         free(model->facts->compile_config);
     }
     free(model->facts);
@@ -293,6 +294,8 @@ kiln_model *kiln_model_share(kiln_model *model)
     if (status == KILN_OK)
         status = model_set_feature_names(copy, facts->feature_count,
                                          (const char *const *)facts->feature_names);
+    if (status == KILN_OK)
+        status = model_text_copy(&facts->text, &copy->facts->text);
     copy->facts->input_scale = facts->input_scale;
     copy->seed = model->seed;
     copy->seeded = true;

@@ -3,6 +3,7 @@
 #define MODEL_MODEL_H
 
 #include "layer/layer.h"
+#include "model/model_text.h"
 
 #include <kiln/model.h>
 
@@ -51,6 +52,7 @@ typedef struct model_facts {
     size_t class_count;
     char **feature_names;
     size_t feature_count;
+    model_text text;      /* no tokens: the model is not about text */
     char *compile_config; /* Keras's compile_config JSON text as read, until kiln_compile; NULL:
                              none */
 } model_facts;
@@ -85,6 +87,9 @@ kiln_status model_close_sequential(kiln_model *model);
 /* Replaces class or feature names by copies. */
 kiln_status model_set_class_names(kiln_model *model, size_t count, const char *const *names);
 kiln_status model_set_feature_names(kiln_model *model, size_t count, const char *const *names);
+
+/* A seed that no other call draws. */
+uint64_t model_draw_seed(void);
 
 /* Gives all weights their initial values, once. */
 kiln_status model_seed_weights(kiln_model *model);

@@ -32,7 +32,20 @@ ir_id op_constant(ir_graph *g, double value)
 ir_id op_batch(ir_graph *g, int slot, int order_slot, kiln_dtype dtype, kiln_shape shape,
                double scale)
 {
-    ir_attributes attr = {.integer = {slot, order_slot, dtype}, .number = {scale}};
+    return op_batch_windows(g, slot, order_slot, dtype, shape, 0, 0, scale);
+}
+
+ir_id op_batch_windows(ir_graph *g, int slot, int order_slot, kiln_dtype dtype, kiln_shape shape,
+                       int64_t stride, int64_t step, double scale)
+{
+    int64_t entry = 1, size;
+    for (int i = 2; i < shape.rank; i++)
+        entry *= shape.dims[i];
+    size = shape.rank > 1 ? entry * shape.dims[1] : 1;
+    /* extra: from sample to sample, from entry to entry, elements of an entry */
+    ir_attributes attr = {.integer = {slot, order_slot, dtype},
+                          .number = {scale},
+                          .extra = {3, {stride ? stride : size, step ? step : entry, entry}}};
     return op_node(g, &op_desc_batch, 0, NULL, KILN_FLOAT32, shape, &attr);
 }
 

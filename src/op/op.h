@@ -44,6 +44,10 @@ ir_id op_constant(ir_graph *g, double value);
  * the batch's count repeat its first row. shape includes the batch axis. */
 ir_id op_batch(ir_graph *g, int slot, int order_slot, kiln_dtype dtype, kiln_shape shape,
                double scale);
+/* The same from samples that are windows of one array: `stride` elements from one sample to the
+ * next, `step` from one entry along a sample's first axis to the next. 0: packed. */
+ir_id op_batch_windows(ir_graph *g, int slot, int order_slot, kiln_dtype dtype, kiln_shape shape,
+                       int64_t stride, int64_t step, double scale);
 /* (batch): 1 for rows of the batch, 0 for the rest. */
 ir_id op_row_mask(ir_graph *g, int64_t batch);
 /* Scalar: rows in this batch. */

@@ -55,11 +55,15 @@ static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const
         return kiln_fail(KILN_ERROR_SHAPE, "layer %s takes %lld features, the data have shape %s",
                          layer->name, (long long)features, ir_shape_text(column->shape));
     float *values = mem_new((size_t)count, sizeof *values);
-    if (values == NULL)
-        return KILN_ERROR_MEMORY;
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)(columns_value(column->dtype, column->data, i) * data->scale);
-    kiln_status status = layer->cls->adapt(layer, values, count / features, features);
+    void *packed = mem_new((size_t)data->samples, data_column_row(column));
+    kiln_status status = values && packed ? KILN_OK : KILN_ERROR_MEMORY;
+    if (status == KILN_OK) {
+        data_column_copy(column, 0, data->samples, packed);
+        for (int64_t i = 0; i < count; i++)
+            values[i] = (float)(columns_value(column->dtype, packed, i) * data->scale);
+        status = layer->cls->adapt(layer, values, count / features, features);
+    }
+    free(packed);
     free(values);
     return status;
 }
@@ -100,6 +104,8 @@ kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
     /* Bytes may come scaled or not, so that 1 says something about them. */
     bool bytes = data->input_count > 0 && data->inputs[0].dtype == KILN_UINT8;
     model->facts->input_scale = data->scale == 1 && !bytes ? 0 : data->scale;
+    if (data->text.tokens)
+        KILN_TRY(model_text_copy(&data->text, &model->facts->text));
     if (data->class_names)
         KILN_TRY(model_set_class_names(model, data->class_count,
                                        (const char *const *)data->class_names));

@@ -75,6 +75,15 @@ static bool same_but_ones(kiln_shape a, kiln_shape b)
     }
 }
 
+static void note_type(data_types *types, size_t i, const data_column *column)
+{
+    bool packed = data_column_is_packed(column);
+    types->dtypes[i] = column->dtype;
+    types->shapes[i] = column->shape;
+    types->strides[i] = packed ? 0 : data_column_stride(column);
+    types->steps[i] = packed ? 0 : data_column_step(column);
+}
+
 kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool targets,
                        data_types *types)
 {
@@ -95,8 +104,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
                              "these have shape %s; change the layer's shape or the data",
                              origin_of(data), model->name, end_layer(model, true, i)->name,
                              ir_shape_text(wanted), ir_shape_text(column->shape));
-        types->dtypes[i] = column->dtype;
-        types->shapes[i] = column->shape;
+        note_type(types, i, column);
     }
     types->input_count = model->input_count;
     if (!targets)
@@ -114,8 +122,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
             KILN_TRY(loss_check_shapes(&goal->loss, column->shape,
                                        model->calls[model->outputs[output]].shape,
                                        goal_output_name(model, output)));
-        types->dtypes[types->input_count + i] = column->dtype;
-        types->shapes[types->input_count + i] = column->shape;
+        note_type(types, types->input_count + i, column);
     }
     types->target_count = t->target_count;
     types->weighted = data->sample_weights != NULL;

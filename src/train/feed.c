@@ -35,6 +35,9 @@ static kiln_status fold_weights(feed *f)
     const kiln_dataset *data = f->data;
     const float *own = data->sample_weights ? data->sample_weights->data : NULL;
     const data_column *target = columns_get(f->training, data, f->types.input_count);
+    if (!data_column_is_packed(target))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: class weights are for labels, not for windows of them", origin_of(f));
     f->weights = mem_new((size_t)f->samples, sizeof *f->weights);
     if (f->weights == NULL)
         return KILN_ERROR_MEMORY;
@@ -56,9 +59,10 @@ static kiln_status list_columns(feed *f)
         if (i >= f->types.input_count && !function)
             KILN_TRY(columns_check_labels(f->training, origin_of(f), i - f->types.input_count,
                                           column->dtype, column->data,
-                                          f->samples * kiln_shape_size(column->shape)));
+                                          data_column_span(column, f->samples)));
         KILN_TRY(add_column(f, TRAINING_SLOT_COLUMN(i), column->dtype, column->shape,
                             function ? NULL : column->data, column->block));
+        f->columns[i].from = function ? NULL : column;
         f->columns[i].declared =
             i < f->types.input_count
                 ? (int)(column - f->data->inputs)
@@ -74,13 +78,21 @@ static kiln_status list_columns(feed *f)
     return add_column(f, TRAINING_SLOT_WEIGHTS, KILN_FLOAT32, (kiln_shape){0}, weights, NULL);
 }
 
+/* Bytes of a column as it lies on the host. */
+static size_t host_bytes(const feed *f, const feed_column *column)
+{
+    return column->from ? (size_t)data_column_span(column->from, f->samples) *
+                              kiln_dtype_size(column->from->dtype)
+                        : column->row_bytes * (size_t)f->samples;
+}
+
 static bool fits(const feed *f)
 {
     const kiln_device_info *info = &f->device->info;
     uint64_t total = 0,
              free_bytes = info->memory > f->device->used ? info->memory - f->device->used : 0;
     for (size_t i = 0; i < f->column_count; i++) {
-        uint64_t bytes = f->columns[i].row_bytes * (uint64_t)f->samples;
+        uint64_t bytes = host_bytes(f, &f->columns[i]);
         if (bytes > info->largest_allocation)
             return false;
         total += bytes;
@@ -91,7 +103,7 @@ static bool fits(const feed *f)
 /* Piece by piece, so that a mapped file never lies in memory twice. */
 static kiln_status upload_column(feed *f, feed_column *column)
 {
-    size_t bytes = column->row_bytes * (size_t)f->samples;
+    size_t bytes = host_bytes(f, column);
     KILN_TRY(device_alloc(f->device, bytes, origin_of(f), &column->memory[0]));
     for (size_t at = 0; at < bytes; at += CHUNK_BYTES) {
         size_t piece = bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES;
@@ -206,7 +218,12 @@ kiln_status feed_open(model_training *t, const kiln_dataset *data, const feed_re
                               : (f->samples + f->batch - 1) / f->batch;
     KILN_TRY(list_columns(f));
     f->whole = data->function == NULL && fits(f);
-    return f->whole ? upload_whole(f) : make_chunks(f);
+    if (f->whole)
+        return upload_whole(f);
+    /* What goes to the device are the samples, not what they are windows of. */
+    memset(f->types.strides, 0, sizeof f->types.strides);
+    memset(f->types.steps, 0, sizeof f->types.steps);
+    return make_chunks(f);
 }
 
 /* Takes memory that is about to be freed out of the plan it was bound to: a later buffer may get
@@ -299,7 +316,10 @@ static void gather(feed *f, int k, int64_t batch, int64_t rows)
         size_t size = column->row_bytes;
         unsigned char *to = column->chunk[k] + (size_t)(batch * f->batch) * size;
         for (int64_t r = 0; r < rows; r++)
-            memcpy(to + (size_t)r * size, column->host + f->rows[f->position + r] * size, size);
+            if (column->from)
+                data_column_copy(column->from, f->rows[f->position + r], 1, to + (size_t)r * size);
+            else
+                memcpy(to + (size_t)r * size, column->host + f->rows[f->position + r] * size, size);
     }
 }
 

@@ -13,7 +13,8 @@ typedef struct feed_column {
     int slot;
     int declared; /* place among the data set's inputs, then targets; -1: weights */
     size_t row_bytes;
-    const unsigned char *host; /* (samples, row); NULL for a function */
+    const data_column *from;   /* NULL for weights and functions */
+    const unsigned char *host; /* (samples, row), or windows; NULL for a function */
     const data_block *block;   /* where host lies; NULL: in the feed itself */
     cl_mem memory[2];          /* whole: [0]; chunks: one in use, one being filled */
     unsigned char *chunk[2];   /* host side of a chunk */

@@ -35,8 +35,9 @@ static kiln_shape with_batch(int64_t batch, kiln_shape shape)
 
 static ir_id column(build *b, size_t i, double scale)
 {
-    return op_batch(&b->graph, TRAINING_SLOT_COLUMN(i), TRAINING_SLOT_ORDER, b->types->dtypes[i],
-                    with_batch(b->batch, b->types->shapes[i]), scale);
+    return op_batch_windows(&b->graph, TRAINING_SLOT_COLUMN(i), TRAINING_SLOT_ORDER,
+                            b->types->dtypes[i], with_batch(b->batch, b->types->shapes[i]),
+                            b->types->strides[i], b->types->steps[i], scale);
 }
 
 static kiln_status build_inputs(build *b)
@@ -338,7 +339,8 @@ static bool same_types(const data_types *a, const data_types *b)
         a->scale != b->scale || a->weighted != b->weighted)
         return false;
     for (size_t i = 0; i < a->input_count + a->target_count; i++)
-        if (a->dtypes[i] != b->dtypes[i] || !ir_shape_equal(a->shapes[i], b->shapes[i]))
+        if (a->dtypes[i] != b->dtypes[i] || !ir_shape_equal(a->shapes[i], b->shapes[i]) ||
+            a->strides[i] != b->strides[i] || a->steps[i] != b->steps[i])
             return false;
     return true;
 }

@@ -30,8 +30,10 @@ typedef struct data_types {
     size_t input_count, target_count;
     kiln_dtype dtypes[TRAINING_MAX_COLUMNS];
     kiln_shape shapes[TRAINING_MAX_COLUMNS]; /* of one sample */
-    double scale;                            /* of the inputs */
-    bool weighted;                           /* there is a column of sample weights */
+    int64_t strides[TRAINING_MAX_COLUMNS],   /* of windows; 0: packed samples */
+        steps[TRAINING_MAX_COLUMNS];
+    double scale;  /* of the inputs */
+    bool weighted; /* there is a column of sample weights */
 } data_types;
 
 /* Slots of a plan: the order, the columns, the sample weights. */

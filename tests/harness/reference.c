@@ -218,7 +218,10 @@ static bool source(reference *r, const ir_node *n, double *out)
         for (int64_t i = 0; i < rows; i++) {
             int64_t from = (int64_t)order[r->step.position + (i < r->step.rows ? i : 0)];
             for (int64_t k = 0; k < width; k++)
-                out[i * width + k] = data[from * width + k] * n->attr.number[0];
+                out[i * width + k] = data[from * n->attr.extra.dims[0] +
+                                          k / n->attr.extra.dims[2] * n->attr.extra.dims[1] +
+                                          k % n->attr.extra.dims[2]] *
+                                     n->attr.number[0];
         }
     } else {
         return false;

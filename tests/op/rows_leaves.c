@@ -66,6 +66,22 @@ static ir_id batch(trial *t, const op_row *r)
                    : after(t, r, x);
 }
 
+/* Windows of one array of rows of numbers: shape b of one sample without its first axis; which:
+ * rows from sample to sample, axis: rows from entry to entry. */
+static ir_id windows(trial *t, const op_row *r)
+{
+    int64_t samples = 11, entry = r->a.rank > 2 ? r->a.dims[2] : 1,
+            rows = (samples - 1) * r->which + (r->a.dims[1] - 1) * r->axis + 1;
+    int slot = trial_buffer(t, r->dtype, (kiln_shape){2, {rows, entry}}, r->dtype ? 0 : -2,
+                            r->dtype ? 255 : 2),
+        order = trial_buffer(t, KILN_INT32, (kiln_shape){1, {20}}, 0, (double)samples - 1);
+    t->step.rows = (uint32_t)r->number[0];
+    t->step.position = 3;
+    return after(t, r,
+                 op_batch_windows(&t->graph, slot, order, r->dtype, r->a, r->which * entry,
+                                  r->axis * entry, r->number[1]));
+}
+
 #define L(function, ...)                                                                           \
     {                                                                                              \
         .name = #function, .build = function, .a = __VA_ARGS__                                     \
@@ -97,5 +113,11 @@ const op_row rows_leaves[] = {
     L(batch, S(9), .number = {7, 1}, .dtype = KILN_INT32, .flat = true),
     L(batch, S(9, 33), .b = S(33, 17), .number = {7, 1 / 255.0}, .dtype = KILN_UINT8, .keep = true),
     L(batch, S(9, 1), .number = {7, 0.5}, .flat = true),
+    L(windows, S(9, 33), .which = 1, .axis = 1, .number = {7, 1}, .dtype = KILN_INT32,
+      .flat = true),
+    L(windows, S(9, 64), .which = 3, .axis = 1, .number = {7, 0.5}, .flat = true),
+    L(windows, S(9, 12, 5), .which = 2, .axis = 3, .number = {7, 1}, .flat = true),
+    L(windows, S(9, 6, 32), .b = S(9, 6, 32), .which = 1, .axis = 2, .number = {7, 1},
+      .keep = true),
 };
 ROWS(rows_leaves);

@@ -114,6 +114,77 @@ START_TEST(orders)
 }
 END_TEST
 
+/* ---- windows of one array ---- */
+
+enum { LONG = 60, WINDOW = 4 };
+
+/* Windows of rows (row, 2 row + 1) of one array, `stride` rows apart, of every `step`th row; the
+ * target is the row behind. Packed: the same as arrays. */
+static kiln_dataset *windows(int64_t stride, int64_t step, bool packed)
+{
+    float *rows = calloc(LONG * WIDTH, sizeof *rows);
+    int64_t samples = (LONG - 1 - (WINDOW - 1) * step - 1) / stride + 1;
+    for (int i = 0; i < LONG; i++) {
+        rows[WIDTH * i] = (float)i / LONG;
+        rows[WIDTH * i + 1] = (float)(i % 7);
+    }
+    data_block *block = data_block_new(rows, LONG * WIDTH * sizeof *rows, false);
+    kiln_dataset *data = dataset_new("windows");
+    data->samples = samples;
+    harness_ok(
+        dataset_share_input(data, NULL, KILN_FLOAT32, KILN_SHAPE(WINDOW, WIDTH), block, rows));
+    data->inputs[0].stride = stride * WIDTH;
+    data->inputs[0].step = step * WIDTH;
+    harness_ok(dataset_share_target(data, NULL, KILN_FLOAT32, KILN_SHAPE(WIDTH), block,
+                                    rows + ((WINDOW - 1) * step + 1) * WIDTH));
+    data->targets[0].stride = stride * WIDTH;
+    data_block_release(block);
+    if (!packed)
+        return data;
+    int64_t *all = calloc((size_t)samples, sizeof *all);
+    for (int64_t i = 0; i < samples; i++)
+        all[i] = i;
+    kiln_dataset *copy = dataset_gather(data, samples, all);
+    ck_assert_msg(copy != NULL, "%s", kiln_last_error());
+    for (int64_t i = 0; i < samples; i++)
+        for (int64_t k = 0; k < WINDOW; k++) {
+            const float *x = (const float *)copy->inputs[0].data + (i * WINDOW + k) * WIDTH;
+            ck_assert_float_eq(x[0], (float)(i * stride + k * step) / LONG);
+            ck_assert_float_eq(x[1], (float)((i * stride + k * step) % 7));
+        }
+    kiln_dataset_free(data);
+    free(all);
+    return copy;
+}
+
+START_TEST(windows_of_one_array)
+{
+    static const int64_t layouts[][2] = {{1, 1}, {3, 1}, {2, 5}};
+    HARNESS_EACH_DEVICE(device)
+    {
+        for (int way = 0; way < 3 * 3; way++) {
+            kiln_model *model = kiln_sequential(
+                kiln_flatten(.input_shape = KILN_SHAPE(WINDOW, WIDTH)), kiln_dense(WIDTH));
+            harness_ok(kiln_model_set_seed(model, 3));
+            harness_ok(kiln_compile(model, .device = device, .loss = kiln_mean_squared_error(),
+                                    .optimizer = kiln_sgd(.learning_rate = 0.01)));
+            kiln_dataset *data = windows(layouts[way / 3][0], layouts[way / 3][1], way % 3 == 2);
+            kiln_dataset *part = kiln_dataset_slice(data, 2, kiln_dataset_size(data) - 2);
+            feed_whole_limit = way % 3 == 1 ? 0 : SIZE_MAX; /* whole, in chunks, packed */
+            problem_fitted(kiln_fit(model, part, .epochs = 2, .batch_size = 8, .verbose = KILN_NO));
+            static double loss[3];
+            loss[way % 3] = kiln_logs_get(
+                kiln_evaluate(model, data, .batch_size = 8, .verbose = KILN_NO), "loss");
+            ck_assert_double_eq_tol(loss[way % 3], loss[0], 1e-6);
+            kiln_dataset_free(part);
+            kiln_dataset_free(data);
+            kiln_model_free(model);
+        }
+        feed_whole_limit = SIZE_MAX;
+    }
+}
+END_TEST
+
 /* ---- functions ---- */
 
 typedef struct source {
@@ -296,6 +367,7 @@ int main(void)
     Suite *suite = suite_create("feed");
     TCase *tests = tcase_create("feed");
     tcase_add_test(tests, orders);
+    tcase_add_test(tests, windows_of_one_array);
     tcase_add_test(tests, functions);
     tcase_add_test(tests, predictions_from_a_function);
     tcase_add_test(tests, functions_fill_what_they_declare);
