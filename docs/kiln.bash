@@ -3,9 +3,11 @@ _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local commands="devices new summary fit evaluate predict convert plot bench compare profile report tune help"
-    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm gru lstm512 forecast"
+    local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm512 forecast"
+    networks+=" simple_rnn lstm gru bilstm_classifier"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
+    local text="--task --sequence-length --split --standardize --max-tokens --text-column --label-column --contiguous"
     local series="--window --horizon --column --features --log --difference --scale --test-rows --test-split --stride
         --sampling-rate --start-index --end-index"
     local forecast="--test-rows --season"
@@ -25,6 +27,22 @@ _kiln()
         ;;
     --color-mode)
         mapfile -t COMPREPLY < <(compgen -W "rgb grayscale rgba" -- "$word")
+        return
+        ;;
+    --task)
+        mapfile -t COMPREPLY < <(compgen -W "generate classify" -- "$word")
+        return
+        ;;
+    --split)
+        mapfile -t COMPREPLY < <(compgen -W "character whitespace none" -- "$word")
+        return
+        ;;
+    --standardize)
+        mapfile -t COMPREPLY < <(compgen -W "none lower strip_punctuation lower_and_strip_punctuation" -- "$word")
+        return
+        ;;
+    --initial-weights)
+        mapfile -t COMPREPLY < <(compgen -W "keras pytorch" -- "$word")
         return
         ;;
     --verbose)
@@ -66,22 +84,23 @@ _kiln()
         local options
         case $command in
         devices) options="--json --check --help" ;;
-        new) options="-o --data --label $series $pictures --help" ;;
+        new) options="-o --data --label $series $pictures $text --help" ;;
         summary) options="--expand-nested $common" ;;
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
-                --csv-log --log-json --tensorboard --report --history $series $pictures $common"
+                --csv-log --log-json --tensorboard --report --history --initial-weights --embeddings-initializer
+                --kernel-initializer --recurrent-initializer --bias-initializer $series $pictures $text $common"
             ;;
-        evaluate) options="--json --loss --metrics --label $forecast $pictures $common" ;;
-        predict) options="-o --rows --label --steps --plot $forecast $pictures $common" ;;
+        evaluate) options="--json --loss --metrics --label $forecast $pictures $text $common" ;;
+        predict) options="-o --rows --label --steps --plot $forecast $pictures $text $common" ;;
         convert) options="--model --help" ;;
         plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
         tune) options="--shape --minutes --clblast --again --json --export --import $common" ;;
         report) options="-o --help" ;;
-        profile) options="--steps --loss --optimizer --label --trace --json $pictures $common" ;;
+        profile) options="--steps --loss --optimizer --label --trace --json $pictures $text $common" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return

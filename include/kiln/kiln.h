@@ -8,6 +8,7 @@
 #include "model.h"
 #include "ops.h"
 #include "status.h"
+#include "text.h"
 #include "train.h"
 #include "values.h"
 

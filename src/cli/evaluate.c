@@ -1,6 +1,7 @@
 /* kiln evaluate */
 #include "cli/forecast.h"
 #include "cli/objective.h"
+#include "cli/text_data.h"
 #include "train/training.h"
 
 #include <math.h>
@@ -68,6 +69,7 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
     if (session_start() != KILN_OK)
         return cli_fail();
     bool builtin = session_is_builtin(model_name);
+    text_expect(model_name);
     if (!builtin && (*model = session_model(model_name, NULL)) == NULL)
         return cli_fail();
     if (*model && (*model)->facts->series)
@@ -120,14 +122,16 @@ const command command_evaluate = {
     .least_arguments = 2,
     .most_arguments = 2,
     .summary = "loss and metrics of a model on data",
-    .help =
-        "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
-        "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-        "MODEL and DATA are as for kiln fit. A model of a series is evaluated on the rows held\n"
-        "out of its training, in the file's own units too, beside the last value (persistence)\n"
-        "and the value a season before (seasonal-naive).",
+    .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
+            "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
+            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
+            ":train or :test behind a file's name is its first nine tenths or its last.\n"
+            "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
+            "units too, beside the last value (persistence) and the value a season before\n"
+            "(seasonal-naive).",
     .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
-               "  kiln evaluate digits.keras mnist --json",
+               "  kiln evaluate digits.keras mnist --json\n"
+               "  kiln evaluate poet.keras shakespeare.txt:test",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,

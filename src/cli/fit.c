@@ -6,6 +6,7 @@
 #include "cli/objective.h"
 #include "cli/run_report.h"
 #include "cli/series.h"
+#include "cli/text_data.h"
 #include "train/resume.h"
 
 #include <math.h>
@@ -13,11 +14,12 @@
 
 static struct {
     const char *output, *history, *csv_log, *label, *class_weight, *validation_data, *checkpoint,
-        *tensorboard, *log_json, *report;
+        *tensorboard, *log_json, *report, *initial_weights;
     bool resume;
     int64_t epochs, steps_per_epoch, early_stopping;
     double validation_split;
     objective_options objective;
+    network_weights initial;
 } given = {.early_stopping = -1};
 
 #define AT(FIELD) offsetof(__typeof__(given), FIELD)
@@ -52,6 +54,16 @@ static const option options[] = {
      "label column of a CSV file, by name or index (the last)", 0},
     {"--class-weight", OPTION_TEXT, AT(class_weight), "balanced",
      "weighs classes by the inverse of their frequency", 0},
+    {"--initial-weights", OPTION_TEXT, AT(initial_weights), "KIND",
+     "of a built-in recurrent network: keras (default) or pytorch", 0},
+    {"--embeddings-initializer", OPTION_TEXT, AT(initial.embeddings), "NAME",
+     "of its Embedding, by Keras's name: random_normal(stddev=1)", 0},
+    {"--kernel-initializer", OPTION_TEXT, AT(initial.kernel), "NAME",
+     "of its recurrent layer's kernel", 0},
+    {"--recurrent-initializer", OPTION_TEXT, AT(initial.recurrent), "NAME",
+     "of its recurrent layer's recurrent kernel", 0},
+    {"--bias-initializer", OPTION_TEXT, AT(initial.bias), "NAME", "of its recurrent layer's biases",
+     0},
     {"--early-stopping", OPTION_WHOLE, AT(early_stopping), "N",
      "stops after N epochs without a better (validation) loss, and keeps the best weights", 0},
     {"--csv-log", OPTION_TEXT, AT(csv_log), "FILE", "the figures of each epoch, as they come", 0},
@@ -91,6 +103,10 @@ static int check_usage(void)
     if (given.class_weight && strcmp(given.class_weight, "balanced") != 0)
         return usage_error(&command_fit, "--class-weight '%s': it takes balanced",
                            given.class_weight);
+    if (given.initial_weights && strcmp(given.initial_weights, "keras") != 0 &&
+        strcmp(given.initial_weights, "pytorch") != 0)
+        return usage_error(&command_fit, "--initial-weights '%s': it takes keras or pytorch",
+                           given.initial_weights);
     size_t length = given.report ? strlen(given.report) : 0;
     if (given.report && (length < 5 || strcmp(given.report + length - 5, ".html") != 0))
         return usage_error(&command_fit, "--report '%s': it takes a .html file", given.report);
@@ -132,21 +148,108 @@ static kiln_status take_seed(const fitting *f)
     return KILN_OK;
 }
 
+/* Initial weights by the options. */
+static kiln_status choose_weights(const fitting *f)
+{
+    const network_weights *w = &given.initial;
+    const network *which = session_is_builtin(f->model_name) ? network_find(f->model_name) : NULL;
+    bool some = w->embeddings || w->kernel || w->recurrent || w->bias || given.initial_weights;
+    if (some && (which == NULL || which->task == NULL))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: initial weights are chosen for the built-in recurrent networks; of "
+                         "other models they stand in the .json file",
+                         f->model_name);
+    network_initial = *w;
+    network_initial.pytorch =
+        given.initial_weights && strcmp(given.initial_weights, "pytorch") == 0;
+    return KILN_OK;
+}
+
+/* The seed that draws which lines are held back: it must be known before a network is made. */
+static kiln_status text_seed(const fitting *f, uint64_t *seed)
+{
+    uint64_t other;
+    if (f->model) {
+        KILN_TRY(model_seed_weights(f->model));
+        *seed = common.seed ? common.seed : f->model->seed;
+    } else {
+        if (given.resume && file_exists(given.checkpoint))
+            KILN_TRY(resume_seeds(given.checkpoint, &common.seed, &other));
+        if (common.seed == 0)
+            common.seed = model_draw_seed();
+        *seed = common.seed;
+    }
+    return KILN_OK;
+}
+
+/* Text, and the part of it that is held back: the vocabulary is that of the other one. */
+static kiln_status open_text(fitting *f, const char *task)
+{
+    bool stream = strcmp(task, "generate") == 0;
+    text_wish wish = {.model = f->model, .label = given.label, .labels = KILN_YES};
+    wish.split = given.validation_split > 0         ? given.validation_split
+                 : stream && !given.validation_data ? TEXT_HELD_BACK
+                                                    : 0;
+    KILN_TRY(text_seed(f, &wish.seed));
+    f->data = text_open(f->data_name, &wish);
+    if (f->data == NULL)
+        return kiln_last_status();
+    if (given.validation_data || wish.split > 0) {
+        text_wish other = wish;
+        other.like = f->data;
+        other.validation = !given.validation_data;
+        if (given.validation_data)
+            other.split = 0;
+        f->validation =
+            text_open(given.validation_data ? given.validation_data : f->data_name, &other);
+        if (f->validation == NULL)
+            return kiln_last_status();
+    }
+    given.validation_split = 0; /* done */
+    return KILN_OK;
+}
+
+static void say_text(const fitting *f, int64_t steps)
+{
+    const model_text *rules = &f->data->text;
+    const char *unit = rules->split[0] == 'c' ? "characters" : "words";
+    bool stream = strcmp(rules->task, "generate") == 0;
+    if (common.verbose == 0)
+        return;
+    printf("text: %zu %s%s in the vocabulary, samples of %s\n", rules->token_count,
+           stream && rules->split[0] == 'c' ? "" : "different ", unit,
+           session_count(rules->length));
+    if (f->validation)
+        printf("validation: %s samples beside %s, %s\n", session_count(f->validation->samples),
+               session_count(f->data->samples),
+               given.validation_data ? "from the file given"
+               : stream              ? "the end of the text"
+                                     : "drawn by the seed, from each class its share");
+    if (steps > 0)
+        printf("an epoch is %s steps: as many windows, drawn by the seed, as cover the text once\n",
+               session_count(steps));
+}
+
 static kiln_status open_all(fitting *f)
 {
     bool builtin = session_is_builtin(f->model_name);
     if (given.epochs == 0)
         given.epochs = builtin ? network_epochs(network_find(f->model_name)) : 1;
+    KILN_TRY(choose_weights(f));
+    text_expect(f->model_name);
     if (!builtin) {
         f->model = session_model(f->model_name, NULL);
         if (f->model == NULL)
             return kiln_last_status();
     }
+    const char *task = text_task(f->model);
     if (series_is_meant(f->model_name, f->model)) {
         if (given.validation_data)
             return kiln_fail(KILN_ERROR_ARGUMENT, "--validation-data: a series is validated on its "
                                                   "own last windows; use --validation-split");
         KILN_TRY(series_training_data(f->data_name, f->model, common.verbose > 0, &f->data));
+    } else if (task) {
+        KILN_TRY(open_text(f, task));
     } else {
         f->data = session_data(f->data_name, "train", given.label, f->model, KILN_YES);
     }
@@ -166,7 +269,9 @@ static kiln_status open_all(fitting *f)
     }
     KILN_TRY(take_seed(f));
     KILN_TRY(session_match(f->data, f->model, true));
-    if (given.validation_data) {
+    if (f->validation)
+        KILN_TRY(session_match(f->validation, f->model, true));
+    if (given.validation_data && f->validation == NULL) {
         kiln_dataset_args args = {.part = "test",
                                   .label = given.label,
                                   .has_labels = KILN_YES,
@@ -302,6 +407,7 @@ static kiln_status train(fitting *f)
                           .batch_size = common.batch_size ? common.batch_size : 32,
                           .epochs = given.epochs,
                           .steps_per_epoch = given.steps_per_epoch,
+                          .shuffle = texts.contiguous ? KILN_NO : KILN_DEFAULT,
                           .validation_data = f->validation,
                           .class_weight = f->class_weight,
                           .class_weight_count = f->class_count,
@@ -422,6 +528,16 @@ static kiln_status fit(fitting *f)
     KILN_TRY(open_all(f));
     KILN_TRY(split(f));
     int64_t batch = common.batch_size ? common.batch_size : 32;
+    int64_t cover =
+        given.steps_per_epoch || texts.contiguous ? 0 : text_epoch_steps(f->data, batch);
+    if (cover > 0)
+        given.steps_per_epoch = cover;
+    if (f->data->text.tokens)
+        say_text(f, cover);
+    const network *which = session_is_builtin(f->model_name) ? network_find(f->model_name) : NULL;
+    if (which && f->data->text.tokens && strcmp(f->data->text.task, "generate") == 0 &&
+        given.objective.learning_rate == 0 && given.objective.optimizer == NULL)
+        given.objective.learning_rate = which->rate;
     int64_t steps = given.steps_per_epoch  ? given.steps_per_epoch
                     : f->data->samples > 0 ? (f->data->samples + batch - 1) / batch
                                            : 1;
@@ -473,7 +589,9 @@ const command command_fit = {
         "header,\n"
         "a folder of pictures (DIR/CLASS/*.png, .jpg, .jpeg, maybe below train/ and test/), a "
         ".tar,\n"
-        ".tar.gz or .zip of one, or CIFAR's binary files.\n\n"
+        ".tar.gz or .zip of one, or CIFAR's binary files; for simple_rnn, lstm, gru and\n"
+        "bilstm_classifier, and with --task, text: a file whose characters a network learns to\n"
+        "continue (the last tenth is held back), or labelled lines (.tsv or .csv).\n\n"
         "The loss is that of the model's compile configuration, else it follows from the labels "
         "and\n"
         "the last activation; it is printed. --validation-split takes the last part of arrays and\n"
@@ -481,7 +599,9 @@ const command command_fit = {
         "training after the\n"
         "running steps, saves the model as it is then, and exits 130.",
     .example = "  kiln fit mlp mnist --epochs 5 -o digits.keras\n"
-               "  kiln fit tabular iris.csv --epochs 50 --validation-split 0.2 -o iris.keras",
+               "  kiln fit tabular iris.csv --epochs 50 --validation-split 0.2 -o iris.keras\n"
+               "  kiln fit lstm shakespeare.txt --sequence-length 64 --epochs 4 -o poet.keras\n"
+               "  kiln fit gru sms.tsv --task classify --validation-split 0.2 -o spam.keras",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .takes_common = true,

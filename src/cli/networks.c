@@ -221,45 +221,6 @@ static kiln_model *build_mobilenet_small(const kiln_dataset *data)
 
 /* ---- networks for sequences ---- */
 
-/* A network of sequences of whole numbers, with an output for each number up to the largest: 65
- * where there are no data. */
-static kiln_model *build_characters(const char *name, const kiln_dataset *data, bool gru)
-{
-    kiln_shape shape = KILN_SHAPE(64);
-    int64_t words = 65;
-    if (data) {
-        const data_column *x = &data->inputs[0];
-        if (data->input_count != 1 || x->shape.rank != 1 || x->dtype == KILN_FLOAT32) {
-            kiln_fail(KILN_ERROR_SHAPE,
-                      "%s: it takes sequences of whole numbers, and the data have none; write a "
-                      "model of your own (kiln new %s shows how)",
-                      name, name);
-            return NULL;
-        }
-        shape = x->shape;
-        words = 1;
-        for (int64_t i = 0; i < data->samples * shape.dims[0]; i++) {
-            int64_t word = x->dtype == KILN_UINT8 ? ((const uint8_t *)x->data)[i]
-                                                  : ((const int32_t *)x->data)[i];
-            words = word >= words ? word + 1 : words;
-        }
-    }
-    return kiln_sequential(kiln_input_layer(shape), kiln_embedding(words, 64),
-                           gru ? kiln_gru(256, .return_sequences = KILN_YES)
-                               : kiln_lstm(256, .return_sequences = KILN_YES),
-                           kiln_dense(words));
-}
-
-static kiln_model *build_lstm(const kiln_dataset *data)
-{
-    return build_characters("lstm", data, false);
-}
-
-static kiln_model *build_gru(const kiln_dataset *data)
-{
-    return build_characters("gru", data, true);
-}
-
 static kiln_model *build_lstm512(const kiln_dataset *data)
 {
     return kiln_sequential(kiln_input_layer(data ? data->inputs[0].shape : KILN_SHAPE(512, 16)),
@@ -267,68 +228,79 @@ static kiln_model *build_lstm512(const kiln_dataset *data)
 }
 
 const network networks[] = {
-    {"mlp",
-     "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10",
-     32,
-     {0},
-     0,
-     build_mlp},
-    {"mlp1024",
-     "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10",
-     256,
-     {0},
-     0,
-     build_mlp1024},
-    {"cnn",
-     "28 x 28 images: Conv2D 32 3 x 3 relu, pool, Conv2D 64 3 x 3 relu, pool, Dropout 0.5, Dense "
-     "10",
-     128,
-     {0},
-     0,
-     build_cnn},
-    {"lenet", "28 x 28 images: LeNet-5, with tanh and average pooling", 128, {0}, 0, build_lenet},
-    {"resnet20",
-     "32 x 32 pictures: ResNet-20, with flips and shifts; sized by the data",
-     128,
-     {3, {32, 32, 3}},
-     0,
-     build_resnet20},
-    {"mobilenet_small",
-     "32 x 32 pictures: a small MobileNet, with flips; sized by the data",
-     128,
-     {3, {32, 32, 3}},
-     0,
-     build_mobilenet_small},
-    {"tabular",
-     "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data",
-     32,
-     {1, {4}},
-     0,
-     build_tabular},
-    {"lstm",
-     "sequences of 64 characters: Embedding 64, LSTM 256, Dense; sized by the data",
-     32,
-     {1, {64}},
-     65,
-     build_lstm},
-    {"gru",
-     "sequences of 64 characters: Embedding 64, GRU 256, Dense; sized by the data",
-     32,
-     {1, {64}},
-     65,
-     build_gru},
-    {"lstm512",
-     "series of 512 steps of 16 numbers: LSTM 64, Dense; sized by the data",
-     8,
-     {2, {512, 16}},
-     0,
-     build_lstm512},
-    {"forecast",
-     "series of numbers: GRU 32, Dense; sized by the data",
-     32,
-     {2, {12, 1}},
-     0,
-     build_forecast},
+    {.name = "mlp",
+     .summary = "28 x 28 images: Flatten, Dense 128 relu, Dropout 0.2, Dense 10",
+     .batch_size = 32,
+     .build = build_mlp},
+    {.name = "mlp1024",
+     .summary = "28 x 28 images: Flatten, two Dense 1024 relu, Dense 10",
+     .batch_size = 256,
+     .build = build_mlp1024},
+    {.name = "cnn",
+     .summary = "28 x 28 images: Conv2D 32 3 x 3 relu, pool, Conv2D 64 3 x 3 relu, pool, Dropout "
+                "0.5, Dense 10",
+     .batch_size = 128,
+     .build = build_cnn},
+    {.name = "lenet",
+     .summary = "28 x 28 images: LeNet-5, with tanh and average pooling",
+     .batch_size = 128,
+     .build = build_lenet},
+    {.name = "resnet20",
+     .summary = "32 x 32 pictures: ResNet-20, with flips and shifts; sized by the data",
+     .batch_size = 128,
+     .sized = {3, {32, 32, 3}},
+     .build = build_resnet20},
+    {.name = "mobilenet_small",
+     .summary = "32 x 32 pictures: a small MobileNet, with flips; sized by the data",
+     .batch_size = 128,
+     .sized = {3, {32, 32, 3}},
+     .build = build_mobilenet_small},
+    {.name = "tabular",
+     .summary = "rows of numbers: Normalization, two Dense 64 relu, Dense; sized by the data",
+     .batch_size = 32,
+     .sized = {1, {4}},
+     .build = build_tabular},
+    {.name = "simple_rnn",
+     .summary = "text: Embedding 64, SimpleRNN 256, Dense; with --task classify, SimpleRNN 64",
+     .batch_size = 32,
+     .task = "generate",
+     .rate = 0.002,
+     .sized = {1, {64}},
+     .words = 65,
+     .build = network_build_simple_rnn},
+    {.name = "lstm",
+     .summary = "text: Embedding 64, LSTM 256, Dense; with --task classify, LSTM 64",
+     .batch_size = 32,
+     .task = "generate",
+     .rate = 0.002,
+     .sized = {1, {64}},
+     .words = 65,
+     .build = network_build_lstm},
+    {.name = "gru",
+     .summary = "text: Embedding 64, GRU 256, Dense; with --task classify, GRU 64",
+     .batch_size = 32,
+     .task = "generate",
+     .rate = 0.002,
+     .sized = {1, {64}},
+     .words = 65,
+     .build = network_build_gru},
+    {.name = "bilstm_classifier",
+     .summary = "labelled lines of text: Embedding 64, Bidirectional LSTM 64, Dense",
+     .batch_size = 32,
+     .task = "classify",
+     .sized = {1, {64}},
+     .words = 65,
+     .build = network_build_bilstm_classifier},
+    {.name = "lstm512",
+     .summary = "series of 512 steps of 16 numbers: LSTM 64, Dense; sized by the data",
+     .batch_size = 8,
+     .sized = {2, {512, 16}},
+     .build = build_lstm512},
+    {.name = "forecast",
+     .summary = "series of numbers: GRU 32, Dense; sized by the data",
+     .batch_size = 32,
+     .sized = {2, {12, 1}},
+     .build = build_forecast},
     {0},
 };
 

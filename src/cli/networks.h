@@ -10,9 +10,11 @@ typedef struct network {
     const char *name;
     const char *summary;
     int64_t batch_size; /* of its benchmark */
+    const char *task;   /* of text: "generate" or "classify"; NULL: it takes no text */
+    double rate;        /* learning rate of task "generate"; 0: the optimizer's */
     kiln_shape sized;   /* by its data: a sample where there are none; rank 0: always the same */
     int64_t words; /* a sample is a sequence of whole numbers below this, each with the next one
-                      as its target; 0: it is not */
+                      as its target (or two classes, of task "classify"); 0: it is not */
     kiln_model *(*build)(const kiln_dataset *data);
 } network;
 
@@ -29,6 +31,19 @@ int64_t network_epochs(const network *which);
 /* Builds it. data sizes a network that is sized by it; NULL: by network.sized. NULL on
  * failure. */
 kiln_model *network_build(const network *which, const kiln_dataset *data);
+
+/* The initial weights of networks with recurrent layers, by the options. */
+typedef struct network_weights {
+    bool pytorch; /* as PyTorch draws them; else as Keras does */
+    const char *embeddings, *kernel, *recurrent, *bias; /* initializers; NULL: as above */
+} network_weights;
+extern network_weights network_initial;
+
+/* In networks_recurrent.c. */
+kiln_model *network_build_simple_rnn(const kiln_dataset *data);
+kiln_model *network_build_lstm(const kiln_dataset *data);
+kiln_model *network_build_gru(const kiln_dataset *data);
+kiln_model *network_build_bilstm_classifier(const kiln_dataset *data);
 
 /* How many outputs the targets of a data set want: its classes, or the elements of a float target.
  */

@@ -3,6 +3,7 @@
 #include "cli/networks.h"
 #include "cli/series.h"
 #include "cli/session.h"
+#include "cli/text_data.h"
 #include "format/keras_json.h"
 
 #include <string.h>
@@ -34,6 +35,7 @@ static kiln_status write_network(const network *which)
     kiln_model *model = NULL;
     kiln_status status = given.output ? file_writable(given.output) : KILN_OK;
     if (status == KILN_OK && given.data) {
+        text_expect(which->name);
         if (series_is_meant(which->name, NULL))
             series_training_data(given.data, NULL, false, &data);
         else

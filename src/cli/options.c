@@ -10,6 +10,8 @@ common_options common;
 
 picture_options pictures;
 
+text_options texts;
+
 static struct {
     int64_t verbose;
     const char *image_size;
@@ -43,6 +45,36 @@ static const option picture_table[] = {
     {"--skip-unreadable", OPTION_FLAG, offsetof(picture_options, skip_unreadable), NULL,
      "leaves out pictures that cannot be read, and names them", 0},
 };
+
+static const option text_table[] = {
+    {"--task", OPTION_TEXT, offsetof(text_options, task), "TASK",
+     "the data are text: generate (what follows each character) or classify (labelled lines)", 0},
+    {"--sequence-length", OPTION_WHOLE, offsetof(text_options, sequence_length), "N",
+     "characters or words in a sample (64; of lines: one that 99 of 100 fit in)", 1},
+    {"--split", OPTION_TEXT, offsetof(text_options, split), "HOW",
+     "character (default to generate), whitespace (default of lines) or none", 0},
+    {"--standardize", OPTION_TEXT, offsetof(text_options, standardize), "HOW",
+     "none, lower, strip_punctuation or lower_and_strip_punctuation (default of lines)", 0},
+    {"--max-tokens", OPTION_WHOLE, offsetof(text_options, max_tokens), "N",
+     "the most frequent ones, with two for padding and all others (all of them)", 3},
+    {"--text-column", OPTION_TEXT, offsetof(text_options, text_column), "COLUMN",
+     "of labelled lines, by name or index (the longest)", 0},
+    {"--label-column", OPTION_TEXT, offsetof(text_options, label_column), "COLUMN",
+     "of labelled lines, by name or index (the one with the fewest values)", 0},
+    {"--contiguous", OPTION_FLAG, offsetof(text_options, contiguous), NULL,
+     "windows of a text in its order, for stateful models, instead of windows drawn by the seed",
+     0},
+};
+
+/* Is value one of the words, separated by blanks? */
+static bool is_one_of(const char *value, const char *words)
+{
+    size_t n = strlen(value);
+    for (const char *at = words; (at = strstr(at, value)) != NULL; at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
 
 enum { COMMON_COUNT = sizeof common_table / sizeof *common_table };
 
@@ -87,6 +119,9 @@ void options_help(const command *cmd, FILE *stream)
         print_option(&image_size_option, stream);
         for (size_t i = 0; i < sizeof picture_table / sizeof *picture_table; i++)
             print_option(&picture_table[i], stream);
+        fprintf(stream, "\noptions for text:\n");
+        for (size_t i = 0; i < sizeof text_table / sizeof *text_table; i++)
+            print_option(&text_table[i], stream);
     }
     if (cmd->takes_common) {
         fprintf(stream, "\noptions of every command that computes:\n");
@@ -121,6 +156,11 @@ static const option *find(const command *cmd, const char *word, size_t length, v
         if (is_named(&picture_table[i], word, length)) {
             *values = &pictures;
             return &picture_table[i];
+        }
+    for (size_t i = 0; cmd->takes_data && i < sizeof text_table / sizeof *text_table; i++)
+        if (is_named(&text_table[i], word, length)) {
+            *values = &texts;
+            return &text_table[i];
         }
     if (cmd->takes_data && is_named(&image_size_option, word, length)) {
         *values = &raw_common;
@@ -261,6 +301,17 @@ static int check_common(const command *cmd)
         strcmp(pictures.color_mode, "grayscale") != 0 && strcmp(pictures.color_mode, "rgba") != 0)
         return usage_error(cmd, "--color-mode '%s': it takes rgb, grayscale or rgba",
                            pictures.color_mode);
+    if (texts.task && !is_one_of(texts.task, "generate classify"))
+        return usage_error(cmd, "--task '%s': it takes generate or classify", texts.task);
+    if (texts.split && !is_one_of(texts.split, "character whitespace none"))
+        return usage_error(cmd, "--split '%s': it takes character, whitespace or none",
+                           texts.split);
+    if (texts.standardize &&
+        !is_one_of(texts.standardize, "none lower strip_punctuation lower_and_strip_punctuation"))
+        return usage_error(cmd,
+                           "--standardize '%s': it takes none, lower, strip_punctuation or "
+                           "lower_and_strip_punctuation",
+                           texts.standardize);
     common.has_verbose = raw_common.verbose >= 0;
     common.verbose = common.has_verbose ? (int)raw_common.verbose : 1;
     if (common.gemm && strcmp(common.gemm, "auto") != 0 && strcmp(common.gemm, "clblast") != 0 &&

@@ -43,7 +43,7 @@ typedef struct command {
     const option *options;
     size_t option_count;
     bool takes_common; /* the options of every command that computes */
-    bool takes_data;   /* the options on pictures */
+    bool takes_data;   /* the options on pictures and text */
     const option_group *group; /* NULL: none */
     int (*run)(int count, char **arguments);
 } command;
@@ -71,6 +71,14 @@ typedef struct common_options {
     bool check_numerics;
 } common_options;
 extern common_options common;
+
+/* How text is read; set by options_parse. */
+typedef struct text_options {
+    const char *task, *text_column, *label_column, *split, *standardize; /* NULL: not given */
+    int64_t sequence_length, max_tokens;                                 /* 0: not given */
+    bool contiguous;
+} text_options;
+extern text_options texts;
 
 /* How pictures are read; set by options_parse. */
 typedef struct picture_options {

@@ -9,19 +9,23 @@ static uint32_t draw(uint32_t *state)
     return *state = *state * 1664525u + 1013904223u;
 }
 
-/* Sequences of whole numbers, and each one's next. */
-static kiln_dataset *draw_words(int64_t length, int64_t words)
+/* Sequences of whole numbers, with each one's next, or the class of each sequence. */
+static kiln_dataset *draw_sequences(int64_t length, int64_t words, bool classes)
 {
-    size_t rows = 1024, n = rows * (size_t)length;
-    int32_t *x = mem_new(n + 1, sizeof *x);
+    enum { ROWS = 1024 };
+    size_t n = ROWS * (size_t)length;
+    int32_t *x = mem_new(n + 1, sizeof *x), labels[ROWS];
     uint32_t state = 1;
     kiln_dataset *data = NULL;
     for (size_t i = 0; x && i <= n; i++)
         x[i] = (int32_t)((draw(&state) >> 8) % (uint32_t)words);
+    for (size_t i = 0; i < ROWS; i++)
+        labels[i] = (int32_t)(i % 2);
     if (x) {
-        kiln_array xs = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x};
-        kiln_array ys = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x + 1};
-        data = kiln_dataset_from_arrays((int64_t)rows, 1, &xs, 1, &ys);
+        kiln_array xs = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x},
+                   ys = {.dtype = KILN_INT32, .shape = KILN_SHAPE(length), .data = x + 1},
+                   zs = {.dtype = KILN_INT32, .data = labels};
+        data = kiln_dataset_from_arrays(ROWS, 1, &xs, 1, classes ? &zs : &ys);
     }
     free(x);
     return data;
@@ -31,7 +35,8 @@ kiln_dataset *practice_data(const network *which, const char **name)
 {
     if (which->words) {
         *name = "random sequences";
-        return draw_words(which->sized.dims[0], which->words);
+        return draw_sequences(which->sized.dims[0], which->words,
+                              which->task && strcmp(which->task, "classify") == 0);
     }
     if (which->sized.rank > 0) {
         kiln_shape sample = which->sized.rank == 1 ? KILN_SHAPE(16) : which->sized;

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/forecast.h"
 #include "cli/objective.h"
+#include "cli/text_data.h"
 #include "data/npy.h"
 #include "data/picture.h"
 #include "train/training.h"
@@ -210,7 +211,8 @@ static void print_screen(predictions *p)
     int64_t limit = given.rows < 0 ? SHOWN_ROWS : given.rows == 0 ? p->samples : given.rows;
     if (limit > p->samples)
         limit = p->samples;
-    if (names && given.rows < 0)
+    bool lines = p->data->text.tokens != NULL;
+    if (names && given.rows < 0 && !lines)
         limit = p->samples; /* they were named one by one */
     p->width = 7;
     for (int64_t i = 0; names && i < limit; i++)
@@ -218,7 +220,7 @@ static void print_screen(predictions *p)
             p->width = (int)strlen(names[i]);
     const char *title = classes ? "class       probability" : "output";
     if (names)
-        printf("%-*s  %s\n", p->width, "picture", title);
+        printf("%-*s  %s\n", p->width, lines ? "text" : "picture", title);
     else
         printf("   row  %s\n", title);
     for (int64_t i = 0; i < limit; i++) {
@@ -301,6 +303,7 @@ static kiln_status predict(const char *model_name, int count, char **words, pred
         KILN_TRY(file_writable(given.output));
     if (given.plot)
         KILN_TRY(file_writable(given.plot));
+    text_expect(model_name);
     p->model = session_is_builtin(model_name) ? NULL : session_model(model_name, NULL);
     if (p->model == NULL && !session_is_builtin(model_name))
         return kiln_last_status();
@@ -377,7 +380,9 @@ const command command_predict = {
         "With -o it writes the outputs as they are. DATA is as for kiln fit, with or without\n"
         "labels; mnist and digits mean their test part. Several words behind the model are "
         "picture\n"
-        "files, brought to the size that the model takes.\n\n"
+        "files, brought to the size that the model takes. For a classifier of text, DATA is a "
+        "table\n"
+        "as for kiln fit, or a file of lines, each a text; - is the standard input.\n\n"
         "A model of a series says, in the file's own units and with its dates, what it would have\n"
         "forecast for the rows held out of its training, each from the rows before it, and what "
         "it\n"
@@ -385,6 +390,7 @@ const command command_predict = {
     .example = "  kiln predict digits.keras mnist\n"
                "  kiln predict iris.keras flowers.csv -o scores.npy\n"
                "  kiln predict pets.keras tom.jpg rex.png\n"
+               "  echo \"You have won a prize\" | kiln predict spam.keras -\n"
                "  kiln predict air.keras airline-passengers.csv --steps 12 --plot air.svg",
     .options = options,
     .option_count = sizeof options / sizeof *options,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cli/objective.h"
 #include "cli/steps.h"
+#include "cli/text_data.h"
 #include "cli/trace.h"
 
 #include <string.h>
@@ -140,6 +141,7 @@ static kiln_status measure(profiling *p, steps *s, const char *model_name, const
     if (given.trace)
         KILN_TRY(file_writable(given.trace));
     bool builtin = session_is_builtin(model_name);
+    text_expect(model_name);
     if (!builtin && (p->model = session_model(model_name, NULL)) == NULL)
         return kiln_last_status();
     p->data = session_data(data_name, "train", given.label, p->model, KILN_YES);

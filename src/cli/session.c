@@ -4,6 +4,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "cli/networks.h"
+#include "cli/text_data.h"
 #include "device/device.h"
 
 #include <inttypes.h>
@@ -184,6 +185,8 @@ kiln_dataset *session_images(size_t count, char *const *paths, const kiln_model 
 kiln_dataset *session_data(const char *source, const char *part, const char *label,
                            const kiln_model *model, kiln_choice labels)
 {
+    if (text_task(model))
+        return text_open(source, &(text_wish){.model = model, .label = label, .labels = labels});
     kiln_dataset_args args = {.part = part, .label = label, .has_labels = labels};
     if (model) {
         const model_facts *facts = model->facts;

@@ -13,9 +13,9 @@ kiln_status session_start(void);
 /* The device that --device names. NULL on failure. */
 kiln_device *session_device(void);
 
-/* Opens DATA; part is "train" or "test". model may be NULL: then the file says what its classes
- * are. labels KILN_NO: no label is looked for; KILN_DEFAULT: a CSV file may have one or not. NULL
- * on failure. */
+/* Opens DATA, as text where it is for a model of text (text_data.h); part is "train" or "test".
+ * model may be NULL: then the file says what its classes are. labels KILN_NO: no label is looked
+ * for; KILN_DEFAULT: a CSV file may have one or not. NULL on failure. */
 kiln_dataset *session_data(const char *source, const char *part, const char *label,
                            const kiln_model *model, kiln_choice labels);
 

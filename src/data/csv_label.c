@@ -1,6 +1,5 @@
 #include "data/csv_label.h"
 
-#include "base/hash.h"
 #include "data/csv.h"
 
 #include <inttypes.h>
@@ -10,52 +9,13 @@
 void csv_labels_free(csv_labels *labels)
 {
     free(labels->ids.items);
-    free(labels->texts.items);
-    free(labels->slots);
+    intern_free(&labels->texts);
     free(labels->numbers.items);
 }
 
 static bool same_text(csv_cell a, csv_cell b)
 {
     return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
-}
-
-/* Doubles the hash table and puts the texts into it again. */
-static kiln_status grow_slots(csv_labels *l)
-{
-    size_t count = l->slot_count ? l->slot_count * 2 : 64;
-    uint32_t *slots = mem_new(count, sizeof *slots);
-    if (slots == NULL)
-        return kiln_last_status();
-    for (size_t i = 0; i < l->texts.count; i++) {
-        size_t at = hash_bytes(0, l->texts.items[i].text, l->texts.items[i].length) & (count - 1);
-        while (slots[at])
-            at = (at + 1) & (count - 1);
-        slots[at] = (uint32_t)i + 1;
-    }
-    free(l->slots);
-    l->slots = slots;
-    l->slot_count = count;
-    return KILN_OK;
-}
-
-/* The number of a text, in the order of first appearance. */
-static kiln_status intern(csv_labels *l, csv_cell cell, int32_t *id)
-{
-    if (2 * (l->texts.count + 1) > l->slot_count)
-        KILN_TRY(grow_slots(l));
-    size_t at = hash_bytes(0, cell.text, cell.length) & (l->slot_count - 1);
-    for (; l->slots[at]; at = (at + 1) & (l->slot_count - 1)) {
-        if (same_text(l->texts.items[l->slots[at] - 1], cell)) {
-            *id = (int32_t)(l->slots[at] - 1);
-            return KILN_OK;
-        }
-    }
-    KILN_TRY(MEM_PUSH_ROOM(&l->texts));
-    *id = (int32_t)l->texts.count;
-    l->texts.items[l->texts.count++] = cell;
-    l->slots[at] = (uint32_t)l->texts.count;
-    return KILN_OK;
 }
 
 static kiln_status unknown_label(const csv_labels *l, csv_cell cell, int64_t line)
@@ -111,7 +71,10 @@ kiln_status csv_labels_add(csv_labels *l, csv_cell cell, int64_t line)
                          number ? "a number" : "text", l->first_line, number ? "text" : "a number");
     if (!number) {
         KILN_TRY(MEM_PUSH_ROOM(&l->ids));
-        return intern(l, cell, &l->ids.items[l->ids.count++]);
+        uint32_t id;
+        KILN_TRY(intern_add(&l->texts, cell.text, cell.length, &id));
+        l->ids.items[l->ids.count++] = (int32_t)id;
+        return KILN_OK;
     }
     if (isinf((float)value))
         return kiln_fail(KILN_ERROR_FORMAT,
@@ -122,9 +85,9 @@ kiln_status csv_labels_add(csv_labels *l, csv_cell cell, int64_t line)
     return KILN_OK;
 }
 
-static int compare_cells(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
-    const csv_cell *x = *(const csv_cell *const *)a, *y = *(const csv_cell *const *)b;
+    const intern_text *x = *(const intern_text *const *)a, *y = *(const intern_text *const *)b;
     size_t n = x->length < y->length ? x->length : y->length;
     int order = memcmp(x->text, y->text, n);
     return order ? order : (x->length > y->length) - (x->length < y->length);
@@ -134,16 +97,16 @@ static int compare_cells(const void *a, const void *b)
 static kiln_status finish_text(csv_labels *l, kiln_dataset *dataset)
 {
     size_t n = l->texts.count;
-    const csv_cell **sorted = mem_new(n, sizeof *sorted);
+    const intern_text **sorted = mem_new(n, sizeof *sorted);
     int32_t *rank = mem_new(n, sizeof *rank);
     dataset->class_names = mem_new(n, sizeof *dataset->class_names);
     kiln_status status = sorted && rank && dataset->class_names ? KILN_OK : kiln_last_status();
     if (status == KILN_OK) {
         for (size_t i = 0; i < n; i++)
             sorted[i] = &l->texts.items[i];
-        qsort(sorted, n, sizeof *sorted, compare_cells);
+        qsort(sorted, n, sizeof *sorted, compare_texts);
         for (; dataset->class_count < n; dataset->class_count++) {
-            const csv_cell *cell = sorted[dataset->class_count];
+            const intern_text *cell = sorted[dataset->class_count];
             char *name = str_format("%.*s", (int)cell->length, cell->text);
             if (name == NULL) {
                 status = kiln_last_status();

@@ -2,6 +2,7 @@
 #ifndef DATA_CSV_LABEL_H
 #define DATA_CSV_LABEL_H
 
+#include "base/intern.h"
 #include "data/csv_scan.h"
 #include "data/dataset.h"
 
@@ -17,12 +18,7 @@ typedef struct csv_labels {
         int32_t *items;
         size_t count, capacity;
     } ids;
-    struct {
-        csv_cell *items;
-        size_t count, capacity;
-    } texts;
-    uint32_t *slots; /* hash table of texts: number + 1, 0: free */
-    size_t slot_count;
+    intern texts;
     /* numbers */
     struct {
         double *items;

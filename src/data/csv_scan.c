@@ -173,7 +173,7 @@ kiln_status csv_next(csv_scan *scan, bool *more)
         csv_cell *cell = &scan->items[scan->count];
         while (scan->at < scan->end && is_blank(scan, *scan->at))
             scan->at++;
-        if (scan->at < scan->end && *scan->at == '"')
+        if (scan->at < scan->end && *scan->at == '"' && !scan->plain)
             KILN_TRY(quoted_cell(scan, cell));
         else
             plain_cell(scan, cell);

@@ -15,6 +15,7 @@ typedef struct csv_scan {
     const char *file; /* for messages */
     char *at, *end;   /* text that is left; doubled quotes are resolved in place */
     char separator;
+    bool plain;        /* quotes are characters like others */
     int64_t next_line; /* line number that `at` is on, from 1 */
     int64_t line;      /* where the current record starts */
     csv_cell *items;   /* its cells */

@@ -161,6 +161,7 @@ void kiln_dataset_free(kiln_dataset *dataset)
     free_names(dataset->feature_names, dataset->feature_count);
     free(dataset->class_values);
     free_names(dataset->sample_names, dataset->sample_names ? (size_t)dataset->samples : 0);
+    model_text_free(&dataset->text);
     free(dataset->skipped_why);
     model_series_free(dataset->series);
     free(dataset->origin);
@@ -314,6 +315,8 @@ kiln_dataset *dataset_like(const kiln_dataset *dataset, int64_t samples)
                                            (const char *const *)dataset->feature_names);
     if (status == KILN_OK)
         status = dataset_set_series(copy, dataset->series);
+    if (status == KILN_OK)
+        status = model_text_copy(&dataset->text, &copy->text);
     if (status == KILN_OK && dataset->class_values) {
         copy->class_values = mem_new(dataset->class_count, sizeof *copy->class_values);
         if (copy->class_values == NULL)

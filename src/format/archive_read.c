@@ -85,6 +85,39 @@ static kiln_status read_names(const json_t *kiln, const char *key, kiln_model *m
     return status;
 }
 
+static kiln_status set_tokens(kiln_model *model, size_t count, const char *const *tokens)
+{
+    return model_text_set_tokens(&model->facts->text, count, tokens);
+}
+
+/* How text becomes the model's numbers. */
+static kiln_status read_text(const json_t *kiln, kiln_model *model)
+{
+    model_text *rules = &model->facts->text;
+    const json_t *from = json_object_get(kiln, "text"),
+                 *length = json_object_get(from, "sequence_length");
+    const struct {
+        const char *key;
+        char **to;
+    } words[] = {
+        {"task", &rules->task}, {"standardize", &rules->standardize}, {"split", &rules->split}};
+    if (from == NULL)
+        return KILN_OK;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *word = json_string_value(json_object_get(from, words[i].key));
+        if (word == NULL)
+            return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: text has no %s", words[i].key);
+        if ((*words[i].to = str_copy(word)) == NULL)
+            return kiln_last_status();
+    }
+    if (!json_is_integer(length) || json_integer_value(length) < 1)
+        return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: text has no sequence_length");
+    rules->length = json_integer_value(length);
+    if (json_array_size(json_object_get(from, "vocabulary")) == 0)
+        return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: text has no vocabulary");
+    return read_names(from, "vocabulary", model, set_tokens);
+}
+
 static kiln_status read_metadata(zip_t *archive, kiln_model *model)
 {
     text content = {0};
@@ -111,6 +144,8 @@ static kiln_status read_metadata(zip_t *archive, kiln_model *model)
         status = read_names(kiln, "feature_names", model, model_set_feature_names);
     if (status == KILN_OK)
         status = series_json_read(json_object_get(kiln, "series"), &model->facts->series);
+    if (status == KILN_OK)
+        status = read_text(kiln, model);
     json_decref(root);
     return status;
 }

@@ -30,6 +30,17 @@ static void write_names(json_writer *w, const char *key, char *const *names, siz
     json_write_close(w, ']');
 }
 
+static void write_text(json_writer *w, const model_text *rules)
+{
+    json_write_open(w, "text", '{');
+    json_write_string(w, "task", rules->task);
+    json_write_string(w, "standardize", rules->standardize);
+    json_write_string(w, "split", rules->split);
+    json_write_integer(w, "sequence_length", rules->length);
+    write_names(w, "vocabulary", rules->tokens, rules->token_count);
+    json_write_close(w, '}');
+}
+
 static kiln_status write_metadata(const kiln_model *model, const char *training, text *out)
 {
     json_writer w = {.out = out, .indent = -1};
@@ -51,6 +62,8 @@ static kiln_status write_metadata(const kiln_model *model, const char *training,
     write_names(&w, "class_names", facts->class_names, facts->class_count);
     write_names(&w, "feature_names", facts->feature_names, facts->feature_count);
     series_json_write(&w, facts->series);
+    if (facts->text.tokens)
+        write_text(&w, &facts->text);
     if (training)
         json_write_raw(&w, "training", training);
     json_write_close(&w, '}');

@@ -61,6 +61,7 @@ void model_release(kiln_model *model)
         free_names(&model->facts->class_names, &model->facts->class_count);
         free_names(&model->facts->feature_names, &model->facts->feature_count);
         model_series_free(model->facts->series);
+        model_text_free(&model->facts->text);
         free(model->facts->compile_config);
     }
     free(model->facts);
@@ -325,6 +326,8 @@ kiln_model *kiln_model_share(kiln_model *model)
                                          (const char *const *)facts->feature_names);
     if (status == KILN_OK)
         status = model_set_series(copy, facts->series);
+    if (status == KILN_OK)
+        status = model_text_copy(&facts->text, &copy->facts->text);
     copy->facts->input_scale = facts->input_scale;
     copy->seed = model->seed;
     copy->seeded = true;

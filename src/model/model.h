@@ -3,6 +3,7 @@
 #define MODEL_MODEL_H
 
 #include "layer/layer.h"
+#include "model/model_text.h"
 #include "model/series.h"
 
 #include <kiln/model.h>
@@ -54,6 +55,7 @@ typedef struct model_facts {
     char **feature_names;
     size_t feature_count;
     model_series *series; /* NULL: the model is of no series */
+    model_text text;      /* no tokens: the model is not about text */
     char *compile_config; /* Keras's compile_config JSON text as read, until kiln_compile; NULL:
                              none */
 } model_facts;
@@ -97,6 +99,9 @@ const char *model_output_name(const kiln_model *model, size_t output);
 
 /* Rows of the batches that stateful layers take; 0: there are none. */
 int64_t model_state_batch(const kiln_model *model);
+
+/* A seed that no other call draws. */
+uint64_t model_draw_seed(void);
 
 /* Gives all weights their initial values, once. */
 kiln_status model_seed_weights(kiln_model *model);

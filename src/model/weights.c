@@ -84,7 +84,7 @@ kiln_status kiln_reset_states(kiln_model *model)
 /* ---- initial values ---- */
 
 /* A seed from the clock, another for each model of the process. */
-static uint64_t seed_from_clock(void)
+uint64_t model_draw_seed(void)
 {
     static atomic_uint_fast64_t drawn;
     struct timespec now;
@@ -114,7 +114,7 @@ kiln_status model_seed_weights(kiln_model *model)
 {
     uint32_t index = 0;
     if (model->seed == 0)
-        model->seed = seed_from_clock();
+        model->seed = model_draw_seed();
     for (size_t i = 0; i < model->leaf_count; i++) {
         KILN_TRY(layer_initialize(model->leaves[i], model->seed, index));
         index += (uint32_t)model->leaves[i]->weight_count;

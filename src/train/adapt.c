@@ -106,6 +106,8 @@ kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
     /* Bytes may come scaled or not, so that 1 says something about them. */
     bool bytes = data->input_count > 0 && data->inputs[0].dtype == KILN_UINT8;
     model->facts->input_scale = data->scale == 1 && !bytes ? 0 : data->scale;
+    if (data->text.tokens)
+        KILN_TRY(model_text_copy(&data->text, &model->facts->text));
     if (data->class_names)
         KILN_TRY(model_set_class_names(model, data->class_count,
                                        (const char *const *)data->class_names));

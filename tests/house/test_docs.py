@@ -116,6 +116,11 @@ class Readme(Case):
         for name in ('iris.csv', 'airline-passengers.csv'):
             shutil.copy(os.path.join(DATA, name), self.folder)
         self.draw_pets()
+        for name, source, lines in (('shakespeare.txt', 'tinyshakespeare.txt', 900), ('sms.tsv', 'sms.tsv', 400)):
+            with open(os.path.join(DATA, source), encoding='utf-8') as file:  # their starts: examples are to be quick
+                start = ''.join(line for line, _ in zip(file, range(lines)))
+            with open(os.path.join(self.folder, name), 'w', encoding='utf-8') as file:
+                file.write(start)
         environment = dict(os.environ, PATH=os.path.dirname(KILN) + ':' + os.environ['PATH'])
         count = 0
         for text in listings(read('README.md'), 'sh'):

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Text: training, writing and classifying from the command line, and each thing that can be wrong with it."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import support
+
+VERSE = 'The rain in Spain stays mainly in the plain.\n'
+
+
+def lines(count=120):
+    """Labelled lines that one word tells apart."""
+    words = ['alpha', 'beta', 'gamma', 'delta']
+    return ''.join('%s\t%s %s %s!\n' % ('yes' if i % 3 else 'no', words[i % 4], 'good' if i % 3 else 'BAD', words[i * 7 % 4])
+                   for i in range(count))
+
+
+class Text(support.Case):
+    def poet(self, *more):
+        path, poet = self.write('verse.txt', VERSE * 40), self.path('poet.keras')
+        done = self.ok('fit', 'simple_rnn', path, '--sequence-length', 12, '--batch-size', 8, '--seed', 1, '-o', poet,
+                       '--verbose', 2, *more)
+        return path, poet, done
+
+    def test_learns_and_writes(self):
+        path, poet, done = self.poet('--epochs', 6, '--initial-weights', 'pytorch')
+        self.assertIn('text: %d characters in the vocabulary, samples of 12\n' % len(set(VERSE)), done.out)
+        self.assertIn('validation: 14 samples', done.out)  # the last tenth: 180 characters
+        self.assertIn('an epoch is 17 steps', done.out)
+        # The model knows how its text was read.
+        self.assertLess(self.ok('evaluate', poet, path + ':test', '--batch-size', 8, '--json').json()['loss'], 2)
+        self.fails('fit', poet, self.write('other.txt', VERSE + 'Z\u00fcrich\n'),
+                   says=['line 2', "the character 'Z' (U+005A) is not in the vocabulary"])
+
+    def test_classifies(self):
+        path, spam = self.write('lines.tsv', lines()), self.path('lines.keras')
+        options = ['fit', 'simple_rnn', path, '--task', 'classify', '--validation-split', 0.25, '--learning-rate', 0.01,
+                   '--verbose', 2, '--epochs']
+        done = self.ok(*options, 8, '--seed', 2, '-o', spam, '--history', self.path('whole.json'))
+        self.assertIn('validation: 30 samples beside 90, drawn by the seed', done.out)
+        self.assertGreater(self.ok('evaluate', spam, path, '--json').json()['accuracy'], 0.95)
+        out = self.ok('predict', spam, self.write('new.txt', 'alpha good beta\n\nunheard BAD gamma\n')).out.splitlines()
+        self.assertRegex(out[1], r'^alpha good beta +yes +\d')
+        self.assertRegex(out[2], r'^unheard BAD gamma +no +\d')
+        self.assertEqual(len(out), 3)
+        piped = subprocess.run([support.KILN, 'predict', spam, '-'], input=b'beta GOOD alpha\n', env=support.environment(),
+                               stdout=subprocess.PIPE, check=True).stdout.decode()
+        self.assertRegex(piped.splitlines()[1], r'^beta GOOD alpha +yes')
+        self.ok('predict', spam, path, '-o', self.path('scores.csv'))
+        with open(self.path('scores.csv'), encoding='ascii') as file:
+            self.assertEqual(file.readline().strip(), 'no,yes')
+        self.fails('predict', spam, self.write('empty.txt', ''), says='is empty')
+        self.fails('evaluate', spam, self.write('bad.tsv', 'yes\tgood\nmaybe\tBAD\nno\tBAD\n'), says=['line 2', "'maybe'"])
+        # A training that goes on holds back the same lines.
+        self.ok(*options, 4, '--seed', 2, '--checkpoint', self.path('run.keras'))
+        self.ok(*options, 8, '--checkpoint', self.path('run.keras'), '--resume', '--history', self.path('resumed.json'))
+        with open(self.path('whole.json'), encoding='ascii') as a, open(self.path('resumed.json'), encoding='ascii') as b:
+            self.assertEqual(a.read(), b.read())
+
+    def test_both_directions(self):
+        path = self.write('lines.csv', 'kind,text\n' + lines(40).replace('\t', ','))
+        done = self.ok('fit', 'bilstm_classifier', path, '--text-column', 'text', '--label-column', 'kind', '--verbose', 2)
+        self.assertIn('samples of 3\n', done.out)
+        self.fails('fit', 'bilstm_classifier', self.write('verse.txt', VERSE * 9), '--task', 'generate', '--sequence-length', 8,
+                   says='reads a text in both directions')
+
+    def test_bad_texts(self):
+        for content, says in (('', 'is empty'), ('too short', ['has 8 characters in the part for training', 'one window of 64']),
+                              (b'caf\xe9 ' * 100, 'byte 3 (0xe9) is no UTF-8'), (b'a\0b' * 100, 'byte 1 is zero'),
+                              (b'\xff\xfea\0', 'UTF-16')):
+            self.fails('fit', 'lstm', self.write('bad.txt', content), says=says)
+        self.fails('fit', 'lstm', self.path('nowhere.txt'), says='nowhere.txt')
+        self.fails('fit', 'gru', self.write('one.tsv', 'only\ntext\n'), '--task', 'classify', says='has 1 column')
+        self.fails('fit', 'gru', self.write('two.tsv', 'a\tb\nc\td\n'), '--task', 'classify', '--text-column', 'words',
+                   says="no text column 'words'")
+        self.fails('fit', 'lstm', self.write('short.txt', VERSE * 9), '--contiguous', '--sequence-length', 20,
+                   says='one batch of 32 windows')
+        self.fails('fit', 'mlp', self.write('verse.txt', VERSE), '--initial-weights', 'pytorch',
+                   says='built-in recurrent networks')
+        model = self.write('own.json', self.ok('new', 'gru').out)
+        self.fails('fit', model, self.path('verse.txt'))  # which is no table
+        self.fails('fit', model, self.path('verse.txt'), '--task', 'generate', says='has 40 characters')
+
+    def test_usage(self):
+        self.fails('fit', 'lstm', 'x', '--task', 'sing', code=2, says='--task')
+        self.fails('fit', 'lstm', 'x', '--split', 'char', code=2, says='--split')
+        self.fails('fit', 'lstm', 'x', '--standardize', 'upper', code=2, says='--standardize')
+        self.fails('fit', 'lstm', 'x', '--max-tokens', 2, code=2, says='--max-tokens')
+        self.fails('fit', 'lstm', 'x', '--initial-weights', 'jax', code=2, says='--initial-weights')
+
+
+if __name__ == '__main__':
+    support.main()
