@@ -2,7 +2,7 @@
 _kiln()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands="devices new summary fit evaluate predict convert plot bench compare profile report tune help"
+    local commands="devices new summary fit evaluate predict generate convert plot bench compare profile report tune help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm512 forecast"
     networks+=" simple_rnn lstm gru bilstm_classifier"
     local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
@@ -93,6 +93,7 @@ _kiln()
                 --kernel-initializer --recurrent-initializer --bias-initializer $series $pictures $text $common"
             ;;
         evaluate) options="--json --loss --metrics --label $forecast $pictures $text $common" ;;
+        generate) options="--prompt --length --temperature --top-k --top-p $common" ;;
         predict) options="-o --rows --label --steps --plot $forecast $pictures $text $common" ;;
         convert) options="--model --help" ;;
         plot) options="-o --help" ;;

@@ -1,4 +1,4 @@
-/* Text: Keras's TextVectorization, and data sets from text files. */
+/* Text: Keras's TextVectorization, data sets from text files, and text that a model writes. */
 #ifndef KILN_TEXT_H
 #define KILN_TEXT_H
 
@@ -80,6 +80,28 @@ KILN_API kiln_dataset *kiln_text_dataset_from_file_with(const char *path, const 
 /* The arguments that read text as this model's was, to be changed as needed; they point into the model. Zeroes where the
  * model was not trained on text. */
 KILN_API kiln_text_dataset_args kiln_text_dataset_like(const kiln_model *model);
+
+/* ---- text that a model writes ----
+ * The recurrent layers carry their state from token to token; layers that look at several tokens at once are refused. */
+typedef struct kiln_generate_args {
+    kiln_model *model;
+    const char *prompt; /* goes on from there; default: the end of a line, or any token */
+    int64_t length;     /* tokens to write (500) */
+    double temperature; /* divides the scores (1); KILN_ZERO: the likeliest token each time */
+    int64_t top_k;      /* draws among so many of the likeliest; 0: among all */
+    double top_p;       /* draws among the fewest that have this probability together; 0: among all */
+    uint64_t seed;      /* the same one writes the same text; 0: another one each time */
+    /* Called with each token as it is written; anything but 0 ends the text. */
+    int (*on_text)(void *user, const char *text, size_t bytes);
+    void *user;
+} kiln_generate_args;
+
+/* What the model writes behind the prompt, the caller's to free; NULL on failure (a text that was interrupted is returned
+ * as far as it got, with KILN_INTERRUPTED on record). */
+KILN_API char *kiln_generate_with(const kiln_generate_args *args);
+#ifndef __cplusplus
+#define kiln_generate(...) kiln_generate_with(&(kiln_generate_args){.model = __VA_ARGS__})
+#endif
 
 KILN_END_DECLS
 

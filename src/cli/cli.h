@@ -12,8 +12,8 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 extern const command command_bench, command_compare, command_convert, command_devices,
-    command_evaluate, command_fit, command_new, command_plot, command_predict, command_profile, command_report,
-    command_summary, command_tune;
+    command_evaluate, command_fit, command_generate, command_new, command_plot, command_predict,
+    command_profile, command_report, command_summary, command_tune;
 
 /* Prints the failure on record as one line; returns what the program exits with. */
 int cli_fail(void);

@@ -485,7 +485,10 @@ static void say_end(const fitting *f)
     if (step > 0)
         printf(", %.3f ms a step", 1e3 * step);
     printf(".\n");
-    if (given.output)
+    const model_text *rules = &f->data->text;
+    if (given.output && rules->tokens && strcmp(rules->task, "generate") == 0)
+        printf("Saved in %s; kiln generate %s writes text.\n", given.output, given.output);
+    else if (given.output)
         printf("Saved in %s; kiln evaluate %s %s tests it.\n", given.output, given.output,
                f->data_name);
     else

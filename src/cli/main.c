@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_devices, &command_new,     &command_summary, &command_fit,   &command_evaluate,
-    &command_predict, &command_convert, &command_plot,    &command_bench, &command_compare,
-    &command_profile, &command_report,  &command_tune};
+    &command_devices, &command_new,      &command_summary, &command_fit,  &command_evaluate,
+    &command_predict, &command_generate, &command_convert, &command_plot, &command_bench,
+    &command_compare, &command_profile,  &command_report,  &command_tune};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static void help(FILE *stream)

@@ -29,6 +29,23 @@ class Text(support.Case):
         self.assertIn('text: %d characters in the vocabulary, samples of 12\n' % len(set(VERSE)), done.out)
         self.assertIn('validation: 14 samples', done.out)  # the last tenth: 180 characters
         self.assertIn('an epoch is 17 steps', done.out)
+        self.assertIn('kiln generate ' + poet, done.out)
+        first = self.ok('generate', poet, '--prompt', 'The rain', '--length', 60, '--seed', 3)
+        self.assertTrue(first.out.startswith('The rain'))
+        self.assertEqual(len(first.out), 8 + 60 + 1)
+        self.assertLessEqual(set(first.out), set(VERSE))
+        again = self.ok('generate', poet, '--prompt', 'The rain', '--length', 60, '--seed', 3)
+        self.assertEqual(first.out, again.out)
+        other = self.ok('generate', poet, '--prompt', 'The rain', '--length', 60, '--seed', 4)
+        self.assertNotEqual(first.out, other.out)
+        # The likeliest each time, three ways.
+        cold = [self.ok('generate', poet, '--prompt', 'The rain', '--length', 40, *how).out
+                for how in (['--temperature', 1e-6], ['--top-k', 1], ['--top-p', 1e-9])]
+        self.assertEqual(cold[0], cold[1])
+        self.assertEqual(cold[0], cold[2])
+        self.ok('generate', poet, '--length', 5)  # without a prompt
+        self.fails('generate', poet, '--prompt', 'Th\u00e9', says="the character '\u00e9' (U+00E9) is not in the vocabulary")
+        self.fails('generate', poet, '--prompt', 'The\tend', says='the character (U+0009)')
         # The model knows how its text was read.
         self.assertLess(self.ok('evaluate', poet, path + ':test', '--batch-size', 8, '--json').json()['loss'], 2)
         self.fails('fit', poet, self.write('other.txt', VERSE + 'Z\u00fcrich\n'),
@@ -53,6 +70,7 @@ class Text(support.Case):
             self.assertEqual(file.readline().strip(), 'no,yes')
         self.fails('predict', spam, self.write('empty.txt', ''), says='is empty')
         self.fails('evaluate', spam, self.write('bad.tsv', 'yes\tgood\nmaybe\tBAD\nno\tBAD\n'), says=['line 2', "'maybe'"])
+        self.fails('generate', spam, says='tells classes of texts and writes none')
         # A training that goes on holds back the same lines.
         self.ok(*options, 4, '--seed', 2, '--checkpoint', self.path('run.keras'))
         self.ok(*options, 8, '--checkpoint', self.path('run.keras'), '--resume', '--history', self.path('resumed.json'))
@@ -82,8 +100,12 @@ class Text(support.Case):
         model = self.write('own.json', self.ok('new', 'gru').out)
         self.fails('fit', model, self.path('verse.txt'))  # which is no table
         self.fails('fit', model, self.path('verse.txt'), '--task', 'generate', says='has 40 characters')
+        self.fails('generate', self.path('nowhere.keras'), says='nowhere.keras')
+        self.fails('generate', model, says='has no vocabulary')
 
     def test_usage(self):
+        self.fails('generate', 'lstm', code=2, says='has learned nothing yet')
+        self.fails('generate', 'x.keras', '--top-p', 1.5, code=2, says='--top-p')
         self.fails('fit', 'lstm', 'x', '--task', 'sing', code=2, says='--task')
         self.fails('fit', 'lstm', 'x', '--split', 'char', code=2, says='--split')
         self.fails('fit', 'lstm', 'x', '--standardize', 'upper', code=2, says='--standardize')

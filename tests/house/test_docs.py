@@ -20,7 +20,7 @@ KILN = os.path.join(BUILD, 'src', 'cli', 'kiln')
 LIBRARY = os.path.join(BUILD, 'src')
 DATA = os.environ.get('KILN_DATA_DIR', '')
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-O1', '-I' + os.path.join(ROOT, 'include')]
-COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'convert', 'plot', 'bench', 'compare', 'profile', 'report',
+COMMANDS = ['devices', 'new', 'summary', 'fit', 'evaluate', 'predict', 'generate', 'convert', 'plot', 'bench', 'compare', 'profile', 'report',
             'tune']
 
 
