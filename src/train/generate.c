@@ -64,7 +64,7 @@ static kiln_status check_model(const kiln_model *model)
                          model->name);
     if (strcmp(rules->task, "generate") != 0)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "model %s tells classes of texts and writes none; kiln predict says the "
+                         "model %s: it tells classes of texts and writes none; kiln predict says the "
                          "classes",
                          model->name);
     if (model->input_count != 1 || model->output_count != 1)
