@@ -1,10 +1,12 @@
 #include "check/check.h"
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
 #include "check/work.h"
 
 #include <kiln/device.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,9 +123,14 @@ typedef struct session {
     char *marker;
     int died_way; /* -1: none */
     size_t died_case;
+    double until; /* the clock's time from when on cases are left out */
     text report;
     char first[1024]; /* the first failure */
 } session;
+
+/* Seconds that the check before a first use may take, after which it begins no further case: some drivers
+ * compile for minutes. kiln_device_check takes the time it needs. */
+static const double patience = 10;
 
 /* Runs all cases one way. *good: all right. Fails only with a lost device. */
 static kiln_status run_way(session *s, int number, bool *good)
@@ -139,6 +146,11 @@ static kiln_status run_way(session *s, int number, bool *good)
                 snprintf(s->first, sizeof s->first, "%s: the process ended in them",
                          check_cases[i].name);
             *good = false;
+            continue;
+        }
+        if (clock_seconds() > s->until) {
+            text_add(&s->report, "  %-34s left out: this driver takes long; see kiln devices --check\n",
+                     check_cases[i].name);
             continue;
         }
         mark(s->marker, number, i);
@@ -202,7 +214,8 @@ static void begin(session *s, kiln_device *device, const char *path)
                    .avoid = device->avoid,
                    .serial = device->serial_kernels,
                    .marker = path ? marker_path(path) : NULL,
-                   .died_way = -1};
+                   .died_way = -1,
+                   .until = INFINITY};
     if (!read_mark(s->marker, &s->died_way, &s->died_case))
         s->died_way = -1;
 }
@@ -229,6 +242,7 @@ static kiln_status check_now(kiln_device *device, const char *path)
     session s;
     int verdict;
     begin(&s, device, path);
+    s.until = clock_seconds() + patience;
     kiln_status status = find_way(&s, false, &verdict);
     if (status == KILN_OK && verdict < 0)
         status = refuse(&s);

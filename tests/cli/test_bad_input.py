@@ -304,11 +304,15 @@ class Outputs(Case):
                 done = subprocess.run(['bash', '-c', 'ulimit -c 0; ulimit -f 1; exec "$@"', 'sh', KILN] +
                                       [str(word) for word in words + [path]], env=environment(),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                self.assertEqual(done.returncode, -signal.SIGXFSZ, done)
+                # Some drivers have the signal ignored: then the write fails, which leaves nothing behind.
+                killed = done.returncode == -signal.SIGXFSZ
+                if not killed:
+                    self.assertEqual(done.returncode, 1, done)
+                    self.assertIn('File too large', done.stderr)
                 with open(path, 'rb') as file:
                     self.assertEqual(file.read(), old)
                 parts = [part for part in os.listdir(self.folder) if part.startswith(name) and part.endswith('.part')]
-                self.assertEqual(len(parts), 1, parts)
+                self.assertEqual(len(parts), 1 if killed else 0, parts)
 
 
 class Devices(Case):
