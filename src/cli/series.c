@@ -116,7 +116,7 @@ static kiln_status check_settled(const char *name)
     if (given.window || given.horizon || given.rate || given.difference || given.log ||
         given.column || given.features || given.scale)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "model %s goes on with its own columns, windows and scales; leave out "
+                         "model %s: it goes on with its own columns, windows and scales; leave out "
                          "--window, --horizon, --column, --features, --log, --difference, --scale "
                          "and --sampling-rate",
                          name);
@@ -126,13 +126,19 @@ static kiln_status check_settled(const char *name)
 /* More than any file has: sums and products of them stay whole numbers. */
 static kiln_status check_lengths(void)
 {
-    const int64_t lengths[] = {given.window, given.horizon, given.rate, given.difference,
-                               given.stride};
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        if (lengths[i] > (int64_t)1 << 30)
+    const struct {
+        const char *name;
+        int64_t value;
+    } all[] = {{"--window", given.window},
+               {"--horizon", given.horizon},
+               {"--sampling-rate", given.rate},
+               {"--difference", given.difference},
+               {"--stride", given.stride}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].value > (int64_t)1 << 30)
             return kiln_fail(KILN_ERROR_ARGUMENT,
-                             "%" PRId64 " rows are more than a series has; choose a smaller number",
-                             lengths[i]);
+                             "%s %" PRId64 ": these are more than a series has; choose fewer",
+                             all[i].name, all[i].value);
     return KILN_OK;
 }
 
