@@ -285,7 +285,7 @@ static kiln_dataset *open_data(int count, char **words, predictions *p)
     kiln_dataset *windows = NULL;
     if (model && model->facts->series) {
         if (count > 1)
-            kiln_fail(KILN_ERROR_ARGUMENT, "model %s forecasts a series, and takes one file",
+            kiln_fail(KILN_ERROR_ARGUMENT, "model %s: it forecasts a series, and takes one file",
                       model->name);
         else
             forecast_open(&p->forecast, words[0], model, false, &windows);
