@@ -14,4 +14,7 @@
  * driver. KILN_CHECK=off trusts the device. */
 kiln_status check_device(kiln_device *device);
 
+/* Seconds after which the check before a first use begins no further case; for tests. */
+extern double check_patience;
+
 #endif

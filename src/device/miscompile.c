@@ -9,7 +9,8 @@
 #define FAULTS                                                                                                         \
     FAULT("wrong-index", "tile_b[k * KG_B_ROW + x + j * KILN_LX]", "tile_b[k * KG_B_ROW + x + j]")                     \
     FAULT("missing-barrier", "barrier(CLK_LOCAL_MEM_FENCE);", ";")                                                     \
-    FAULT("uninitialized-accumulator", "acc[i][j] = 0.0f;", "acc[i][j] = 0.01f;")                                        \
+    FAULT("uninitialized-accumulator", "acc[i][j] = 0.0f;", "acc[i][j] = 0.5f;")                                         \
+    FAULT("uninitialized-accumulator", "k0 == 0 ? (float16)0.0f", "k0 == 0 ? (float16)0.5f")                           \
     FAULT("wrong-transpose", "KILN_TB ? (col) * (size_t)KILN_LDB + (k)", "KILN_TB ? (k) * (size_t)KILN_LDB + (col)")    \
     FAULT("nan", "+ log(sum)", "+ log(-sum)")                                                                          \
     FAULT("random-bits", "0xD2511F53u", "0xD2511F51u")                                                                 \

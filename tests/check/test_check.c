@@ -190,6 +190,7 @@ END_TEST
 
 int main(void)
 {
+    check_patience = 1e9;
     Suite *suite = suite_create("check");
     TCase *tests = tcase_create("check");
     tcase_add_test(tests, sound_devices_pass);
