@@ -186,11 +186,19 @@ void device_program_drop(kiln_device *device, cl_program program)
 
 kiln_status device_kernel_group(kiln_device *device, cl_kernel kernel, uint64_t *most)
 {
-    size_t group = 0;
+    size_t group = 0, multiple = 0;
     KILN_TRY(device_check(device,
                           CL_RUN(clGetKernelWorkGroupInfo, kernel, device->id,
                                  CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL),
                           "clGetKernelWorkGroupInfo", "a kernel's largest work-group"));
+    /* Mesa's rusticl, until it counted (seen in 22.3), gave its preferred multiple here for every
+     * kernel, and ran them all with as many work-items as the device allows. */
+    if (strstr(device->info.platform, "rusticl") &&
+        CL_RUN(clGetKernelWorkGroupInfo, kernel, device->id,
+               CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple, &multiple, NULL) ==
+            CL_SUCCESS &&
+        group == multiple)
+        group = 0;
     *most = group && group < device->group_limit ? group : device->group_limit;
     return KILN_OK;
 }

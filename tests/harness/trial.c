@@ -407,8 +407,6 @@ void trial_run_everywhere(trial *t, const char *label)
     {
         bool usual = device->serial_kernels;
         for (int parallel = 0; parallel < 2; parallel++) {
-            if (t->not_on && strstr(device->info.name, t->not_on))
-                continue;
             /* On a slow one only one way or the other; serial kernels take the longest to compile.
              */
             if (t->only_usual_on && strstr(device->info.name, t->only_usual_on)

@@ -41,7 +41,6 @@ typedef struct trial {
     plan_step step;
     uint64_t seed;
     blas_engine engine;
-    const char *not_on;        /* part of a device's name: left out */
     const char *only_usual_on; /* part of a device's name: there with the kernels it prefers alone */
     double tolerance;          /* of values: |difference| <= tolerance * (1 + |value|) */
     double gradient_tolerance; /* of gradients, likewise, with the largest gradient for the value */

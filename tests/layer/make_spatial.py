@@ -151,7 +151,7 @@ def main():
         fixed = [v.value for v in layer.non_trainable_variables]
 
         def call(trainable, x):
-            told = {"training": training} if training or name == "random_flip" else {}
+            told = {"training": training} if training or name.startswith("random_flip") else {}
             y, updated = layer.stateless_call(trainable, fixed, x, **told)
             w = pattern(int(np.prod(y.shape)), 7, 19).reshape(y.shape)
             return jnp.sum(y * w), (y, updated)

@@ -49,12 +49,8 @@ static void run_table(const op_table *table)
         int last = first + group < end ? first + group : end;
         trial_start(&t, (uint64_t)(first / group) + 1);
         /* llvmpipe prefers parallel kernels, and loses parts of private arrays in the others. */
-        if (table->rows == rows_conv)
+        if (table->rows == rows_conv || table->rows == rows_filtered || table->rows == rows_views)
             t.only_usual_on = "llvmpipe";
-        /* There its compiler gets the gradient of a kernel of 9 x 16 taps to 32 filters over 7 x 9
-         * pixels wrong in the usual ones too (as rows, first seen with LLVM 15.0.6). */
-        if (table->rows == rows_filtered)
-            t.not_on = "llvmpipe";
         add_rows(&t, table, first, last);
         snprintf(label, sizeof label, "%s rows %d to %d", table->name, first, last - 1);
         trial_run_everywhere(&t, label);
