@@ -59,7 +59,8 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
     kiln_shape from = g->items[x].shape, strides = ir_strides(from), shape = {.rank = from.rank};
     ir_attributes attr = {.shape = {.rank = from.rank}, .extra = {.rank = from.rank}};
     unsigned seen = 0;
-    bool moved = false;
+    bool moved = false, shuffled = false;
+    int before = -1; /* the axis before, of those longer than 1 */
     for (int i = 0; i < from.rank; i++) {
         int p = permutation[i];
         if (p < 0 || p >= from.rank || (seen >> p & 1U)) {
@@ -70,12 +71,18 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
         }
         seen |= 1U << p;
         moved |= p != i;
+        if (from.dims[p] > 1) {
+            shuffled |= p < before;
+            before = p;
+        }
         shape.dims[i] = from.dims[p];
         attr.shape.dims[i] = strides.dims[p];
         attr.extra.dims[i] = p;
     }
     if (!moved)
         return x;
+    if (!shuffled) /* the elements stay where they are */
+        return op_reshape(g, x, shape);
     if (g->items[x].op == &op_desc_transpose) { /* there and back */
         bool back = true;
         for (int i = 0; i < from.rank; i++)
