@@ -165,7 +165,39 @@ def chained():
     return model, lambda n, draw: draw.normal(size=(n, 6, 6, 2)).astype("float32")
 
 
-CASES = [nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
+def recurrent():
+    """Both directions, both kinds of GRU, a mask on the way, and cells in a stack."""
+    x = keras.Input((7, 5))
+    y = L.Masking(0.0)(L.ReLU()(x))
+    y = L.Bidirectional(L.LSTM(4, return_sequences=True), merge_mode="ave")(y)
+    y = L.Bidirectional(L.GRU(3, return_sequences=True, reset_after=False))(y)
+    y = L.RNN([L.SimpleRNNCell(4), L.LSTMCell(3)], return_sequences=True)(y)
+    y = L.TimeDistributed(L.Dense(4, activation="tanh"))(y)
+    model = keras.Model(x, L.Dense(2)(L.GRU(5, go_backwards=True)(y)))
+    model.compile(O.Adam(0.01, clipnorm=0.5), "mse", metrics=["mae"])
+    return model, numbers(2)
+
+
+def stateful():
+    """States that go on from one batch to the next, in both directions. Keras on JAX begins each batch of a training at
+    zero all the same: one epoch is compared."""
+    model = keras.Sequential([
+        L.Input(batch_shape=(ROWS, 6, 3)), L.Bidirectional(L.LSTM(4, stateful=True, return_sequences=True)),
+        L.SimpleRNN(4, stateful=True, return_sequences=True), L.GRU(3, stateful=True), L.Dense(2)])
+    model.compile(O.Adam(0.01), "mse")
+    return model, numbers(2)
+
+
+def convolved():
+    """Convolutions over time."""
+    model = keras.Sequential([
+        L.Input((4, 6, 5, 2)), L.ConvLSTM2D(3, 3, padding="same", return_sequences=True), L.ConvLSTM2D(2, 2), L.Flatten(),
+        L.Dense(2)])
+    model.compile(O.RMSprop(0.01), "mse")
+    return model, numbers(2)
+
+
+CASES = [recurrent, stateful, convolved, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
 
 
 def classes(count):
@@ -183,7 +215,10 @@ def inputs(model):
 
 
 def train(model, x, y, epochs):
-    """One batch of all rows an epoch: shuffling cannot matter."""
+    """One batch of all rows an epoch: shuffling cannot matter. States begin at zero, as in a model that was read."""
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_state()
     return model.fit(x, y, batch_size=ROWS, epochs=epochs, shuffle=False, verbose=0).history
 
 
@@ -222,12 +257,15 @@ def make(folder):
             del columns["kind"]
         np.savez(folder / (name + ".npz"), **columns)
         made[name] = state(model)
-        made[name]["history"] = train(model, x, y, 10)
+        epochs = 1 if case is stateful else 5
+        courses = [train(model, x, y, epochs) for _ in range(2)]
+        made[name]["epochs"] = epochs
+        made[name]["history"] = {figure: courses[0][figure] + courses[1][figure] for figure in courses[0]}
     (folder / "made.json").write_text(json.dumps(made))
 
 
 def check(folder):
-    checked = {}
+    checked, made = {}, json.loads((folder / "made.json").read_text())
     for case in CASES:
         name = case.__name__
         model = keras.models.load_model(folder / (name + ".kiln.keras"))
@@ -235,7 +273,7 @@ def check(folder):
         x, names = inputs(model), [] if "y" in arrays else model.output_names
         y = [arrays[n] if n in arrays else np.zeros((ROWS, 3)) for n in names] or arrays["y"]
         checked[name] = state(model)
-        checked[name]["history"] = train(model, x, y, 5)
+        checked[name]["history"] = train(model, x, y, made[name]["epochs"])
         architecture = keras.models.model_from_json((folder / (name + ".kiln.json")).read_text())
         architecture.load_weights(folder / (name + ".kiln.weights.h5"))
         checked[name]["weights"] = predictions(architecture, x)
