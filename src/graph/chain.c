@@ -199,9 +199,7 @@ static kiln_status fits_kernel(const builder *b, int scope, bool *room)
     return status;
 }
 
-/* Seconds of a time step, as one compute unit of a CPU takes them: what products multiply and what
- * they read, whichever takes longer. */
-static double step_seconds(double multiply_adds, double bytes)
+double chain_seconds(double multiply_adds, double bytes)
 {
     double work = 2 * multiply_adds / UNIT_FLOPS, reading = bytes / UNIT_BYTES;
     return work > reading ? work : reading;
@@ -237,8 +235,8 @@ static int64_t loop_block(const builder *b, int scope, int64_t rows)
         work += (double)p.m * (double)p.k * (double)p.n;
     }
     double share = 1 / (double)units,
-           apart = (double)turns * step_seconds(work * (double)block / (double)rows, bytes),
-           together = launches * LAUNCH_SECONDS + step_seconds(work * share, bytes * share);
+           apart = (double)turns * chain_seconds(work * (double)block / (double)rows, bytes),
+           together = launches * LAUNCH_SECONDS + chain_seconds(work * share, bytes * share);
     return apart <= together ? block : 0;
 }
 

@@ -1,6 +1,6 @@
 /* Launches gathered into kernels. On a device with serial kernels a launch costs more than many of
  * these do work: launches that do not depend on each other run as ranges of one kernel's
- * work-items, and a chain's launches as one sequence. */
+ * work-items, a chain's launches as one sequence, and all of a very small step in turn. */
 #include "graph/inside.h"
 
 #include <inttypes.h>
@@ -286,6 +286,72 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     return status;
 }
 
+/* ---- a small step in one launch ---- */
+#define LAUNCH_SECONDS 10e-6 /* until the next one begins, on a CPU whose threads sleep between */
+#define MOST_IN_TURN 32      /* launches */
+
+static double bytes_of(const builder *b, const launch *l)
+{
+    double bytes = 0;
+    for (int i = 0; i < l->argument_count; i++) {
+        const argument *a = &l->arguments[i];
+        if (a->kind == ARGUMENT_NODE)
+            bytes += 4.0 * (double)place_elements(b, a->where.owner);
+        else if (a->kind == ARGUMENT_WEIGHT)
+            bytes += 4.0 * (double)kiln_shape_size(a->weight->shape);
+    }
+    return bytes;
+}
+
+/* Whether one work-item is done sooner with all launches than all compute units are, each of which
+ * waits for the others after every launch. */
+static bool better_in_turn(const builder *b)
+{
+    double seconds = 0, units = b->device->info.compute_units;
+    if (b->groups.count < 2 || b->launches.count > MOST_IN_TURN)
+        return false;
+    for (size_t i = 0; i < b->launches.count; i++) {
+        const launch *l = &b->launches.items[i];
+        if (!l->serial || l->items == 0 ||
+            (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps != 1))
+            return false;
+        seconds += chain_seconds(flops_of(b, l) / 2, bytes_of(b, l));
+    }
+    return seconds * (1 - 1 / (units > 1 ? units : 1)) <
+           LAUNCH_SECONDS * (double)(b->groups.count - 1);
+}
+
+/* Puts all groups into one, which a single work-item does in turn; leaves them where that is too
+ * much for a kernel. */
+static kiln_status take_turns(builder *b)
+{
+    if (!better_in_turn(b))
+        return KILN_OK;
+    group *all = mem_new(1, sizeof *all);
+    if (all == NULL)
+        return KILN_ERROR_MEMORY;
+    *all = (group){.items = 1, .units = 1, .in_turn = true};
+    bool fits = true;
+    for (size_t i = 0; i < b->launches.count && fits; i++)
+        fits = join_group(b, all, &b->launches.items[i]);
+    if (fits) {
+        b->groups.items[0] = *all;
+        b->groups.count = 1;
+    } else { /* the launches' places among arguments were theirs in the groups */
+        for (size_t k = 0; k < b->groups.count; k++) {
+            group *g = &b->groups.items[k];
+            size_t count = g->count;
+            g->argument_count = 0;
+            g->count = 0;
+            g->flops = 0;
+            for (size_t i = 0; i < count; i++)
+                join_group(b, g, &b->launches.items[g->first + i]);
+        }
+    }
+    free(all);
+    return KILN_OK;
+}
+
 kiln_status group_launches(builder *b)
 {
     bool merge = b->device->serial_kernels && !(b->device->avoid & DEVICE_AVOID_GROUPS);
@@ -300,6 +366,8 @@ kiln_status group_launches(builder *b)
         KILN_TRY(group_range(b, i, end));
         i = end;
     }
+    if (merge && b->request->waited_for)
+        KILN_TRY(take_turns(b));
     for (size_t i = 0; i < b->groups.count; i++)
         name_group(b, &b->groups.items[i]);
     return KILN_OK;

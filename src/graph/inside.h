@@ -87,6 +87,7 @@ typedef struct group {
     size_t first, count; /* launches */
     argument arguments[GROUP_MAX_ARGUMENTS];
     int argument_count, units;
+    bool in_turn; /* one work-item does them one after the other, each with all of its own */
     size_t items;
     int scope;
     double flops;
@@ -179,6 +180,9 @@ ir_id through_views(const builder *b, ir_id id); /* the node whose storage a vie
 kiln_status chain_clusters(builder *b, const edge *edges, size_t count);
 /* Rows that a work-item takes through a loop over so many. */
 int64_t chain_loop_rows(const kiln_device *device, int64_t rows);
+/* Seconds that one compute unit of a CPU takes for what products multiply and what they read,
+ * whichever takes longer. */
+double chain_seconds(double multiply_adds, double bytes);
 
 /* reuse.c: lets results take the places of operands; the node whose place a value lies in. */
 void reuse_storage(builder *b);

@@ -58,6 +58,7 @@ typedef struct plan_request {
     const plan_assign *assigns;
     blas_engine engine;
     uint64_t seed; /* of the random draws */
+    bool waited_for; /* what comes out is read after each step: a launch costs its whole latency */
 } plan_request;
 
 /* Lowers, fuses, plans memory, compiles kernels, binds arguments. The graph may be freed
@@ -89,6 +90,8 @@ kiln_status plan_reset_accumulators(plan *p);
 kiln_status plan_read_bad_step(plan *p, int64_t *step);
 /* Copies an output of the last step, whole (shape as in the graph). */
 kiln_status plan_read_output(plan *p, int output, float *values);
+/* The same after a step that takes less than a millisecond; see device_read_soon. */
+kiln_status plan_read_output_soon(plan *p, int output, float *values);
 
 /* After a loss that is not finite: runs one loaded step again launch by launch and names the first
  * launch whose result is not finite. */

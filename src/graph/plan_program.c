@@ -40,7 +40,8 @@ static void add_call(text *source, const launch *l, const char *item, bool in_lo
     text_add(source, "%s);\n", item);
 }
 
-/* The kernel of a group: ranges of work-items, each with its launch or chain. */
+/* The kernel of a group: ranges of work-items, each with its launch or chain; or one work-item that
+ * does all of theirs. */
 static void add_kernel(const plan *p, text *source, const group *g, size_t number)
 {
     const builder *b = &p->b;
@@ -48,7 +49,7 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
     for (int i = 0; i < g->argument_count; i++)
         text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
                  g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
-    text_add(source, ")\n{\n    size_t item = get_global_id(0);\n");
+    text_add(source, ")\n{\n%s", g->in_turn ? "" : "    size_t item = get_global_id(0);\n");
     for (size_t i = g->first; i < g->first + g->count;) {
         const launch *l = &b->launches.items[i];
         bool last = false;
@@ -56,7 +57,10 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
         while (end < g->first + g->count && launch_joins(&b->launches.items[end - 1]))
             end++;
         last = end == g->first + g->count;
-        text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
+        if (g->in_turn)
+            text_add(source, "    for (size_t item = 0; item < %zuu; item++) {\n", l->items);
+        else
+            text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
         const ir_scan *scan = launch_loop(b, l);
         if (scan)
             text_add(source,
@@ -81,6 +85,7 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
         }
         if (scan)
             text_add(source, "    }\n");
+        last |= g->in_turn;
         text_add(source, last ? "    }\n" : "        return;\n    }\n    item -= %zuu;\n",
                  l->items);
     }

@@ -126,10 +126,21 @@ kiln_status plan_read_bad_step(plan *p, int64_t *step)
     return KILN_OK;
 }
 
-kiln_status plan_read_output(plan *p, int number, float *values)
+static kiln_status read_output(plan *p, int number, float *values, bool soon)
 {
     if (number < 0 || number >= p->output_count)
         return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has no output %d", p->name, number);
     const output *o = &p->outputs[number];
-    return device_read(p->device, o->memory, o->offset * 4, values, (size_t)o->elements * 4);
+    return (soon ? device_read_soon : device_read)(p->device, o->memory, o->offset * 4, values,
+                                                   (size_t)o->elements * 4);
+}
+
+kiln_status plan_read_output(plan *p, int number, float *values)
+{
+    return read_output(p, number, values, false);
+}
+
+kiln_status plan_read_output_soon(plan *p, int number, float *values)
+{
+    return read_output(p, number, values, true);
 }

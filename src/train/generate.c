@@ -22,10 +22,9 @@ typedef struct writing {
     kiln_model *twin;
     model_training *t; /* the twin's */
     program *program;
-    cl_mem input, order;
+    cl_mem tokens, order; /* all tokens in their order: the model is shown one of them by its place */
     plan_step steps[TRAINING_MAX_STEPS];
     size_t loaded, used; /* records of steps */
-    int32_t token;       /* on its way to the device */
     float *scores;
     sample_place *room;
     size_t count; /* tokens that the model tells */
@@ -105,14 +104,20 @@ static kiln_status start_program(writing *w)
     KILN_TRY(training_get(twin, &w->t));
     KILN_TRY(training_ready(w->t));
     KILN_TRY(program_get(w->t, TRAINING_PREDICT, 1, &types, &w->program));
-    KILN_TRY(device_alloc(w->t->device, sizeof w->token, "a token", &w->input));
+    KILN_TRY(device_alloc(w->t->device, w->count * sizeof(int32_t), "the tokens", &w->tokens));
     KILN_TRY(device_alloc(w->t->device, sizeof zero, "the order of samples", &w->order));
     KILN_TRY(device_write(w->t->device, w->order, 0, &zero, sizeof zero));
     KILN_TRY(plan_bind(w->program->plan, TRAINING_SLOT_ORDER, w->order, 0, 1));
-    KILN_TRY(plan_bind(w->program->plan, TRAINING_SLOT_COLUMN(0), w->input, 0, 1));
     w->scores = mem_new(w->count, sizeof *w->scores);
     w->room = mem_new(w->count, sizeof *w->room);
-    return w->scores && w->room ? KILN_OK : kiln_last_status();
+    int32_t *tokens = mem_new(w->count, sizeof *tokens);
+    for (size_t i = 0; i < w->count && tokens; i++)
+        tokens[i] = (int32_t)i;
+    kiln_status status = w->scores && w->room && tokens
+                             ? device_write(w->t->device, w->tokens, 0, tokens, w->count * sizeof *tokens)
+                             : kiln_last_status();
+    free(tokens);
+    return status;
 }
 
 static kiln_status start(writing *w)
@@ -149,11 +154,10 @@ static kiln_status feed_token(writing *w, int32_t token, bool read)
         w->loaded = TRAINING_MAX_STEPS;
         w->used = 0;
     }
-    w->token = token;
-    KILN_TRY(device_write_later(w->t->device, w->input, 0, &w->token, sizeof w->token));
+    KILN_TRY(plan_bind(p, TRAINING_SLOT_COLUMN(0), w->tokens, (size_t)token, 1));
     KILN_TRY(plan_enqueue(p, 1));
     w->used++;
-    return read ? plan_read_output(p, 0, w->scores) : device_finish(w->t->device);
+    return read ? plan_read_output_soon(p, 0, w->scores) : device_finish(w->t->device);
 }
 
 /* ---- the text ---- */
@@ -238,10 +242,10 @@ static void end(writing *w)
 {
     if (w->program) {
         plan_unbind(w->program->plan, TRAINING_SLOT_ORDER, w->order);
-        plan_unbind(w->program->plan, TRAINING_SLOT_COLUMN(0), w->input);
+        plan_unbind(w->program->plan, TRAINING_SLOT_COLUMN(0), w->tokens);
     }
-    if (w->input)
-        device_free(w->t->device, w->input);
+    if (w->tokens)
+        device_free(w->t->device, w->tokens);
     if (w->order)
         device_free(w->t->device, w->order);
     kiln_model_free(w->twin);

@@ -271,6 +271,7 @@ static kiln_status make_plan(build *b, program *p)
                             .engine = t->engine,
                             .seed = p->seed};
     if (b->mode == TRAINING_PREDICT) {
+        request.waited_for = true;
         request.output_count = (int)t->model->output_count;
         request.outputs = b->outputs;
     } else {
