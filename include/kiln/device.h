@@ -66,6 +66,10 @@ KILN_API uint64_t kiln_device_memory_peak(const kiln_device *device);
  * the verdict in the cache. */
 KILN_API kiln_status kiln_device_check(kiln_device *device, char **report);
 
+/* Which of OpenCL's faster ways (local memory, subgroups, command buffers ...) Kiln uses on the device, and why it does
+ * not use the others: a line for each, "WAY  yes|no  WHY". The caller's, freed with free(); NULL on failure. */
+KILN_API char *kiln_device_paths(const kiln_device *device);
+
 /* Gives a device back. Models that use it keep it open until they are freed. NULL is allowed. */
 KILN_API void kiln_device_close(kiln_device *device);
 

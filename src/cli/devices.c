@@ -6,7 +6,7 @@
 #include <string.h>
 
 static struct {
-    bool json, check;
+    bool json, check, verbose;
 } given;
 
 static const option options[] = {
@@ -14,6 +14,8 @@ static const option options[] = {
      "an array of objects on standard output", 0},
     {"--check", OPTION_FLAG, offsetof(__typeof__(given), check), NULL,
      "run every family of kernels on each and compare with the host", 0},
+    {"--verbose", OPTION_FLAG, offsetof(__typeof__(given), verbose), NULL,
+     "also which faster ways are used on each, and why not the others", 0},
 };
 
 static void print_size(uint64_t bytes)
@@ -47,6 +49,23 @@ static void print_device(const kiln_device_info *d)
     printf("\n     extras           %s%s%s%s\n", d->has_fp16 ? "fp16 " : "",
            d->has_fp64 ? "fp64 " : "", d->has_subgroups ? "subgroups " : "",
            d->has_fp16 || d->has_fp64 || d->has_subgroups ? "" : "none");
+}
+
+/* Opens the device: what is used depends on what its driver says then. */
+static int print_paths(const kiln_device_info *d)
+{
+    char selector[24], *paths = NULL;
+    snprintf(selector, sizeof selector, "%d", d->index);
+    kiln_device *device = kiln_device_open(selector);
+    if (device)
+        paths = kiln_device_paths(device);
+    kiln_device_close(device);
+    if (paths == NULL)
+        return cli_fail();
+    for (char *line = strtok(paths, "\n"); line; line = strtok(NULL, "\n"))
+        printf("     %s\n", line);
+    free(paths);
+    return EXIT_DONE;
 }
 
 static void say_default(const kiln_device_info *devices, size_t count)
@@ -129,8 +148,11 @@ static int run(int count, char **words)
         status = print_all_json(devices, found);
     } else {
         status = EXIT_DONE;
-        for (size_t i = 0; i < found; i++)
+        for (size_t i = 0; i < found; i++) {
             print_device(&devices[i]);
+            if (given.verbose && print_paths(&devices[i]) != EXIT_DONE)
+                status = EXIT_FAILED;
+        }
         say_default(devices, found);
     }
     if (skipped && skipped[0] && status == EXIT_DONE)
@@ -154,7 +176,8 @@ const command command_devices = {
             "what it can do besides plain OpenCL 1.2. Platforms that fail are skipped and named.\n"
             "--check runs every family of kernels on small tensors, in the ways they can be used,\n"
             "and exits with 1 if a device gives wrong results whichever way it is asked. The first\n"
-            "training on a device makes this check by itself, and keeps the verdict.",
+            "training on a device makes this check by itself, and keeps the verdict. --verbose says\n"
+            "which of OpenCL's faster ways are in use, and why not the others.",
     .example = "  kiln devices\n  kiln devices --check\n  KILN_DEVICE=gpu kiln fit mlp mnist",
     .options = options,
     .option_count = sizeof options / sizeof *options,

@@ -22,7 +22,7 @@ static const size_t largest_binary = (size_t)256 << 20;
 
 /* PoCL caches too, but finds its entry only after running the compiler's front end over the source:
  * 30 ms a program, and 100 ms for the first, where loading a binary takes 1 to 2. */
-static bool driver_caches(const kiln_device *device)
+bool program_cache_driver_keeps(const kiln_device *device)
 {
     static const char *const platforms[] = {"NVIDIA", "rusticl"};
     for (size_t i = 0; i < sizeof platforms / sizeof *platforms; i++)
@@ -36,7 +36,7 @@ void program_cache_open(program_cache *cache, kiln_device *device, const char *p
     kiln_error_record before;
     kiln_error_save(&before);
     cache->device = device;
-    cache->binaries = env_debug("program-cache") || !driver_caches(device);
+    cache->binaries = env_debug("program-cache") || !program_cache_driver_keeps(device);
     cache->identity =
         str_format("%s\n%s\n%s\n%s\n%s\n%s\n", device->info.name, device->info.vendor,
                    device->info.driver, device->info.version, platform_version, KILN_VERSION);

@@ -16,6 +16,9 @@ typedef struct program_cache {
     bool grown;     /* something was stored: the folder may have become too large */
 } program_cache;
 
+/* Whether the driver itself finds its compiled programs again without reading their source. */
+bool program_cache_driver_keeps(const kiln_device *device);
+
 void program_cache_open(program_cache *cache, kiln_device *device, const char *platform_version);
 void program_cache_close(program_cache *cache);
 

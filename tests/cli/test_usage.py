@@ -2,6 +2,7 @@
 """Help, options and mistakes in them: exit 2 and one line; devices; new."""
 import json
 import os
+import re
 import unittest
 from xml.etree import ElementTree
 
@@ -96,6 +97,23 @@ class Devices(Case):
             for flag in ('fp16', 'fp64', 'subgroups', 'unified_memory'):
                 self.assertIsInstance(device[flag], bool)
             self.assertIn('%s %d  %s' % ('*' if device['default'] else ' ', number, device['name']), table)
+
+    def test_verbose_says_what_is_used(self):
+        said = self.ok('devices', '--verbose').out
+        devices = self.ok('devices', '--json').json()
+        ways = re.findall(r'^     ([a-z0-9 -]+?)  +(yes|no) +(\S.*)$', said, re.M)
+        names = ['serial kernels', 'local memory', 'fused launches', 'chains of rows', 'pooling in place',
+                 'queue for transfers', 'sleeping waits', 'cached programs', 'unified memory', 'fp16 arithmetic',
+                 'half storage', 'subgroups', 'command buffers', 'out-of-order queue']
+        self.assertEqual([name for name, _, _ in ways], names * len(devices))
+        device = devices[0]
+        used = {name: (what, why) for name, what, why in ways[:len(names)]}
+        self.assertNotEqual(used['serial kernels'][0], used['local memory'][0])
+        self.assertEqual('not there' in used['subgroups'][1], not device['subgroups'])
+        without = kiln('devices', '--verbose', env={'KILN_DEBUG': 'no-groups,limits:threads'})
+        self.assertEqual(without.code, 0)
+        self.assertRegex(without.out, r'fused launches +no +KILN_DEBUG')
+        self.assertRegex(without.out, r'local memory +yes')
 
     def test_none(self):
         nothing = {'OCL_ICD_VENDORS': self.folder}
