@@ -2,11 +2,6 @@
 #include "graph/inside.h"
 #include "op/leaf.h"
 
-static int64_t elements(const builder *b, ir_id id)
-{
-    return kiln_shape_size(b->g->items[id].shape);
-}
-
 /* A right side is read by every block of rows: it must stay in a core's cache. */
 #define LARGEST_RIGHT_SIDE (512 * 1024)
 #define MOST_LOOP_ROWS 32
@@ -67,12 +62,12 @@ static bool same_rows(const builder *b, ir_id from, ir_id to, int64_t rows)
             return false;
         found = true;
         kiln_shape in = b->g->items[n->inputs[k]].shape;
-        if (elements(b, from) % rows != 0 || in.rank < 1)
+        if (graph_elements(b, from) % rows != 0 || in.rank < 1)
             return false;
         bool first_axis = in.dims[0] % rows == 0;
         switch (n->op->kind) {
         case OP_POINTWISE:
-            if (elements(b, n->inputs[k]) != elements(b, to) &&
+            if (graph_elements(b, n->inputs[k]) != graph_elements(b, to) &&
                 !(in.rank == n->shape.rank && in.dims[0] == n->shape.dims[0] && first_axis))
                 return false;
             break;

@@ -172,6 +172,7 @@ typedef struct builder {
 
 /* cluster.c */
 kiln_status cluster_graph(builder *b);
+int64_t graph_elements(const builder *b, ir_id id); /* of a node's value */
 bool cluster_is(const builder *b, ir_id id,
                 int number); /* computed inside this cluster (views looked through) */
 ir_id through_views(const builder *b, ir_id id); /* the node whose storage a view shows */

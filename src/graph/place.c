@@ -4,11 +4,6 @@
 #include "graph/inside.h"
 #include "op/leaf.h"
 
-static int64_t elements(const builder *b, ir_id id)
-{
-    return kiln_shape_size(b->g->items[id].shape);
-}
-
 static const ir_scan *scan_of(const builder *b, ir_id id)
 {
     return &b->g->scans[b->g->items[id].scope - 1];
@@ -16,7 +11,7 @@ static const ir_scan *scan_of(const builder *b, ir_id id)
 
 static place state_entry(const builder *b, ir_id state, bool after)
 {
-    int64_t size = elements(b, state);
+    int64_t size = graph_elements(b, state);
     return (place){
         .owner = state, .offset = after != scan_of(b, state)->reverse ? size : 0, .stride = size};
 }
@@ -26,15 +21,15 @@ place place_written(const builder *b, ir_id id)
     const ir_node *n = &b->g->items[id];
     if (n->op ==
         &op_desc_scan_state) /* written once, before the loop: the entry before the first step */
-        return (place){.owner = id,
-                       .offset =
-                           scan_of(b, id)->reverse ? scan_of(b, id)->steps * elements(b, id) : 0};
+        return (place){
+            .owner = id,
+            .offset = scan_of(b, id)->reverse ? scan_of(b, id)->steps * graph_elements(b, id) : 0};
     if (b->state_of[id] != IR_NONE) {
-        int64_t size = elements(b, id);
+        int64_t size = graph_elements(b, id);
         return (place){
             .owner = b->state_of[id], .offset = scan_of(b, id)->reverse ? 0 : size, .stride = size};
     }
-    return (place){.owner = id, .stride = b->stacked[id] ? elements(b, id) : 0};
+    return (place){.owner = id, .stride = b->stacked[id] ? graph_elements(b, id) : 0};
 }
 
 kiln_status place_of(const builder *b, ir_id id, place *out)
@@ -44,7 +39,7 @@ kiln_status place_of(const builder *b, ir_id id, place *out)
         return place_of(b, n->inputs[0], out);
     if (n->op == &op_desc_scan_slice) {
         KILN_TRY(place_of(b, n->inputs[0], out));
-        out->stride = elements(b, id);
+        out->stride = graph_elements(b, id);
         return KILN_OK;
     }
     if (n->op == &op_desc_scan_stack) {
@@ -64,7 +59,7 @@ kiln_status place_of(const builder *b, ir_id id, place *out)
         *out = (place){.owner = state,
                        .offset = scan_of(b, state)->reverse
                                      ? 0
-                                     : scan_of(b, state)->steps * elements(b, state)};
+                                     : scan_of(b, state)->steps * graph_elements(b, state)};
         return KILN_OK;
     }
     if (n->op == &op_desc_scan_state) {
@@ -77,7 +72,7 @@ kiln_status place_of(const builder *b, ir_id id, place *out)
 
 int64_t place_elements(const builder *b, ir_id owner)
 {
-    int64_t size = elements(b, owner);
+    int64_t size = graph_elements(b, owner);
     if (b->g->items[owner].op == &op_desc_scan_state)
         return size * (scan_of(b, owner)->steps + 1);
     return b->stacked[owner] ? size * scan_of(b, owner)->steps : size;
