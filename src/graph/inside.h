@@ -85,6 +85,7 @@ typedef struct edge {
 #define GROUP_MAX_UNITS 8 /* more make a kernel that some drivers compile for minutes */
 typedef struct group {
     size_t first, count; /* launches */
+    size_t kernel;       /* the group whose kernel it runs: its own, or one with the same text */
     argument arguments[GROUP_MAX_ARGUMENTS];
     int argument_count, units;
     bool in_turn; /* one work-item does them one after the other, each with all of its own */

@@ -106,7 +106,7 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
     if (!l->is_clblast) {
         char name[32];
         if (plan_has_own_kernel(p, g))
-            snprintf(name, sizeof name, "kiln_group_%zu", number);
+            snprintf(name, sizeof name, "kiln_group_%zu", g->kernel);
         else
             snprintf(name, sizeof name, "kiln_%d", l->variant);
         KILN_TRY(device_kernel(p->device, program, name, &c->kernel));

@@ -42,10 +42,10 @@ static void add_call(text *source, const launch *l, const char *item, bool in_lo
 
 /* The kernel of a group: ranges of work-items, each with its launch or chain; or one work-item that
  * does all of theirs. */
-static void add_kernel(const plan *p, text *source, const group *g, size_t number)
+static void add_kernel(const plan *p, text *source, const group *g)
 {
     const builder *b = &p->b;
-    text_add(source, "__kernel void kiln_group_%zu(", number);
+    text_add(source, "(");
     for (int i = 0; i < g->argument_count; i++)
         text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
                  g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
@@ -92,6 +92,32 @@ static void add_kernel(const plan *p, text *source, const group *g, size_t numbe
     text_add(source, "}\n\n");
 }
 
+/* Kernels of groups; those with the same text are one kernel, compiled once. */
+static kiln_status add_kernels(plan *p, text *source)
+{
+    builder *b = &p->b;
+    text *kernels = mem_new(b->groups.count, sizeof *kernels);
+    bool failed = kernels == NULL;
+    for (size_t i = 0; i < b->groups.count && !failed; i++) {
+        group *g = &b->groups.items[i];
+        if (!plan_has_own_kernel(p, g))
+            continue;
+        add_kernel(p, &kernels[i], g);
+        failed = kernels[i].failed;
+        g->kernel = i;
+        for (size_t k = 0; k < i && g->kernel == i && !failed; k++)
+            if (kernels[k].length == kernels[i].length &&
+                memcmp(kernels[k].data, kernels[i].data, kernels[i].length) == 0)
+                g->kernel = k;
+        if (g->kernel == i && !failed)
+            text_add(source, "__kernel void kiln_group_%zu%s", i, kernels[i].data);
+    }
+    for (size_t i = 0; i < b->groups.count && kernels; i++)
+        text_free(&kernels[i]);
+    free(kernels);
+    return failed || source->failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
 /* Puts all kernels into one program; launches with the same text share their functions. */
 kiln_status plan_build(plan *p, cl_program *program)
 {
@@ -120,13 +146,10 @@ kiln_status plan_build(plan *p, cl_program *program)
         }
     }
     text_add(&source, "#line 1 \"groups\"\n");
-    for (size_t i = 0; i < b->groups.count; i++)
-        if (plan_has_own_kernel(p, &b->groups.items[i]))
-            add_kernel(p, &source, &b->groups.items[i], i);
-    if (source.failed)
-        return KILN_ERROR_MEMORY;
+    kiln_status status = add_kernels(p, &source);
     snprintf(label, sizeof label, "kernels of %s", p->name);
-    kiln_status status = device_program(p->device, label, source.data, NULL, program);
+    if (status == KILN_OK)
+        status = device_program(p->device, label, source.data, NULL, program);
     text_free(&source);
     return status;
 }
