@@ -20,7 +20,7 @@ struct kiln_device {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;    /* compute, in order */
-    cl_command_queue transfer; /* staged uploads, in order */
+    cl_command_queue transfer; /* staged uploads, in order; NULL: with the rest */
     program_table *programs;
     device_profile *profile; /* NULL: not profiling */
     device_waiter *waiter;   /* bounds every wait */

@@ -131,10 +131,11 @@ kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, con
         return device_fail_lost(device);
     if (bytes == 0)
         return KILN_OK;
-    cl_int error = CL_QUEUE(device, device->transfer, clEnqueueWriteBuffer, memory, CL_FALSE,
+    cl_command_queue queue = device->transfer ? device->transfer : device->queue;
+    cl_int error = CL_QUEUE(device, queue, clEnqueueWriteBuffer, memory, CL_FALSE,
                             offset, bytes, data, 0, NULL, NULL);
     KILN_TRY(device_check(device, error, "clEnqueueWriteBuffer", "uploading %zu bytes", bytes));
-    return device_check(device, clFlush(device->transfer), "clFlush", "flushing the queue");
+    return device_check(device, clFlush(queue), "clFlush", "flushing the queue");
 }
 
 kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)

@@ -61,7 +61,9 @@ char *kiln_device_paths(const kiln_device *device)
         device->avoid & DEVICE_AVOID_POOLING
             ? "KILN_DEBUG or the check of the device rules it out"
             : "maximum pooling is done in the convolution before it");
-    add(&out, "queue for transfers", "yes", "batches are copied while the device computes");
+    add(&out, "queue for transfers", device->transfer ? "yes" : "no",
+        device->transfer ? "batches are copied while the device computes"
+                         : "this driver has been seen to err with two queues");
     add(&out, "sleeping waits", !cpu || limits_threads() ? "yes" : "no",
         !cpu || limits_threads() ? "the host's processor is left to others"
                                  : "the host is the device: it waits in clFinish");
