@@ -197,7 +197,42 @@ def convolved():
     return model, numbers(2)
 
 
-CASES = [recurrent, stateful, convolved, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
+def pictured():
+    """Layers of pictures; those that draw do so without effect."""
+    x = keras.Input((9, 8, 3))
+    y = L.Rescaling(0.5)(x)
+    for random in (L.RandomRotation(0.0), L.RandomZoom(0.0), L.RandomTranslation(0.0, 0.0), L.RandomContrast(0.0)):
+        y = random(y)
+    y = L.ZeroPadding2D(((1, 0), (0, 2)))(L.Resizing(8, 8)(y))
+    y = L.Cropping2D(((0, 1), (1, 1)))(y)
+    y = L.PReLU(shared_axes=[1, 2])(L.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(y))
+    y = L.ELU()(L.SeparableConv2D(6, 3, strides=2, padding="same")(y))
+    y = L.SpatialDropout2D(0.0)(L.UpSampling2D(2)(L.GaussianNoise(0.0)(y)))
+    y = L.CenterCrop(6, 6)(L.Conv2D(8, 3, groups=2, dilation_rate=2, padding="same")(y))
+    y = L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="tanh")(y)
+    y = L.Concatenate()([L.GlobalMaxPooling2D()(y), L.GlobalAveragePooling2D()(y)])
+    model = keras.Model(x, L.Softmax()(L.Dense(3)(y)), name="pictured")
+    model.compile(O.Adam(0.005), "sparse_categorical_crossentropy")
+    return model, classes(3)
+
+
+def stepped():
+    """Layers of steps, and of volumes."""
+    x = keras.Input((12, 4))
+    y = L.Conv1D(6, 3, padding="causal", dilation_rate=2, activation="relu")(x)
+    y = L.Conv1DTranspose(4, 3, strides=2, padding="same")(L.MaxPooling1D(2)(y))
+    y = L.ReLU(max_value=2.0, negative_slope=0.1)(L.AveragePooling1D(3, strides=2, padding="same")(y))
+    y = L.UpSampling1D(2)(L.Cropping1D((1, 0))(L.ZeroPadding1D(1)(y)))
+    y = L.SeparableConv1D(4, 3)(L.DepthwiseConv1D(2, padding="same")(L.SpatialDropout1D(0.0)(y)))
+    z = L.Conv3D(3, 2, activation="tanh")(L.Reshape((3, 4, 2, 2))(L.Cropping1D(0)(x)))
+    z = L.Conv3DTranspose(2, 2)(L.MaxPooling3D((2, 1, 1))(z))
+    y = L.Concatenate()([L.Flatten()(y), L.Flatten()(z), L.GlobalAveragePooling1D()(y), L.GlobalMaxPooling1D()(y)])
+    model = keras.Model(x, L.Dense(2)(y))
+    model.compile(O.Adam(0.005), "mse")
+    return model, numbers(2)
+
+
+CASES = [recurrent, stateful, convolved, pictured, stepped, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
 
 
 def classes(count):
