@@ -218,9 +218,11 @@ def main():
                 continue
             print('%s:' % driver.name, flush=True)
             with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-                jobs = [(test, pool.submit(run, test, driver, folder, arguments.sanitized)) for test in selected]
-                for test, job in jobs:
-                    result = job.result()
+                # What takes longest begins first (meson's priority); told in order.
+                jobs = {test['name']: pool.submit(run, test, driver, folder, arguments.sanitized)
+                        for test in sorted(selected, key=lambda test: -test['priority'])}
+                for test in selected:
+                    result = jobs[test['name']].result()
                     passed += result.passed
                     failed += result.failed
                     skips += ['%s, %s: %s' % (driver.name, test['name'], skip) for skip in result.skips]
