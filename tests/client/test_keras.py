@@ -24,7 +24,7 @@ class Keras(Case):
     def keras_side(self, what):
         done = subprocess.run([PYTHON, os.path.join(HERE, 'keras_side.py'), what, self.folder],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=400)
+                              timeout=900)
         self.assertEqual(done.returncode, 0, done.stdout)
         # Keras only warns where it leaves variables out.
         self.assertNotIn('Skipping variable loading', done.stdout)
