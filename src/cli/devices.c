@@ -51,14 +51,18 @@ static void print_device(const kiln_device_info *d)
            d->has_fp16 || d->has_fp64 || d->has_subgroups ? "" : "none");
 }
 
-/* Opens the device: what is used depends on what its driver says then. */
-static int print_paths(const kiln_device_info *d)
+static kiln_device *open_number(size_t number)
 {
-    char selector[24], *paths = NULL;
-    snprintf(selector, sizeof selector, "%d", d->index);
-    kiln_device *device = kiln_device_open(selector);
-    if (device)
-        paths = kiln_device_paths(device);
+    char selector[24];
+    snprintf(selector, sizeof selector, "%zu", number);
+    return kiln_device_open(selector);
+}
+
+/* Opens the device: what is used depends on what its driver says then. */
+static int print_paths(size_t number)
+{
+    kiln_device *device = open_number(number);
+    char *paths = device ? kiln_device_paths(device) : NULL;
     kiln_device_close(device);
     if (paths == NULL)
         return cli_fail();
@@ -118,9 +122,8 @@ static int check_all(size_t count)
 {
     int status = EXIT_DONE;
     for (size_t i = 0; i < count; i++) {
-        char selector[24], *report = NULL;
-        snprintf(selector, sizeof selector, "%zu", i);
-        kiln_device *device = kiln_device_open(selector);
+        char *report = NULL;
+        kiln_device *device = open_number(i);
         kiln_status checked = device ? kiln_device_check(device, &report) : kiln_last_status();
         printf("%s%s", i ? "\n" : "", report ? report : "");
         fflush(stdout);
@@ -150,7 +153,7 @@ static int run(int count, char **words)
         status = EXIT_DONE;
         for (size_t i = 0; i < found; i++) {
             print_device(&devices[i]);
-            if (given.verbose && print_paths(&devices[i]) != EXIT_DONE)
+            if (given.verbose && print_paths(i) != EXIT_DONE)
                 status = EXIT_FAILED;
         }
         say_default(devices, found);

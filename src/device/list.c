@@ -47,7 +47,7 @@ static uint64_t query_number(cl_device_id id, cl_device_info what)
     return length == sizeof(cl_uint) ? value.u32 : value.u64;
 }
 
-static bool has_extension(const char *list, const char *name)
+bool list_has_extension(const char *list, const char *name)
 {
     size_t n = strlen(name);
     for (const char *at = list; (at = strstr(at, name)); at += n)
@@ -58,18 +58,18 @@ static bool has_extension(const char *list, const char *name)
 
 static void find_pci(cl_device_id id, const char *extensions, char *out, size_t size)
 {
-    if (has_extension(extensions, "cl_khr_pci_bus_info")) {
+    if (list_has_extension(extensions, "cl_khr_pci_bus_info")) {
         cl_uint bus[4]; /* domain, bus, device, function */
         if (clGetDeviceInfo(id, PCI_BUS_INFO_KHR, sizeof bus, bus, NULL) == CL_SUCCESS)
             snprintf(out, size, "%04x:%02x:%02x.%x", bus[0], bus[1], bus[2], bus[3]);
-    } else if (has_extension(extensions, "cl_nv_device_attribute_query")) {
+    } else if (list_has_extension(extensions, "cl_nv_device_attribute_query")) {
         cl_uint bus, slot, domain = 0;
         if (clGetDeviceInfo(id, PCI_BUS_ID_NV, sizeof bus, &bus, NULL) == CL_SUCCESS &&
             clGetDeviceInfo(id, PCI_SLOT_ID_NV, sizeof slot, &slot, NULL) == CL_SUCCESS) {
             clGetDeviceInfo(id, PCI_DOMAIN_ID_NV, sizeof domain, &domain, NULL);
             snprintf(out, size, "%04x:%02x:%02x.%x", domain, bus, slot >> 3, slot & 7);
         }
-    } else if (has_extension(extensions, "cl_amd_device_attribute_query")) {
+    } else if (list_has_extension(extensions, "cl_amd_device_attribute_query")) {
         unsigned char place[24] = {
             0}; /* type 1 in the first word: bus, device, function at the end */
         if (clGetDeviceInfo(id, TOPOLOGY_AMD, sizeof place, place, NULL) == CL_SUCCESS &&
@@ -109,7 +109,7 @@ static void describe(found_device *found)
     extensions[sizeof extensions - 1] = '\0';
 
     query_text(id, CL_DEVICE_NAME, info->name, sizeof info->name);
-    if (has_extension(extensions, "cl_amd_device_attribute_query")) {
+    if (list_has_extension(extensions, "cl_amd_device_attribute_query")) {
         query_text(id, BOARD_NAME_AMD, board, sizeof board);
         size_t n = strlen(info->name); /* the name alone is a chip's code */
         if (board[0])
@@ -129,11 +129,11 @@ static void describe(found_device *found)
     info->largest_work_group = work_group ? work_group : 1;
     find_work_items(id, info);
     info->base_alignment = (uint32_t)query_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
-    info->has_fp16 = has_extension(extensions, "cl_khr_fp16");
-    info->has_fp64 = has_extension(extensions, "cl_khr_fp64") ||
+    info->has_fp16 = list_has_extension(extensions, "cl_khr_fp16");
+    info->has_fp64 = list_has_extension(extensions, "cl_khr_fp64") ||
                      query_number(id, CL_DEVICE_DOUBLE_FP_CONFIG) != 0;
-    info->has_subgroups = has_extension(extensions, "cl_khr_subgroups") ||
-                          has_extension(extensions, "cl_intel_subgroups") ||
+    info->has_subgroups = list_has_extension(extensions, "cl_khr_subgroups") ||
+                          list_has_extension(extensions, "cl_intel_subgroups") ||
                           query_number(id, MAX_NUM_SUB_GROUPS) > 0;
     info->has_unified_memory = query_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
     limits_apply(info);

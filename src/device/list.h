@@ -27,4 +27,7 @@ kiln_device *device_open_found(const found_device *found);
  * work. Used to choose between devices of one type. */
 double list_speed(const found_device *device);
 
+/* Whether a list of words, as CL_DEVICE_EXTENSIONS is, has this one. */
+bool list_has_extension(const char *list, const char *name);
+
 #endif

@@ -138,16 +138,23 @@ kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, con
     return device_check(device, clFlush(queue), "clFlush", "flushing the queue");
 }
 
-kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)
+/* *command, where it is asked for, is the caller's. */
+static kiln_status read_later(kiln_device *device, cl_mem memory, size_t offset, void *data,
+                              size_t bytes, cl_event *command)
 {
     if (device->lost)
         return device_fail_lost(device);
     if (bytes == 0)
         return KILN_OK;
     cl_int error = CL_QUEUE(device, device->queue, clEnqueueReadBuffer, memory, CL_FALSE, offset,
-                            bytes, data, 0, NULL, NULL);
-    KILN_TRY(device_check(device, error, "clEnqueueReadBuffer", "reading %zu bytes", bytes));
-    return device_finish(device);
+                            bytes, data, 0, NULL, command);
+    return device_check(device, error, "clEnqueueReadBuffer", "reading %zu bytes", bytes);
+}
+
+kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)
+{
+    KILN_TRY(read_later(device, memory, offset, data, bytes, NULL));
+    return bytes ? device_finish(device) : KILN_OK;
 }
 
 /* Asks, for a moment, whether the command is done: sooner known than by a thread that sleeps first.
@@ -170,21 +177,15 @@ static bool is_soon_done(cl_event command)
 kiln_status device_read_soon(kiln_device *device, cl_mem memory, size_t offset, void *data,
                              size_t bytes)
 {
-    if (device->lost)
-        return device_fail_lost(device);
-    if (bytes == 0)
-        return KILN_OK;
     cl_event command = NULL;
-    cl_int error = CL_QUEUE(device, device->queue, clEnqueueReadBuffer, memory, CL_FALSE, offset,
-                            bytes, data, 0, NULL, &command);
-    KILN_TRY(device_check(device, error, "clEnqueueReadBuffer", "reading %zu bytes", bytes));
+    KILN_TRY(read_later(device, memory, offset, data, bytes, &command));
     /* Only where work-items are threads of this processor: Mesa 22.3's rusticl calls a command
      * complete before its data are there. */
     bool done = command && device->serial_kernels && clFlush(device->queue) == CL_SUCCESS &&
                 is_soon_done(command);
     if (command)
         clReleaseEvent(command);
-    return done ? KILN_OK : device_finish(device);
+    return done || bytes == 0 ? KILN_OK : device_finish(device);
 }
 
 kiln_status device_fill_zero(kiln_device *device, cl_mem memory, size_t offset, size_t bytes)

@@ -1,26 +1,14 @@
 /* Which of OpenCL's faster ways Kiln uses on a device, and why it does not use the others. */
 #include "device/inside.h"
-#include "device/limits.h"
+#include "device/list.h"
 #include "device/program_cache.h"
+#include "device/wait.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static void add(text *out, const char *way, const char *used, const char *why)
 {
     text_add(out, "%-20s %-5s %s\n", way, used, why);
-}
-
-/* Whether the device's extensions have this word among them. */
-static bool offers(const kiln_device *device, const char *extension)
-{
-    char all[8192] = "";
-    clGetDeviceInfo(device->id, CL_DEVICE_EXTENSIONS, sizeof all - 1, all, NULL);
-    size_t length = strlen(extension);
-    for (const char *at = all; (at = strstr(at, extension)) != NULL; at += length)
-        if ((at == all || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    return false;
 }
 
 /* What Kiln has no use for, whether it is there or not. */
@@ -34,6 +22,7 @@ static void add_unused(text *out, const char *way, bool there, const char *why)
 char *kiln_device_paths(const kiln_device *device)
 {
     text out = {0};
+    char extensions[8192] = "";
     cl_command_queue_properties queues = 0;
     if (device == NULL) {
         kiln_fail_null("the device");
@@ -41,6 +30,7 @@ char *kiln_device_paths(const kiln_device *device)
     }
     const kiln_device_info *info = &device->info;
     const bool serial = device->serial_kernels, cpu = info->type == KILN_DEVICE_CPU;
+    clGetDeviceInfo(device->id, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
     clGetDeviceInfo(device->id, CL_DEVICE_QUEUE_PROPERTIES, sizeof queues, &queues, NULL);
     add(&out, "serial kernels", serial ? "yes" : "no",
         serial ? "a work-item is a thread of the CPU and owns a tile of the result"
@@ -48,12 +38,17 @@ char *kiln_device_paths(const kiln_device *device)
                : "work-items are threads of the device");
     add(&out, "local memory", serial ? "no" : "yes",
         serial ? "it is memory like any other here" : "work-groups share tiles of their operands");
-    add(&out, "fused launches", device->avoid & DEVICE_AVOID_GROUPS ? "no" : serial ? "yes" : "no",
+    add(&out, "fused launches",
+        device->avoid & DEVICE_AVOID_GROUPS ? "no"
+        : serial                            ? "yes"
+                                            : "no",
         device->avoid & DEVICE_AVOID_GROUPS ? "KILN_DEBUG or the check of the device rules them out"
         : serial ? "launches that do not wait for each other are one kernel"
                  : "a launch costs little where work-items are threads");
     add(&out, "chains of rows",
-        device->avoid & DEVICE_AVOID_CHAINS ? "no" : serial ? "yes" : "no",
+        device->avoid & DEVICE_AVOID_CHAINS ? "no"
+        : serial                            ? "yes"
+                                            : "no",
         device->avoid & DEVICE_AVOID_CHAINS ? "KILN_DEBUG or the check of the device rules them out"
         : serial ? "layers, and loops over time, go through a block of rows in one kernel"
                  : "the rows' values would not stay in a cache");
@@ -64,9 +59,9 @@ char *kiln_device_paths(const kiln_device *device)
     add(&out, "queue for transfers", device->transfer ? "yes" : "no",
         device->transfer ? "batches are copied while the device computes"
                          : "this driver has been seen to err with two queues");
-    add(&out, "sleeping waits", !cpu || limits_threads() ? "yes" : "no",
-        !cpu || limits_threads() ? "the host's processor is left to others"
-                                 : "the host is the device: it waits in clFinish");
+    add(&out, "sleeping waits", waiter_sleeps(device->waiter) ? "yes" : "no",
+        waiter_sleeps(device->waiter) ? "the host's processor is left to others"
+                                      : "the host is the device: it waits in clFinish");
     add(&out, "cached programs", "yes",
         program_cache_driver_keeps(device) ? "the driver keeps them" : "Kiln keeps them");
     add_unused(&out, "unified memory", info->has_unified_memory,
@@ -74,7 +69,7 @@ char *kiln_device_paths(const kiln_device *device)
     add_unused(&out, "fp16 arithmetic", info->has_fp16, "Kiln computes with float32");
     add_unused(&out, "half storage", true, "Kiln stores float32");
     add_unused(&out, "subgroups", info->has_subgroups, "no kernel is written for them");
-    add_unused(&out, "command buffers", offers(device, "cl_khr_command_buffer"),
+    add_unused(&out, "command buffers", list_has_extension(extensions, "cl_khr_command_buffer"),
                "launches are enqueued one by one");
     add_unused(&out, "out-of-order queue", queues & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE,
                "launches run in the order of the plan");

@@ -153,6 +153,11 @@ device_waiter *waiter_new(bool sleeps)
     return waiter;
 }
 
+bool waiter_sleeps(const device_waiter *waiter)
+{
+    return waiter->sleeps;
+}
+
 /* A thread that hangs in the driver cannot be joined: it frees the waiter should it ever come back. */
 void waiter_free(device_waiter *waiter)
 {

@@ -11,6 +11,7 @@
 /* sleeps: the processor is left to others meanwhile; for devices that are none themselves. NULL with a failure on
  * record when there is no memory or thread. */
 device_waiter *waiter_new(bool sleeps);
+bool waiter_sleeps(const device_waiter *waiter);
 void waiter_free(device_waiter *waiter); /* NULL is allowed */
 
 /* Waits until both queues (the second may be NULL) are empty. *timed_out says that there is no hope

@@ -287,8 +287,8 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
 }
 
 /* ---- a small step in one launch ---- */
-#define LAUNCH_SECONDS 10e-6 /* until the next one begins, on a CPU whose threads sleep between */
-#define MOST_IN_TURN 32      /* launches */
+#define HANDOVER_SECONDS 10e-6 /* from one launch to the next, of threads that sleep between */
+#define MOST_IN_TURN 32        /* launches */
 
 static double bytes_of(const builder *b, const launch *l)
 {
@@ -318,7 +318,7 @@ static bool better_in_turn(const builder *b)
         seconds += chain_seconds(flops_of(b, l) / 2, bytes_of(b, l));
     }
     return seconds * (1 - 1 / (units > 1 ? units : 1)) <
-           LAUNCH_SECONDS * (double)(b->groups.count - 1);
+           HANDOVER_SECONDS * (double)(b->groups.count - 1);
 }
 
 /* Puts all groups into one, which a single work-item does in turn; leaves them where that is too
@@ -327,29 +327,26 @@ static kiln_status take_turns(builder *b)
 {
     if (!better_in_turn(b))
         return KILN_OK;
+    const size_t bytes = b->launches.count * sizeof(launch);
     group *all = mem_new(1, sizeof *all);
-    if (all == NULL)
-        return KILN_ERROR_MEMORY;
-    *all = (group){.items = 1, .units = 1, .in_turn = true};
-    bool fits = true;
+    launch *before = mem_new(1, bytes);
+    bool fits = all && before;
+    kiln_status status = fits ? KILN_OK : KILN_ERROR_MEMORY;
+    if (fits) {
+        memcpy(before, b->launches.items, bytes);
+        *all = (group){.items = 1, .units = 1, .in_turn = true};
+    }
     for (size_t i = 0; i < b->launches.count && fits; i++)
         fits = join_group(b, all, &b->launches.items[i]);
     if (fits) {
         b->groups.items[0] = *all;
         b->groups.count = 1;
-    } else { /* the launches' places among arguments were theirs in the groups */
-        for (size_t k = 0; k < b->groups.count; k++) {
-            group *g = &b->groups.items[k];
-            size_t count = g->count;
-            g->argument_count = 0;
-            g->count = 0;
-            g->flops = 0;
-            for (size_t i = 0; i < count; i++)
-                join_group(b, g, &b->launches.items[g->first + i]);
-        }
+    } else if (status == KILN_OK) { /* the launches' arguments are where their groups have them */
+        memcpy(b->launches.items, before, bytes);
     }
     free(all);
-    return KILN_OK;
+    free(before);
+    return status;
 }
 
 kiln_status group_launches(builder *b)

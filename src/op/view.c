@@ -59,7 +59,7 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
     kiln_shape from = g->items[x].shape, strides = ir_strides(from), shape = {.rank = from.rank};
     ir_attributes attr = {.shape = {.rank = from.rank}, .extra = {.rank = from.rank}};
     unsigned seen = 0;
-    bool moved = false, shuffled = false;
+    bool shuffled = false;
     int before = -1; /* the axis before, of those longer than 1 */
     for (int i = 0; i < from.rank; i++) {
         int p = permutation[i];
@@ -70,7 +70,6 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
             return IR_NONE;
         }
         seen |= 1U << p;
-        moved |= p != i;
         if (from.dims[p] > 1) {
             shuffled |= p < before;
             before = p;
@@ -79,8 +78,6 @@ ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation)
         attr.shape.dims[i] = strides.dims[p];
         attr.extra.dims[i] = p;
     }
-    if (!moved)
-        return x;
     if (!shuffled) /* the elements stay where they are */
         return op_reshape(g, x, shape);
     if (g->items[x].op == &op_desc_transpose) { /* there and back */
