@@ -290,19 +290,6 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
 #define HANDOVER_SECONDS 10e-6 /* from one launch to the next, of threads that sleep between */
 #define MOST_IN_TURN 32        /* launches */
 
-static double bytes_of(const builder *b, const launch *l)
-{
-    double bytes = 0;
-    for (int i = 0; i < l->argument_count; i++) {
-        const argument *a = &l->arguments[i];
-        if (a->kind == ARGUMENT_NODE)
-            bytes += 4.0 * (double)place_elements(b, a->where.owner);
-        else if (a->kind == ARGUMENT_WEIGHT)
-            bytes += 4.0 * (double)kiln_shape_size(a->weight->shape);
-    }
-    return bytes;
-}
-
 /* Whether one work-item is done sooner with all launches than all compute units are, each of which
  * waits for the others after every launch. */
 static bool better_in_turn(const builder *b)
@@ -315,7 +302,10 @@ static bool better_in_turn(const builder *b)
         if (!l->serial || l->items == 0 ||
             (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps != 1))
             return false;
-        seconds += chain_seconds(flops_of(b, l) / 2, bytes_of(b, l));
+        size_t bytes = 0;
+        for (int k = 0; k < l->argument_count; k++)
+            bytes += launch_argument_bytes(b, &l->arguments[k], true);
+        seconds += chain_seconds(flops_of(b, l) / 2, (double)bytes);
     }
     return seconds * (1 - 1 / (units > 1 ? units : 1)) <
            HANDOVER_SECONDS * (double)(b->groups.count - 1);

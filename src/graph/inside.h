@@ -232,6 +232,8 @@ launch *launch_new(builder *b, const char *name, const char *layer, int scope);
 /* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too
  * many. */
 int launch_argument(launch *l, const argument *a);
+/* Bytes of an argument that is a node's value or a weight, else 0; whole: with all time steps. */
+size_t launch_argument_bytes(const builder *b, const argument *a, bool whole);
 /* Writes "const __global float *p0, ulong o0, ..." and "p0, o0, ...". */
 void launch_parameters(const launch *l, text *out);
 void launch_names(const launch *l, text *out);

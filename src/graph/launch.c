@@ -25,6 +25,16 @@ const ir_scan *launch_loop(const builder *b, const launch *l)
     return loop ? &b->g->scans[loop - 1] : NULL;
 }
 
+size_t launch_argument_bytes(const builder *b, const argument *a, bool whole)
+{
+    if (a->kind == ARGUMENT_NODE) {
+        ir_id o = a->where.owner;
+        return (size_t)(whole && a->where.stride ? place_elements(b, o) : graph_elements(b, o)) *
+               place_element_size(b, o);
+    }
+    return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
+}
+
 int launch_argument(launch *l, const argument *a)
 {
     for (int i = l->reserved; i < l->argument_count; i++) {

@@ -56,18 +56,6 @@ kiln_status plan_set_argument(plan *p, bound *c, int k)
         "clSetKernelArg", "kernel %s", c->from->name);
 }
 
-/* one_launch: with all time steps. */
-static size_t argument_bytes(const plan *p, const argument *a, bool one_launch)
-{
-    if (a->kind == ARGUMENT_NODE) {
-        ir_id o = a->where.owner;
-        int64_t one = kiln_shape_size(p->graph.items[o].shape);
-        return (size_t)(one_launch && a->where.stride ? place_elements(&p->b, o) : one) *
-               place_element_size(&p->b, o);
-    }
-    return a->kind == ARGUMENT_WEIGHT ? (size_t)kiln_shape_size(a->weight->shape) * 4 : 0;
-}
-
 /* How large the kernel's work-groups are: as the launch asks, where the kernel and the device allow it. A
  * template's size is fixed in its text: another one must be written then. */
 static kiln_status size_group(plan *p, bound *c)
@@ -102,7 +90,7 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
     c->info = (device_launch_info){
         .name = g->name, .what = g->what, .flops = g->flops, .layer = g->layer};
     for (int a = 0; a < g->argument_count; a++)
-        c->info.bytes += (double)argument_bytes(p, &g->arguments[a], g->scope == 0);
+        c->info.bytes += (double)launch_argument_bytes(&p->b, &g->arguments[a], g->scope == 0);
     if (!l->is_clblast) {
         char name[32];
         if (plan_has_own_kernel(p, g))
