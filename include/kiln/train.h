@@ -289,12 +289,17 @@ KILN_API kiln_callback *kiln_reduce_lr_on_plateau_with(const kiln_reduce_lr_on_p
 KILN_API kiln_callback *kiln_terminate_on_nan(void);
 
 /* Event files for TensorBoard, below log_dir/train and log_dir/validation: epoch_loss and the other figures, the
- * learning rate, and histograms of the weights. */
+ * learning rate, histograms of the weights ("dense/kernel/histogram") and of their gradients ("dense/kernel/gradient"),
+ * and the weights as pictures ("dense/kernel/image/0"). */
 typedef struct kiln_tensorboard_args {
     const char *log_dir;                /* "logs"; made when missing */
     int64_t histogram_freq;             /* epochs between two histograms of each weight; 0: none */
     int64_t update_freq;                /* batches between two entries of batch_loss ...; 0: none, once an epoch as ever */
     kiln_choice write_steps_per_second; /* no */
+    kiln_choice write_grads;            /* no; yes: histograms of the gradients too, every histogram_freq epochs: of the
+                                         * epoch's last whole batch at the weights the epoch ends with, before clipping. A
+                                         * step of its own, compiled once; the training keeps its speed and its bits */
+    kiln_choice write_images;           /* no; yes: the weights as grey pictures, every histogram_freq epochs */
     char unset_; /* set by nobody: lets the macro be called without arguments */
 } kiln_tensorboard_args;
 KILN_API kiln_callback *kiln_tensorboard_with(const kiln_tensorboard_args *args);

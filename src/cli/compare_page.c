@@ -52,16 +52,17 @@ static void add_devices(const comparison *c, text *out)
         const compared_device *d = &c->devices[i];
         const kiln_device_peaks *p = &d->peaks;
         const char *none = d->measured ? "\tnone" : "\t\xe2\x80\x93";
-        const char *cells[COLUMNS] = {device_name(c, i),
-                                      words("%.100s %.100s", d->platform, d->driver),
-                                      words("\t%.0f", d->compute_units),
-                                      words("\t%s", session_bytes((uint64_t)d->memory)),
-                                      d->measured ? words("\t%.1f", p->fma_gflops) : none,
-                                      p->fp16_gflops > 0 ? words("\t%.1f", p->fp16_gflops) : none,
-                                      d->measured ? words("\t%.1f", p->copy_gbytes) : none,
-                                      d->measured ? words("\t%.2f", p->launch_us) : none,
-                                      d->measured ? words("\t%.1f", p->upload_gbytes) : none,
-                                      d->measured ? words("\t%.1f", p->download_gbytes) : none};
+        const char *cells[COLUMNS] = {
+            device_name(c, i),
+            words("%.100s %.100s", d->platform, d->driver),
+            words("\t%.0f", d->compute_units),
+            words("\t%s", session_bytes((uint64_t)d->memory)),
+            d->measured ? words("\t%s", session_figure(p->fma_gflops)) : none,
+            p->fp16_gflops > 0 ? words("\t%s", session_figure(p->fp16_gflops)) : none,
+            d->measured ? words("\t%s", session_figure(p->copy_gbytes)) : none,
+            d->measured ? words("\t%.2f", p->launch_us) : none,
+            d->measured ? words("\t%s", session_figure(p->upload_gbytes)) : none,
+            d->measured ? words("\t%s", session_figure(p->download_gbytes)) : none};
         page_table_row(out, (int)i, cells, COLUMNS);
     }
     page_table_end(out);
@@ -380,7 +381,7 @@ static void add_kernels(const one_run *o, text *out)
         double bound = comparison_bound(&o->c->devices[r->device], k->flops, k->bytes);
         const char *cells[COLUMNS] = {
             kernel_name(k),
-            words("\t%.1f", 1e6 * k->seconds),
+            words("\t%s", session_figure(1e6 * k->seconds)),
             words("\t%.0f %%", 100 * k->seconds / total),
             k->flops > 0 ? words("\t%.3g", k->flops / k->seconds * 1e-9) : "\t\xe2\x80\x93",
             k->bytes > 0 ? words("\t%.3g", k->bytes / k->seconds * 1e-9) : "\t\xe2\x80\x93",
@@ -468,10 +469,10 @@ static const char *lead(const comparison *c)
     if (second == NULL)
         return words("%.100s trains %s at %s samples a second.", c->devices[best->device].name,
                      best->network, session_count((int64_t)(best->batch / best->best)));
-    return words("%.100s trains %s fastest, at %s samples a second: %.3g times as fast as %.100s.",
+    return words("%.100s trains %s fastest, at %s samples a second: %s times as fast as %.100s.",
                  c->devices[best->device].name, best->network,
-                 session_count((int64_t)(best->batch / best->best)), second->best / best->best,
-                 c->devices[second->device].name);
+                 session_count((int64_t)(best->batch / best->best)),
+                 session_figure(second->best / best->best), c->devices[second->device].name);
 }
 
 kiln_status comparison_page(const comparison *c, text *page)

@@ -20,9 +20,9 @@ static void print_devices(const comparison *c, FILE *out)
             continue;
         }
         const kiln_device_peaks *p = &d->peaks;
-        fprintf(out, "%12.1f ", p->fma_gflops);
+        fprintf(out, "%12s ", session_figure(p->fma_gflops));
         if (p->fp16_gflops > 0)
-            fprintf(out, "%10.1f ", p->fp16_gflops);
+            fprintf(out, "%10s ", session_figure(p->fp16_gflops));
         else
             fprintf(out, "%10s ", "none");
         fprintf(out, "%9.1f %9.2f %9.1f %9.1f\n", p->copy_gbytes, p->launch_us, p->upload_gbytes,

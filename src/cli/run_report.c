@@ -2,6 +2,7 @@
 #include "cli/run_report.h"
 
 #include "base/file.h"
+#include "cli/judge.h"
 #include "cli/objective.h"
 #include "report/chart.h"
 #include "report/escape.h"
@@ -12,101 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_SAMPLES = 50000, MOST_CLASSES = 100, MOST_MISTAKES = 24, MOST_POINTS = 1500 };
+enum { MOST_CLASSES = 100, MOST_POINTS = 1500 };
 enum { LARGEST_PICTURE = 96 };
-
-/* A classifier's predictions beside the labels. */
-typedef struct judged {
-    const kiln_dataset *data;
-    int64_t samples;
-    size_t classes;
-    const char **names;
-    char *number_names; /* where the data have none: 8 bytes each */
-    int *labels;
-    float *scores;  /* (samples, classes): probabilities */
-    double *counts; /* (classes, classes): label, prediction */
-} judged;
-
-static void free_judged(judged *j)
-{
-    free(j->names);
-    free(j->number_names);
-    free(j->labels);
-    free(j->scores);
-    free(j->counts);
-}
-
-static int best_of(const float *scores, size_t classes)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < classes; i++)
-        if (scores[i] > scores[best])
-            best = i;
-    return (int)best;
-}
-
-/* The class of a sample; -1: it has none. */
-static int label_of(const data_column *target, int64_t i, size_t classes)
-{
-    int64_t row = kiln_shape_size(target->shape);
-    if (row == 1) {
-        double label = columns_value(target->dtype, target->data, i);
-        return label >= 0 && label < (double)classes ? (int)label : -1;
-    }
-    const float *values = (const float *)target->data + i * row;
-    return target->dtype == KILN_FLOAT32 && (size_t)row == classes ? best_of(values, classes) : -1;
-}
-
-static kiln_status name_classes(judged *j)
-{
-    const kiln_dataset *d = j->data;
-    j->names = mem_new(j->classes, sizeof *j->names);
-    j->number_names = mem_new(j->classes, 8);
-    if (j->names == NULL || j->number_names == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < j->classes; i++) {
-        snprintf(&j->number_names[8 * i], 8, "%d", (int)i);
-        j->names[i] = d->class_count == j->classes ? d->class_names[i] : &j->number_names[8 * i];
-    }
-    return KILN_OK;
-}
-
-/* Scores of a single output are that of class 1. */
-static kiln_status spread_scores(judged *j, float *values, int64_t row, bool from_logits)
-{
-    j->scores = mem_new((size_t)j->samples * j->classes + 1, sizeof *j->scores);
-    if (j->scores == NULL)
-        return KILN_ERROR_MEMORY;
-    for (int64_t i = 0; i < j->samples; i++) {
-        float *to = &j->scores[(size_t)i * j->classes];
-        objective_probabilities(&values[i * row], row, from_logits);
-        if (row == 1) {
-            to[1] = values[i];
-            to[0] = 1 - to[1];
-        } else {
-            memcpy(to, &values[i * row], j->classes * sizeof *to);
-        }
-    }
-    return KILN_OK;
-}
-
-static kiln_status judge(judged *j, float *values, int64_t row, bool from_logits)
-{
-    KILN_TRY(name_classes(j));
-    KILN_TRY(spread_scores(j, values, row, from_logits));
-    j->labels = mem_new((size_t)j->samples + 1, sizeof *j->labels);
-    j->counts = mem_new(j->classes * j->classes, sizeof *j->counts);
-    if (j->labels == NULL || j->counts == NULL)
-        return KILN_ERROR_MEMORY;
-    for (int64_t i = 0; i < j->samples; i++) {
-        int label = label_of(&j->data->targets[0], i, j->classes),
-            best = best_of(&j->scores[(size_t)i * j->classes], j->classes);
-        j->labels[i] = label;
-        if (label >= 0)
-            j->counts[(size_t)label * j->classes + (size_t)best]++;
-    }
-    return KILN_OK;
-}
 
 /* ---- classes ---- */
 
@@ -156,75 +64,17 @@ static void add_classes(const judged *j, text *page)
 
 /* ---- the worst mistakes ---- */
 
-typedef struct mistake {
-    int64_t sample;
-    float right; /* the probability of the right class */
-} mistake;
-
-static int by_confidence(const void *x, const void *y)
-{
-    const mistake *a = x, *b = y;
-    if (a->right != b->right)
-        return a->right < b->right ? -1 : 1;
-    return a->sample < b->sample ? -1 : a->sample > b->sample;
-}
-
-/* Height, width and channels of a sample that is a picture. */
-static bool is_picture(const data_column *c, int *height, int *width, int *channels)
-{
-    const kiln_shape *s = &c->shape;
-    *channels = s->rank == 3 ? (int)s->dims[2] : 1;
-    if ((s->rank != 2 && s->rank != 3) || s->dims[0] < 4 || s->dims[1] < 4 || s->dims[0] > 4096 ||
-        s->dims[1] > 4096 || (*channels != 1 && *channels != 3) || c->dtype == KILN_INT32)
-        return false;
-    *height = (int)s->dims[0];
-    *width = (int)s->dims[1];
-    return true;
-}
-
-/* A sample as bytes, every `step`-th pixel; numbers are spread from the least to the largest. */
-static void take_pixels(const data_column *c, int64_t sample, int height, int width, int channels,
-                        int step, uint8_t *to)
-{
-    int64_t size = (int64_t)height * width * channels, at = sample * size;
-    double low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0; c->dtype == KILN_FLOAT32 && i < size; i++) {
-        double v = columns_value(c->dtype, c->data, at + i);
-        low = v < low ? v : low;
-        high = v > high ? v : high;
-    }
-    for (int y = 0; y < height / step; y++)
-        for (int x = 0; x < width / step; x++)
-            for (int k = 0; k < channels; k++) {
-                int64_t from = at + ((int64_t)y * step * width + (int64_t)x * step) * channels + k;
-                double v = columns_value(c->dtype, c->data, from);
-                if (c->dtype == KILN_FLOAT32)
-                    v = high > low ? (v - low) / (high - low) * 255 : 0;
-                *to++ = (uint8_t)(v >= 0 ? v <= 255 ? v : 255 : 0);
-            }
-}
-
 static kiln_status add_mistake(const judged *j, const mistake *m, bool picture, text *page)
 {
-    const data_column *input = &j->data->inputs[0];
-    int height, width, channels,
-        label = j->labels[m->sample],
-        best = best_of(&j->scores[(size_t)m->sample * j->classes], j->classes);
     char words[300];
-    snprintf(words, sizeof words, "%.60s, taken for %.60s (%.0f %%)", j->names[label],
-             j->names[best],
-             100 * (double)j->scores[(size_t)m->sample * j->classes + (size_t)best]);
+    snprintf(words, sizeof words, "%.60s, taken for %.60s (%.0f %%)", j->names[m->label],
+             j->names[m->taken_for], 100 * m->taken);
     text_add(page, "<div>");
-    if (picture && is_picture(input, &height, &width, &channels)) {
-        int longest = height > width ? height : width, step = (longest - 1) / LARGEST_PICTURE + 1;
-        uint8_t *pixels =
-            mem_new((size_t)(height / step) * (size_t)(width / step) * (size_t)channels, 1);
-        if (pixels == NULL)
-            return KILN_ERROR_MEMORY;
-        take_pixels(input, m->sample, height, width, channels, step, pixels);
-        kiln_status status =
-            picture_add(page, pixels, width / step, height / step, channels, words);
-        free(pixels);
+    if (picture) {
+        sample_picture p;
+        KILN_TRY(sample_take_picture(&j->data->inputs[0], m->sample, LARGEST_PICTURE, &p));
+        kiln_status status = picture_add(page, p.pixels, p.width, p.height, p.channels, words);
+        free(p.pixels);
         KILN_TRY(status);
     }
     escape_add(page, words);
@@ -234,20 +84,11 @@ static kiln_status add_mistake(const judged *j, const mistake *m, bool picture, 
 
 static kiln_status add_mistakes(const judged *j, text *page)
 {
-    int height, width, channels;
-    bool picture =
-        j->data->input_count == 1 && is_picture(&j->data->inputs[0], &height, &width, &channels);
-    mistake *all = mem_new((size_t)j->samples + 1, sizeof *all);
-    size_t count = 0;
-    if (all == NULL)
-        return KILN_ERROR_MEMORY;
-    for (int64_t i = 0; i < j->samples; i++) {
-        const float *scores = &j->scores[(size_t)i * j->classes];
-        if (j->labels[i] >= 0 && best_of(scores, j->classes) != j->labels[i])
-            all[count++] = (mistake){i, scores[j->labels[i]]};
-    }
-    qsort(all, count, sizeof *all, by_confidence);
+    bool picture = j->data->input_count == 1 && sample_is_picture(&j->data->inputs[0]);
+    mistake *all;
+    size_t count;
     char words[200];
+    KILN_TRY(judge_mistakes(j, &all, &count));
     page_heading(page, 2, "The worst mistakes");
     snprintf(words, sizeof words,
              "%s of %s samples are taken for another class; these have the least probability of "
@@ -256,7 +97,7 @@ static kiln_status add_mistakes(const judged *j, text *page)
     page_paragraph(page, count ? words : "There is none: every sample has its class.");
     kiln_status status = KILN_OK;
     text_add(page, "<div class=\"pictures\">\n");
-    for (size_t i = 0; i < count && i < MOST_MISTAKES && status == KILN_OK; i++)
+    for (size_t i = 0; i < count && i < JUDGE_MOST_MISTAKES && status == KILN_OK; i++)
         status = add_mistake(j, &all[i], picture, page);
     text_add(page, "</div>\n");
     free(all);
@@ -341,36 +182,37 @@ static kiln_status add_numbers(const run_report *r, const kiln_dataset *data, co
 
 /* ---- the page ---- */
 
-static kiln_status add_predictions(const run_report *r, const kiln_dataset *data, text *page)
+static kiln_status predict_numbers(const run_report *r, const kiln_dataset *data, text *page)
 {
-    bool from_logits, classifier = objective_is_classifier(r->model, 0, &from_logits);
-    int64_t samples = 0, row = kiln_shape_size(kiln_model_output_shape(r->model, 0));
-    const data_column *target = &data->targets[0];
-    if (target->dtype == KILN_FLOAT32 && kiln_shape_size(target->shape) == 1)
-        classifier = false;
-    if (classifier && kiln_model_output_shape(r->model, 0).rank != 1)
-        return KILN_OK;
-    if (!classifier && (row != 1 || kiln_shape_size(target->shape) != 1))
-        return KILN_OK;
+    int64_t samples = 0;
     float *values = kiln_predict_with(&(kiln_predict_args){.model = r->model,
                                                            .data = (kiln_dataset *)(uintptr_t)data,
                                                            .batch_size = r->batch,
                                                            .verbose = KILN_NO},
                                       &samples);
-    if (values == NULL)
-        return kiln_last_status();
-    kiln_status status;
-    if (classifier) {
-        judged j = {.data = data, .samples = samples, .classes = row == 1 ? 2 : (size_t)row};
-        status = judge(&j, values, row, from_logits);
-        if (status == KILN_OK)
-            status = add_judgement(r, &j, page);
-        free_judged(&j);
-    } else {
-        status = add_numbers(r, data, values, samples, page);
-    }
+    kiln_status status = values ? add_numbers(r, data, values, samples, page) : kiln_last_status();
     free(values);
     return status;
+}
+
+static kiln_status add_predictions(const run_report *r, const kiln_dataset *data, text *page)
+{
+    bool from_logits;
+    if (judge_is_meant(r->model, data)) {
+        judged j;
+        kiln_status status = judge_data(&j, r->model, data, r->batch);
+        if (status == KILN_OK)
+            status = add_judgement(r, &j, page);
+        judge_free(&j);
+        return status;
+    }
+    const data_column *target = &data->targets[0];
+    bool number =
+        kiln_shape_size(target->shape) == 1 &&
+        (target->dtype == KILN_FLOAT32 || !objective_is_classifier(r->model, 0, &from_logits));
+    if (!number || kiln_shape_size(kiln_model_output_shape(r->model, 0)) != 1)
+        return KILN_OK;
+    return predict_numbers(r, data, page);
 }
 
 /* Of data that are arrays with one target, for a model with one output; the first ones of very
@@ -381,9 +223,9 @@ static kiln_status add_data(const run_report *r, text *page)
     if (d == NULL || d->function || d->target_count != 1 || r->model->output_count != 1 ||
         d->samples < 1)
         return KILN_OK;
-    if (d->samples <= MOST_SAMPLES)
+    if (d->samples <= JUDGE_MOST_SAMPLES)
         return add_predictions(r, d, page);
-    kiln_dataset *part = kiln_dataset_slice(d, 0, MOST_SAMPLES);
+    kiln_dataset *part = kiln_dataset_slice(d, 0, JUDGE_MOST_SAMPLES);
     kiln_status status = part ? add_predictions(r, part, page) : kiln_last_status();
     kiln_dataset_free(part);
     return status;

@@ -38,4 +38,8 @@ typedef struct run_report {
 } run_report;
 kiln_status run_report_write(const run_report *r, const char *path);
 
+/* Pictures for TensorBoard, in event files below log_dir/pictures: the first of the data shown to
+ * the network, and the worst mistakes. Writes none where samples are no pictures. */
+kiln_status run_pictures_write(const run_report *r, const kiln_dataset *shown, const char *log_dir);
+
 #endif

@@ -8,6 +8,7 @@
 #include "device/device.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -263,9 +264,11 @@ uint64_t session_resident(void)
     return (uint64_t)usage.ru_maxrss * 1024;
 }
 
+enum { BUFFER_BYTES = 32 };
+
 static char *next_buffer(void)
 {
-    static char ring[8][32];
+    static char ring[8][BUFFER_BYTES];
     static unsigned next;
     return ring[next++ % 8];
 }
@@ -280,6 +283,20 @@ const char *session_count(int64_t number)
         out[used++] = digits[i];
     }
     out[used] = '\0';
+    return out;
+}
+
+const char *session_figure(double value)
+{
+    char *out;
+    if (fabs(value) >= 99.95)
+        return session_count(llround(value));
+    out = next_buffer();
+    snprintf(out, BUFFER_BYTES,
+             fabs(value) >= 9.995    ? "%.1f"
+             : fabs(value) >= 0.9995 ? "%.2f"
+                                     : "%.2g",
+             value);
     return out;
 }
 

@@ -57,6 +57,7 @@ uint64_t session_resident(void);
 
 /* "12,345" in one of a few buffers of its own. */
 const char *session_count(int64_t number);
+const char *session_figure(double value); /* "0.023", "1.50", "12.3" or "1,760" */
 /* "1.5 MB" likewise; powers of 1000. */
 const char *session_bytes(uint64_t bytes);
 

@@ -74,8 +74,12 @@ size_t plan_update_offsets(int count, const plan_update *updates, size_t *offset
  * the number of rows for range checks. */
 kiln_status plan_bind(plan *p, int slot, cl_mem memory, size_t offset_elements, int64_t rows);
 
+/* Binds p's slots to what other's hold. The memory may go before p: plan_unbind_all forgets it. */
+kiln_status plan_bind_as(plan *p, const plan *other);
+
 /* Forgets memory that is about to be freed, if the slot holds it. */
 void plan_unbind(plan *p, int slot, cl_mem memory);
+void plan_unbind_all(plan *p);
 
 /* Uploads the records of the next count steps and starts at the first. */
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count);

@@ -205,8 +205,24 @@ kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t
     return KILN_OK;
 }
 
+kiln_status plan_bind_as(plan *p, const plan *other)
+{
+    for (int i = 0; i < p->slot_count && i < other->slot_count; i++) {
+        const slot *s = &other->slots[i];
+        if (s->memory)
+            KILN_TRY(plan_bind(p, i, s->memory, s->offset, s->rows));
+    }
+    return KILN_OK;
+}
+
 void plan_unbind(plan *p, int number, cl_mem memory)
 {
     if (number >= 0 && number < p->slot_count && p->slots[number].memory == memory)
         p->slots[number].memory = NULL;
+}
+
+void plan_unbind_all(plan *p)
+{
+    for (int i = 0; i < p->slot_count; i++)
+        p->slots[i].memory = NULL;
 }

@@ -1,6 +1,7 @@
 #include "train/events.h"
 
 #include "base/file.h"
+#include "report/picture.h"
 
 #include <errno.h>
 #include <math.h>
@@ -59,6 +60,12 @@ static void add_key(text *out, int field, int kind)
     add_varint(out, (uint64_t)field << 3 | (uint64_t)kind);
 }
 
+static void add_whole(text *out, int field, uint64_t value)
+{
+    add_key(out, field, VARINT);
+    add_varint(out, value);
+}
+
 static void add_bytes(text *out, int field, const void *data, size_t bytes)
 {
     add_key(out, field, BYTES);
@@ -100,7 +107,7 @@ static void add_message(text *out, int field, text *message)
     text_free(message);
 }
 
-/* ---- summaries: Summary.value = 1; Value.tag = 1, simple_value = 2, histo = 5 ---- */
+/* ---- summaries: Summary.value = 1; Value.tag = 1, simple_value = 2, image = 4, histo = 5 ---- */
 
 void summary_scalar(event_summary *s, const char *tag, double value)
 {
@@ -154,6 +161,25 @@ kiln_status summary_histogram(event_summary *s, const char *tag, const float *va
     return s->values.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
+/* Image: height, width, colorspace (1: grey, 3: red, green, blue), encoded_image_string. */
+kiln_status summary_image(event_summary *s, const char *tag, const uint8_t *pixels, int width,
+                          int height, int channels)
+{
+    void *png;
+    size_t bytes;
+    text image = {0}, v = {0};
+    KILN_TRY(picture_png_encode(pixels, width, height, channels, &png, &bytes));
+    add_whole(&image, 1, (uint64_t)height);
+    add_whole(&image, 2, (uint64_t)width);
+    add_whole(&image, 3, (uint64_t)channels);
+    add_bytes(&image, 4, png, bytes);
+    free(png);
+    add_bytes(&v, 1, tag, strlen(tag));
+    add_message(&v, 4, &image);
+    add_message(&s->values, 1, &v);
+    return s->values.failed ? KILN_ERROR_MEMORY : KILN_OK;
+}
+
 /* ---- records ---- */
 
 static kiln_status fail(const event_file *e)
@@ -186,8 +212,7 @@ static void begin_event(text *event, int64_t step)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     add_double(event, 1, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
-    add_key(event, 2, VARINT);
-    add_varint(event, (uint64_t)step);
+    add_whole(event, 2, (uint64_t)step);
 }
 
 kiln_status events_open(event_file *e, const char *folder)

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 typedef struct event_file {
@@ -24,6 +25,9 @@ typedef struct event_summary {
 void summary_scalar(event_summary *s, const char *tag, double value);
 /* Counts in 30 equal ranges; what is not finite is left out. */
 kiln_status summary_histogram(event_summary *s, const char *tag, const float *values, size_t count);
+/* A picture, as picture_png_encode takes it. */
+kiln_status summary_image(event_summary *s, const char *tag, const uint8_t *pixels, int width,
+                          int height, int channels);
 /* Writes it with the time of now, and frees it. */
 kiln_status events_write(event_file *e, event_summary *s, int64_t step);
 

@@ -65,7 +65,7 @@ static kiln_status build_inputs(build *b)
 static kiln_status build_outputs(build *b)
 {
     layer_call call = {.graph = &b->graph,
-                       .training = b->mode == TRAINING_FIT,
+                       .training = b->mode == TRAINING_FIT || b->mode == TRAINING_GRADIENTS,
                        .loss = IR_NONE,
                        .output_masks = b->output_masks};
     kiln_status status = model_build_graph(b->t->model, &call, b->inputs, b->outputs);
@@ -256,11 +256,27 @@ static kiln_status build_graph(build *b)
     if (b->mode == TRAINING_PREDICT)
         return KILN_OK;
     KILN_TRY(build_loss(b));
-    KILN_TRY(build_metrics(b));
-    return b->mode == TRAINING_FIT ? build_updates(b) : KILN_OK;
+    if (b->mode != TRAINING_GRADIENTS)
+        KILN_TRY(build_metrics(b));
+    return b->mode == TRAINING_EVALUATE ? KILN_OK : build_updates(b);
 }
 
-static const char *const mode_names[] = {"train", "evaluate", "predict"};
+static const char *const mode_names[] = {"train", "evaluate", "predict", "gradients"};
+
+/* Its outputs are the gradients; no weight is set, neither by an optimizer nor by a layer. */
+static kiln_status make_gradients_plan(const build *b, plan_request *request, program *p)
+{
+    ir_id *gradients = mem_new((size_t)b->update_count + 1, sizeof *gradients);
+    if (gradients == NULL)
+        return KILN_ERROR_MEMORY;
+    for (int i = 0; i < b->update_count; i++)
+        gradients[i] = b->updates[i].gradient;
+    request->output_count = b->update_count;
+    request->outputs = gradients;
+    kiln_status status = plan_create(b->t->device, request, &p->plan);
+    free(gradients);
+    return status;
+}
 
 static kiln_status make_plan(build *b, program *p)
 {
@@ -270,6 +286,8 @@ static kiln_status make_plan(build *b, program *p)
                             .loss = IR_NONE,
                             .engine = t->engine,
                             .seed = p->seed};
+    if (b->mode == TRAINING_GRADIENTS)
+        return make_gradients_plan(b, &request, p);
     if (b->mode == TRAINING_PREDICT) {
         request.waited_for = true;
         request.output_count = (int)t->model->output_count;
@@ -352,7 +370,8 @@ program *program_find(const model_training *t, training_mode mode, int64_t rows,
     program *best = NULL;
     for (size_t i = 0; i < t->program_count; i++) {
         program *p = t->programs[i];
-        bool same_seed = p->seed == t->seed || mode != TRAINING_FIT;
+        bool draws = mode == TRAINING_FIT || mode == TRAINING_GRADIENTS,
+             same_seed = p->seed == t->seed || !draws;
         if (p->mode == mode && same_seed && p->batch >= rows && same_types(&p->types, types) &&
             (best == NULL || p->batch < best->batch))
             best = p;

@@ -188,6 +188,14 @@ static int64_t slice_of(const pass *p, const table *s)
     return slice < 1 ? 1 : slice > left ? left : slice;
 }
 
+/* The steps of a table have the same data bound. A data set's last batch may have few rows. */
+static void note_last(pass *p, const table *s)
+{
+    const plan_step *last = &s->steps[s->next - 1];
+    p->fit->program = p->program;
+    p->fit->last = s->next > 1 && last[-1].rows > last->rows ? last[-1] : *last;
+}
+
 static kiln_status run_slice(pass *p, table *s)
 {
     kiln_device *device = p->training->device;
@@ -218,8 +226,10 @@ static kiln_status run_slice(pass *p, table *s)
         p->bar->first_step = clock_seconds();
     s->next += slice;
     p->done += slice;
-    if (p->fit)
+    if (p->fit) {
         p->training->optimizer.iterations += slice;
+        note_last(p, s);
+    }
     if (p->fit && callbacks_count(p->fit, slice))
         KILN_TRY(report_batch(p, s));
     return p->output ? p->output(p, s->steps[s->next - 1].rows) : KILN_OK;

@@ -15,6 +15,8 @@ typedef struct fit_run {
     kiln_callback *const *callbacks;
     size_t callback_count;
     struct snapshot *snapshot; /* for check_numerics */
+    program *program;          /* of the training's steps, bound to the data of: */
+    plan_step last;            /* its last one of a whole batch, or of the largest there was */
 } fit_run;
 
 typedef struct pass {

@@ -3,13 +3,15 @@
 #include "base/clock.h"
 #include "train/callbacks.h"
 #include "train/events.h"
+#include "train/gradients.h"
+#include "train/weight_picture.h"
 
 #include <string.h>
 
 typedef struct tensorboard {
     char *log_dir;
     int64_t histogram_freq;
-    bool write_steps_per_second;
+    bool write_steps_per_second, write_grads, write_images;
     event_file train, validation;
     double epoch_begun;
     int64_t steps_before;
@@ -48,21 +50,46 @@ static void add_scalar(event_summary *s, const char *prefix, const char *name, d
     summary_scalar(s, tag, value);
 }
 
-static kiln_status add_histograms(event_summary *s, kiln_model *model)
+/* The values of weight i in a summary. */
+static kiln_status add_weight(const tensorboard *b, event_summary *s, kiln_model *model, size_t i)
 {
-    for (size_t i = 0; i < kiln_model_weight_count(model); i++) {
-        size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
-        float *values = mem_new(count, sizeof *values);
-        char *tag = str_format("%s/histogram", kiln_model_weight_path(model, i));
-        kiln_status status =
-            values && tag ? kiln_get_weights(model, i, values, count) : KILN_ERROR_MEMORY;
-        if (status == KILN_OK)
-            status = summary_histogram(s, tag, values, count);
-        free(values);
-        free(tag);
-        KILN_TRY(status);
-    }
-    return KILN_OK;
+    size_t count = (size_t)kiln_shape_size(kiln_model_weight_shape(model, i));
+    const char *path = kiln_model_weight_path(model, i);
+    float *values = mem_new(count, sizeof *values);
+    char *tag = str_format("%s/histogram", path);
+    kiln_status status =
+        values && tag ? kiln_get_weights(model, i, values, count) : KILN_ERROR_MEMORY;
+    if (status == KILN_OK)
+        status = summary_histogram(s, tag, values, count);
+    if (status == KILN_OK && b->write_images)
+        status = weight_pictures(s, path, kiln_model_weight_shape(model, i), values);
+    free(values);
+    free(tag);
+    return status;
+}
+
+typedef struct gradient_writing {
+    event_summary *summary;
+    const kiln_model *model;
+} gradient_writing;
+
+static kiln_status add_gradient(void *user, size_t weight, const float *values, size_t count)
+{
+    const gradient_writing *g = user;
+    char *tag = str_format("%s/gradient", kiln_model_weight_path(g->model, weight));
+    kiln_status status =
+        tag ? summary_histogram(g->summary, tag, values, count) : KILN_ERROR_MEMORY;
+    free(tag);
+    return status;
+}
+
+static kiln_status add_histograms(const tensorboard *b, event_summary *s, kiln_model *model)
+{
+    for (size_t i = 0; i < kiln_model_weight_count(model); i++)
+        KILN_TRY(add_weight(b, s, model, i));
+    if (!b->write_grads)
+        return KILN_OK;
+    return gradients_of_last_batch(training_of(model), add_gradient, &(gradient_writing){s, model});
 }
 
 static kiln_status write_train(tensorboard *b, kiln_model *model, int64_t epoch,
@@ -83,7 +110,7 @@ static kiln_status write_train(tensorboard *b, kiln_model *model, int64_t epoch,
     if (b->write_steps_per_second && seconds > 0)
         add_scalar(&s, "epoch_", "steps_per_second", (double)steps / seconds);
     if (b->histogram_freq && epoch % b->histogram_freq == 0) {
-        kiln_status status = add_histograms(&s, model);
+        kiln_status status = add_histograms(b, &s, model);
         if (status != KILN_OK) {
             text_free(&s.values);
             return status;
@@ -152,9 +179,19 @@ kiln_callback *kiln_tensorboard_with(const kiln_tensorboard_args *args)
             (long long)args->histogram_freq, (long long)args->update_freq);
         return NULL;
     }
+    if ((args->write_grads == KILN_YES || args->write_images == KILN_YES) &&
+        args->histogram_freq == 0) {
+        kiln_fail(
+            KILN_ERROR_ARGUMENT,
+            "TensorBoard: %s is written every histogram_freq epochs, and that is 0; give it too",
+            args->write_grads == KILN_YES ? "write_grads" : "write_images");
+        return NULL;
+    }
     tensorboard *b = mem_new(1, sizeof *b);
     if (b == NULL)
         return NULL;
+    b->write_grads = args->write_grads == KILN_YES;
+    b->write_images = args->write_images == KILN_YES;
     b->histogram_freq = args->histogram_freq;
     b->write_steps_per_second = args->write_steps_per_second == KILN_YES;
     b->log_dir = str_copy(args->log_dir && args->log_dir[0] ? args->log_dir : "logs");

@@ -21,7 +21,7 @@ typedef enum training_mode {
     TRAINING_FIT,
     TRAINING_EVALUATE,
     TRAINING_PREDICT,
-    TRAINING_MODES
+    TRAINING_GRADIENTS /* what a step of training would give the optimizer; changes nothing */
 } training_mode;
 
 /* What a graph has to know of its data. Columns: the model's inputs, then the targets (none to

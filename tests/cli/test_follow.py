@@ -60,7 +60,7 @@ class Follow(Case):
         self.assertEqual(len(found), 3)
         self.assertIn(b'brain.Event:2', found[0])
         for body in found[1:]:
-            for tag in (b'epoch_loss', b'epoch_accuracy', b'epoch_learning_rate', b'kernel/histogram'):
+            for tag in (b'epoch_loss', b'epoch_accuracy', b'epoch_learning_rate', b'kernel/histogram', b'kernel/gradient'):
                 self.assertIn(tag, body)
         self.ok('fit', 'tabular', self.data(), '--epochs', 1, '--tensorboard', logs) # another run, another file
         self.assertEqual(len(os.listdir(os.path.join(logs, 'train'))), 2)

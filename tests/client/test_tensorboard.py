@@ -3,6 +3,7 @@
 (requirements.txt)."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -61,6 +62,41 @@ class TensorBoard(Case):
             self.assertEqual(last['limits'], sorted(last['limits']))
             for limit, below in zip(last['limits'][:-1], [sum(last['counts'][:i + 1]) for i in range(29)]):
                 self.assertAlmostEqual(sum(v < limit for v in values), below, delta=1)
+
+    def test_gradients(self):
+        """Where an epoch is one batch, what its step takes from the weights is the rate times the gradient before it."""
+        data, logs = self.write('d.csv', csv_text(96)), self.path('logs')
+        self.ok('fit', 'tabular', data, '--epochs', 3, '--batch-size', 96, '--optimizer', 'sgd(0.5)', '--tensorboard', logs)
+        found = self.read(os.path.join(logs, 'train'))['histograms']
+        gradients = [name for name in found if name.endswith('/gradient')]
+        self.assertEqual(len(gradients), 6) # three Dense layers; the statistics of Normalization are not trained
+        largest = 0
+        for name in gradients:
+            weights = found[name[:-len('gradient')] + 'histogram']
+            self.assertEqual([g['step'] for g in found[name]], [0, 1, 2])
+            for e, gradient in enumerate(found[name]):
+                self.assertEqual((gradient['num'], sum(gradient['counts'])), (weights[e]['num'], weights[e]['num']))
+                self.assertGreater(gradient['max'], gradient['min'])
+                largest = max(largest, abs(gradient['sum']))
+            for e in (0, 1):
+                self.assertAlmostEqual(weights[e]['sum'] - weights[e + 1]['sum'], 0.5 * found[name][e]['sum'], delta=1e-4)
+        self.assertGreater(largest, 0.01)
+
+    def test_pictures(self):
+        logs = self.path('logs')
+        self.ok('fit', 'mlp', 'digits:test', '--epochs', 2, '--validation-split', 0.3, '--tensorboard', logs, '--seed', 3)
+        images = self.read(os.path.join(logs, 'pictures'))['images']
+        shown = [name for name in images if re.fullmatch(r'training data/\d\d \d', name)]
+        wrong = [name for name in images if re.fullmatch(r'worst mistakes/\d\d \d, taken for \d', name)]
+        self.assertEqual((len(shown), len(wrong), len(images)), (12, 24, 36))
+        for name in images:
+            self.assertEqual(len(images[name]), 1)
+            picture, png = images[name][0], bytes.fromhex(images[name][0]['png'])
+            self.assertEqual((picture['step'], picture['width'], picture['height']), (1, 28, 28))
+            self.assertEqual(png[:24], b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c')
+        for name in wrong:
+            digits = re.findall(r'\d+', name)
+            self.assertNotEqual(digits[1], digits[2])
 
 
 if __name__ == '__main__':
