@@ -99,7 +99,7 @@ _kiln()
         plot) options="-o --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
-        tune) options="--shape --minutes --clblast --again --json --export --import $common" ;;
+        tune) options="--shape --minutes --tries --limit --clblast --again --json --export --import $common" ;;
         report) options="-o --help" ;;
         profile) options="--steps --loss --optimizer --label --trace --json $pictures $text $common" ;;
         esac

@@ -37,6 +37,9 @@ static const struct {
     {"source", "print the source of each program before it is compiled, and the log of one that "
                "does not compile"},
     {"miscompile", "miscompile:FAULT: plant a fault in the kernels, for trying what finds it"},
+    {"compiler", "compiler:crash:TEXT, compiler:hang:TEXT, compiler:wrong:TEXT: what the compiler does "
+                 "with a program whose source has TEXT: it ends the process, never returns, or takes fma for "
+                 "a sum"},
     {"program-cache", "keep compiled programs on disk also where the driver does so itself"},
     {"fail", "fail:CALL:N: the Nth call of an OpenCL function fails (fail:clFinish:3)"},
     {"vanish", "vanish:CALL:N: from the Nth call on the device answers nothing any more"},

@@ -192,7 +192,7 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     }
     const double start = clock_seconds(), left = budget - trials.spent;
     const candidate *best = NULL;
-    kiln_status status = measure(device, p, key, list, count, certain, left);
+    kiln_status status = measure(device, p, key, list, count, certain, MEASURE_WINDOWS, left);
     trials.spent += clock_seconds() - start;
     bool compared = left > 0;
     if (status == KILN_OK)
@@ -202,7 +202,7 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
         list[0] = *best;
         list[1] = (candidate){.engine = BLAS_CLBLAST};
         count = 2;
-        status = measure(device, p, key, list, count, count, 0);
+        status = measure(device, p, key, list, count, count, MEASURE_WINDOWS, 0);
         if (status == KILN_OK)
             status = candidates_best(device, p, list, count, &best);
     }

@@ -169,9 +169,8 @@ typedef struct runner {
     cl_kernel kernel;
     double once; /* seconds of the run that was checked */
     int repeat;
-    double windows[5];
+    double windows[MEASURE_MOST_WINDOWS];
 } runner;
-enum { WINDOWS = 5 };
 
 static kiln_status enqueue(bench *b, runner *r)
 {
@@ -229,14 +228,14 @@ static int by_value(const void *a, const void *b)
 
 /* A window is about 3 ms; the candidates take turns, so that what else the machine does hits all.
  */
-static kiln_status time_all(bench *b, runner *runners, int count, double until)
+static kiln_status time_all(bench *b, runner *runners, int count, int windows, double until)
 {
     int done = 0;
     for (int i = 0; i < count; i++) {
         const double repeat = 0.003 / (runners[i].once + 1e-6);
         runners[i].repeat = repeat < 1 ? 1 : repeat > 100 ? 100 : (int)repeat;
     }
-    for (; done < WINDOWS && (done == 0 || clock_seconds() < until); done++)
+    for (; done < windows && (done == 0 || clock_seconds() < until); done++)
         for (int i = 0; i < count; i++)
             if (runners[i].candidate->right)
                 KILN_TRY(window(b, &runners[i], done));
@@ -264,7 +263,7 @@ static void drop_kernel(kiln_device *device, cl_kernel kernel)
 }
 
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, int certain, double budget)
+                    candidate *candidates, int count, int certain, int windows, double budget)
 {
     kiln_error_record before;
     kiln_error_save(&before);
@@ -294,7 +293,7 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
         record_trying(device, key, NULL);
     }
     if (status == KILN_OK)
-        status = time_all(&b, runners, ready, start + budget);
+        status = time_all(&b, runners, ready, windows, start + budget);
     for (int i = 0; i < ready; i++)
         drop_kernel(device, runners[i].kernel);
     bench_end(&b);

@@ -19,11 +19,13 @@ typedef struct candidate {
 void candidate_write(const candidate *c, char *out, size_t size);
 bool candidate_read(const char *from, candidate *c);
 
+enum { MEASURE_WINDOWS = 5, MEASURE_MOST_WINDOWS = 15 };
 /* Measures candidates in order until the time is up, but the first `certain` of them in any case;
- * those not reached, failed or wrong are not `right`. Fails only when the device is lost. key names
- * the product in the record. */
+ * those not reached, failed or wrong are not `right`. Each is timed in so many windows of about 3
+ * ms, fewer when the time is up. Fails only when the device is lost. key names the product in the
+ * record. */
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, int certain, double budget);
+                    candidate *candidates, int count, int certain, int windows, double budget);
 
 /* The first that is right, unless a later one is clearly faster; NULL when none is. A failure when
  * candidates ran and none of them was right: such a device cannot be trusted with a product. */

@@ -210,7 +210,7 @@ bool tile_is_valid(const kiln_device *device, const tile *t)
         return false;
     if (t->serial)
         return t->rm >= 1 && t->rm <= 32 && t->rn >= 16 && t->rn <= 128 && t->rn % 16 == 0 &&
-               t->tm % t->rm == 0 && t->tn % t->rn == 0 && t->kb >= 16 && t->kb <= 8192;
+               t->tm >= t->rm && t->tn % t->rn == 0 && t->kb >= 16 && t->kb <= 8192;
     return t->lx >= 1 && t->ly >= 1 && t->kt >= 1 && t->kt <= 64 && t->tm % t->ly == 0 &&
            t->tn % t->lx == 0 &&
            (uint64_t)t->lx * (uint64_t)t->ly <= device->group_limit &&

@@ -109,6 +109,13 @@ static void serial_neighbours(neighbours *n, const blas_product *p)
         }
     }
     tile t = *from;
+    /* Equal shares of the rows, whose tiles may have a row less here and there. */
+    const int64_t parts = (p->m + from->tm - 1) / from->tm;
+    for (int64_t n_parts = parts > 1 ? parts - 1 : 1; n_parts <= parts + 1; n_parts++) {
+        t.tm = (int)((p->m + n_parts - 1) / n_parts);
+        if (p->m % n_parts == 0 && t.tm >= t.rm)
+            add(n, &t);
+    }
     t.tm = whole_blocks(2 * from->tm, t.rm);
     add(n, &t);
     t.tm = whole_blocks(from->tm / 2, t.rm);
@@ -126,6 +133,11 @@ static void serial_neighbours(neighbours *n, const blas_product *p)
         t = *from;
         t.kb = i ? from->kb / 2 / 16 * 16 : 2 * from->kb;
         if (i || from->kb < p->k)
+            add(n, &t);
+        /* All of a sum at once, or equal parts of it. */
+        const int64_t sums = i ? 1 : (p->k + from->kb - 1) / from->kb;
+        t.kb = (int)(((p->k + sums - 1) / sums + 15) / 16 * 16);
+        if (t.kb <= 2048)
             add(n, &t);
     }
 }

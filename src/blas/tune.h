@@ -13,7 +13,7 @@ bool product_read(const char *from, blas_product *p, bool *clblast);
 /* Called for each product that blas_choose is asked for and that is worth measuring. NULL: nobody asks. */
 extern void (*blas_on_product)(const blas_product *p, bool fused);
 
-enum { TUNE_NEIGHBOURS = 24 };
+enum { TUNE_NEIGHBOURS = 32 };
 /* Candidates like `from` but for one size; all are valid. Returns how many. */
 int tune_neighbours(const kiln_device *device, const blas_product *p, const candidate *from,
                     candidate out[TUNE_NEIGHBOURS]);

@@ -54,14 +54,14 @@ static bool any_word(const char *const *words)
 /* What KILN_DEBUG changes is not the device's own doing. */
 static bool is_kept(void)
 {
-    static const char *const words[] = {"miscompile", "limits", "no-chains", "no-groups", "no-pooling", NULL};
+    static const char *const words[] = {"miscompile", "compiler", "limits", "no-chains", "no-groups", "no-pooling", NULL};
     return !any_word(words);
 }
 
 /* Calls that are to fail are counted from the work on, not from its check. */
 static bool is_trusted(void)
 {
-    static const char *const words[] = {"fail", "vanish", "hang", NULL};
+    static const char *const words[] = {"fail", "vanish", "hang", "compiler", NULL};
     const char *wanted = env_get(ENV_CHECK);
     return (wanted && strcmp(wanted, "off") == 0) || any_word(words);
 }

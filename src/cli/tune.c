@@ -14,15 +14,19 @@
 
 static struct {
     const char *shape, *save, *load;
-    double minutes;
+    double minutes, limit;
+    int64_t tries;
     bool clblast, again, json;
-} given = {.minutes = 10};
+} given = {.minutes = 10, .tries = -1};
 
 #define AT(FIELD) offsetof(__typeof__(given), FIELD)
 static const option options[] = {
     {"--shape", OPTION_TEXT, AT(shape), "MxNxK",
      "one product in place of a network's; transposed sides as in 512x512x512,NT", 0},
     {"--minutes", OPTION_REAL, AT(minutes), "M", "time to spend, at most (10)", 0},
+    {"--tries", OPTION_WHOLE, AT(tries), "N", "candidates to try for each product, at most (all)", 0},
+    {"--limit", OPTION_REAL, AT(limit), "S",
+     "seconds after which a candidate counts as hanging (30, of CLBlast 120)", 0},
     {"--clblast", OPTION_FLAG, AT(clblast), NULL,
      "CLBlast's own parameters for this device, too", 0},
     {"--again", OPTION_FLAG, AT(again), NULL, "also what has been tuned before", 0},
@@ -33,17 +37,24 @@ static const option options[] = {
 };
 
 /* Seconds a candidate may take: compiling, checking, timing. CLBlast compiles for longer. */
-static const double tile_limit = 30, clblast_limit = 120;
+static double time_limit(bool clblast)
+{
+    return given.limit > 0 ? given.limit : clblast ? 120 : 30;
+}
+
+/* Seconds for the windows of two candidates: what is far slower than that is timed in fewer. */
+static const double child_seconds = 5;
 enum { MOST_PRODUCTS = 64, MOST_TRIED = 400 };
 
 /* ---- the child: one candidate beside the best so far, in one process ---- */
 
 static int report(const candidate *challenger, const candidate *incumbent)
 {
-    return cli_print_json(json_pack("{s:b, s:f, s:b, s:f}", "right", challenger->right, "seconds",
-                                    challenger->seconds, "incumbent_right",
-                                    incumbent ? incumbent->right : 0, "incumbent_seconds",
-                                    incumbent ? incumbent->seconds : 0.0));
+    return cli_print_json(json_pack(
+        "{s:b, s:f, s:f, s:b, s:f, s:f}", "right", challenger->right, "seconds",
+        challenger->seconds, "least", challenger->least, "incumbent_right",
+        incumbent ? incumbent->right : 0, "incumbent_seconds", incumbent ? incumbent->seconds : 0.0,
+        "incumbent_least", incumbent ? incumbent->least : 0.0));
 }
 
 /* words: "--child" DEVICE PRODUCT CANDIDATE INCUMBENT, or PARAMETERS of CLBlast and "". */
@@ -67,7 +78,7 @@ static int child(char **words)
     if (status == KILN_OK && is_set)
         status = clblast_use(device, words[3]);
     if (status == KILN_OK)
-        status = measure(device, &p, words[2], list, count, count, 0.3);
+        status = measure(device, &p, words[2], list, count, count, MEASURE_MOST_WINDOWS, child_seconds);
     kiln_device_close(device);
     if (status != KILN_OK)
         return cli_fail();
@@ -142,6 +153,7 @@ typedef struct search {
     kiln_device *device;
     char selector[24];
     int number; /* of the product */
+    char began[RECORD_TEXT]; /* the choice it began with */
     candidate best;
     double first, gain; /* seconds the first choice took, and how much faster the best is: from runs side by side,
                            for the machine may do other things in between */
@@ -175,7 +187,6 @@ static json_t *try_in_child(search *s, const char *product, const char *what, co
     if (s->status == KILN_OK && end.code == 0 && !end.timed_out && !end.signal && end.out.data)
         result = json_loadb(end.out.data, end.out.length, 0, NULL);
     process_free(&end);
-    s->tried++;
     if (result == NULL)
         s->failed++;
     else if (!json_is_true(json_object_get(result, "right")))
@@ -199,66 +210,126 @@ static bool is_known(search *s, const char *name)
     return s->names[i] == NULL;
 }
 
-/* Is the candidate better than the best? Then it becomes it. */
-static bool beats(search *s, candidate *c)
+/* What a child found out of a candidate and of the best so far. */
+typedef struct verdict {
+    bool right, known; /* known: so is the best */
+    double seconds, least, its_seconds, its_least;
+} verdict;
+
+/* Medians and best windows both say that the candidate takes less time, as noise alone rarely does. */
+static bool is_faster(const verdict *v)
 {
-    char name[RECORD_TEXT], best[RECORD_TEXT];
-    const char *key = wanted.items[s->number].key;
+    return v->right && v->seconds > 0 &&
+           (!v->known || (v->seconds < 0.97 * v->its_seconds && v->least < 0.99 * v->its_least));
+}
+
+static verdict side_by_side(search *s, const candidate *c, const candidate *beside)
+{
+    char name[RECORD_TEXT], other[RECORD_TEXT];
     candidate_write(c, name, sizeof name);
-    candidate_write(&s->best, best, sizeof best);
+    candidate_write(beside, other, sizeof other);
+    json_t *result = try_in_child(s, wanted.items[s->number].key, name, other,
+                                  time_limit(c->engine == BLAS_CLBLAST));
+    verdict v = {.right = json_is_true(json_object_get(result, "right")),
+                 .known = json_is_true(json_object_get(result, "incumbent_right")),
+                 .seconds = number(result, "seconds"),
+                 .least = number(result, "least"),
+                 .its_seconds = number(result, "incumbent_seconds"),
+                 .its_least = number(result, "incumbent_least")};
+    json_decref(result);
+    return v;
+}
+
+/* Is the candidate better than the best, and once more so? Then it becomes it. */
+static bool beats(search *s, const candidate *c)
+{
+    char name[RECORD_TEXT];
+    candidate_write(c, name, sizeof name);
     if (is_known(s, name))
         return false;
-    json_t *result = try_in_child(s, key, name, best,
-                                  c->engine == BLAS_CLBLAST ? clblast_limit : tile_limit);
-    double mine = number(result, "seconds"), its = number(result, "incumbent_seconds");
-    bool right = json_is_true(json_object_get(result, "right")),
-         known = json_is_true(json_object_get(result, "incumbent_right"));
-    json_decref(result);
-    if (known && its > 0) {
+    verdict v = side_by_side(s, c, &s->best);
+    s->tried++;
+    if (v.known && v.its_seconds > 0) {
         if (s->first <= 0)
-            s->first = its * s->gain;
-        s->best.seconds = its;
+            s->first = v.its_seconds;
+        s->best.seconds = v.its_seconds;
         s->best.right = true;
     }
-    bool better = right && mine > 0 && (!known || mine < 0.97 * its);
+    bool better = is_faster(&v);
+    if (better && v.known) {
+        v = side_by_side(s, c, &s->best);
+        better = is_faster(&v);
+    }
     if (better) {
-        s->gain *= known ? its / mine : 1;
+        s->gain *= v.known ? v.its_seconds / v.seconds : 1;
         s->best = *c;
-        s->best.seconds = mine;
+        s->best.seconds = v.seconds;
         s->best.right = true;
     }
     say(s);
     return better;
 }
 
+/* The best beside what it began with: the gains of single steps add up their luck. What is no faster in the end
+ * gives way again. */
+static void settle(search *s, const candidate *first)
+{
+    char best[RECORD_TEXT], name[RECORD_TEXT];
+    candidate_write(&s->best, best, sizeof best);
+    candidate_write(first, name, sizeof name);
+    if (strcmp(best, name) == 0 || !s->best.right || s->first <= 0)
+        return;
+    verdict v = side_by_side(s, &s->best, first);
+    if (!v.known || v.its_seconds <= 0)
+        return;
+    s->first = v.its_seconds;
+    s->gain = v.right && v.seconds > 0 ? v.its_seconds / v.seconds : 0;
+    if (s->gain > 1) {
+        s->best.seconds = v.seconds;
+        return;
+    }
+    s->gain = 1;
+    s->best = *first;
+    s->best.seconds = v.its_seconds;
+    s->best.right = true;
+}
+
+static bool is_over(const search *s)
+{
+    return clock_seconds() > s->end || (given.tries >= 0 && s->tried >= given.tries);
+}
+
 static kiln_status tune_product(search *s)
 {
     const blas_product *p = &wanted.items[s->number].product;
     bool clblast = wanted.items[s->number].clblast;
-    char name[RECORD_TEXT];
     KILN_TRY(tune_incumbent(s->device, p, clblast, &s->best));
-    candidate_write(&s->best, name, sizeof name);
-    is_known(s, name);
+    const candidate first = s->best;
+    candidate_write(&first, s->began, sizeof s->began);
+    is_known(s, s->began);
+    bool over = given.tries == 0;
     /* On a CPU it compiles for seconds and is rarely faster. */
-    if (clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
+    if (!over && clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
         candidate c = {.engine = BLAS_CLBLAST};
         beats(s, &c);
+        over = is_over(s);
     }
-    bool late = false;
-    for (bool moved = true; moved && !late && s->status == KILN_OK;) {
+    for (bool moved = true; moved && !over && s->status == KILN_OK;) {
         candidate list[TUNE_NEIGHBOURS];
         int count = tune_neighbours(s->device, p, &s->best, list);
         moved = false;
-        for (int i = 0; i < count && !moved && !late && s->status == KILN_OK; i++) {
+        for (int i = 0; i < count && !moved && !over && s->status == KILN_OK; i++) {
             moved = beats(s, &list[i]);
-            late = clock_seconds() > s->end;
+            over = is_over(s);
         }
         if (moved)
             tune_keep(s->device, p, clblast, &s->best, false);
     }
     KILN_TRY(s->status);
+    settle(s, &first);
+    KILN_TRY(s->status);
     if (s->best.right)
-        tune_keep(s->device, p, clblast, &s->best, !late);
+        tune_keep(s->device, p, clblast, &s->best, !over);
     return KILN_OK;
 }
 
@@ -274,7 +345,8 @@ static kiln_status tune_clblast(search *s, double *before, double *after)
         if (i >= 0 && ((set = clblast_set(s->device, i)) == NULL || clock_seconds() > s->end))
             break;
         /* Without a set: as the database has it. */
-        json_t *result = try_in_child(s, key, i < 0 ? "clblast" : set, "", clblast_limit);
+        json_t *result = try_in_child(s, key, i < 0 ? "clblast" : set, "", time_limit(true));
+        s->tried++;
         double seconds = number(result, "seconds");
         bool right = json_is_true(json_object_get(result, "right"));
         json_decref(result);
@@ -363,6 +435,7 @@ typedef struct row {
     double before, after;
     int tried, failed, wrong;
     bool skipped;
+    char began[RECORD_TEXT];
 } row;
 
 static int print_rows(const row *rows, kiln_device *device)
@@ -379,10 +452,11 @@ static int print_rows(const row *rows, kiln_device *device)
         value[strcspn(value, ",") + (strstr(value, "pack=") ? 2 : 0)] = '\0';
         if (given.json)
             json_array_append_new(
-                list, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i, s:b, s:s}", "product",
+                list, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i, s:b, s:s, s:s}", "product",
                                 wanted.items[i].key, "before_gflops", r->before, "after_gflops",
                                 r->after, "tried", r->tried, "failed", r->failed, "wrong", r->wrong,
-                                "tuned_before", r->skipped, "choice", value));
+                                "tuned_before", r->skipped, "began_with", r->began, "choice",
+                                value));
         else if (r->skipped)
             printf("%-44s tuned before: %s\n", wanted.items[i].key, value);
         else
@@ -422,6 +496,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, row *rows
             rows[i].before = product_flops(p) / s.first * 1e-9;
             rows[i].after = rows[i].before * s.gain;
         }
+        memcpy(rows[i].began, s.began, sizeof s.began);
         rows[i].tried = s.tried;
         rows[i].failed = s.failed;
         rows[i].wrong = s.wrong;
@@ -485,7 +560,7 @@ const command command_tune = {
     .summary = "look for faster matrix products on this device",
     .help = "Tries other tiles, and CLBlast, for the matrix products that a built-in network (mlp) uses\n"
             "at a batch size. Each candidate runs in a process of its own, is compared with the host's\n"
-            "result, and timed beside the best so far, which stays unless it is beaten by 3 %. What is\n"
+            "result, and timed beside the best so far, which stays unless it is beaten by 3 % twice. What is\n"
             "found is kept in a readable file for each device and driver, in the cache; a tuning that\n"
             "was stopped goes on where it was. --clblast tunes CLBlast's own parameters, which takes\n"
             "minutes of compiling.",

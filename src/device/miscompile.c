@@ -2,7 +2,9 @@
 
 #include "base/env.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What is replaced, wherever it stands. A fault whose text is gone would never be found: the check's test
  * plants each of them. */
@@ -30,9 +32,29 @@ const char *const miscompile_names[] = {FAULTS NULL};
 #undef FAULT
 enum { COUNT = sizeof faults / sizeof *faults };
 
+/* compiler:HOW:TEXT */
+enum { COMPILER_WORD = 96 };
+static const char *const ways[] = {"crash:", "hang:", "wrong:"};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+/* The text a program has to have, and what becomes of it; NULL for what means nothing. */
+static const char *compiler_text(const char *word, int *way)
+{
+    for (*way = 0; *way < WAYS; (*way)++)
+        if (strncmp(word, ways[*way], strlen(ways[*way])) == 0 && word[strlen(ways[*way])])
+            return word + strlen(ways[*way]);
+    return NULL;
+}
+
 kiln_status miscompile_check_words(void)
 {
-    char name[64];
+    char name[64], word[COMPILER_WORD];
+    int way;
+    for (int i = 0; env_debug_item("compiler", i, word, sizeof word); i++)
+        if (compiler_text(word, &way) == NULL)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "KILN_DEBUG: compiler:%s means nothing; it is compiler:crash:TEXT, hang:TEXT or wrong:TEXT",
+                             word);
     for (int i = 0; env_debug_item("miscompile", i, name, sizeof name); i++) {
         int k = 0;
         while (k < COUNT && strcmp(faults[k].name, name) != 0)
@@ -66,9 +88,32 @@ static kiln_status replace(text *source, const char *from, const char *to)
     return changed.failed ? kiln_last_status() : KILN_OK;
 }
 
+/* A compiler's own faults, by a text in the source. */
+static kiln_status break_compiler(text *source)
+{
+    char word[COMPILER_WORD];
+    int way;
+    for (int i = 0; env_debug_item("compiler", i, word, sizeof word); i++) {
+        const char *has = compiler_text(word, &way);
+        if (has == NULL || source->data == NULL || strstr(source->data, has) == NULL)
+            continue;
+        if (way == 0)
+            abort();
+        while (way == 1)
+            pause();
+        text changed = {0};
+        text_add(&changed, "#define fma(x, y, z) ((x) + (y) + (z))\n");
+        text_bytes(&changed, source->data, source->length);
+        text_free(source);
+        *source = changed;
+    }
+    return source->failed ? kiln_last_status() : KILN_OK;
+}
+
 kiln_status miscompile(text *source)
 {
     char name[64];
+    KILN_TRY(break_compiler(source));
     for (int i = 0; env_debug_item("miscompile", i, name, sizeof name); i++)
         for (int k = 0; k < COUNT; k++)
             if (strcmp(faults[k].name, name) == 0)

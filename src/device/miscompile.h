@@ -1,5 +1,6 @@
 /* Kernels with planted faults, for trying what finds them: KILN_DEBUG=miscompile:NAME has a driver's fault
- * imitated by other source. */
+ * imitated by other source; compiler:crash:TEXT, compiler:hang:TEXT and compiler:wrong:TEXT a fault of its
+ * compiler with the programs that have TEXT in them. */
 #ifndef DEVICE_MISCOMPILE_H
 #define DEVICE_MISCOMPILE_H
 

@@ -75,6 +75,23 @@ class Tune(Case):
             self.assertGreater(row['tried'], 0)
             self.assertEqual((row['failed'], row['after_gflops']), (row['tried'], 0))
 
+    def test_a_crash_a_hang_and_a_wrong_result_cost_their_candidates(self):
+        """The first three candidates change the rows of the register tile; each of them meets another fault."""
+        row = self.tune('--tries', 0)[1]
+        self.assertEqual((row['tried'], row['after_gflops']), (0, 0))
+        match = re.match(r'serial .*rm=(\d+) ', row['began_with'])
+        if not match:
+            self.skipTest('the tiles of this device have no such rows')
+        rows = int(match.group(1))
+        faults = ','.join('compiler:%s:KILN_TB 1\n#define KILN_RM %d\n' % (how, rows + more) for how, more in
+                          (('crash', 1), ('hang', -1), ('wrong', 2)))
+        row = self.tune('--tries', 3, '--minutes', 5, '--limit', 10, KILN_DEBUG=faults)[1]
+        self.assertEqual((row['tried'], row['failed'], row['wrong']), (3, 2, 1), row)
+        self.assertEqual(row['choice'], row['began_with'])
+        self.assertGreater(row['before_gflops'], 0)
+        self.assertEqual(row['after_gflops'], row['before_gflops'])
+        self.assertNotIn('(tuned)', self.record())
+
     def test_products_of_a_network(self):
         done = kiln('tune', 'tabular', '--minutes', 0.01, env=self.env)
         self.assertEqual(done.code, 1, done)
@@ -82,6 +99,7 @@ class Tune(Case):
 
     def test_usage(self):
         self.fails('tune', 'nothing', code=2, says="no built-in network 'nothing'")
+        self.fails('tune', '--shape', '8x8x8', env=dict(self.env, KILN_DEBUG='compiler:melts:KILN_RM'), says='compiler:melts')
         self.fails('tune', '--shape', '12', says='--shape: 12 is no product')
         self.fails('tune', '--shape', '12x0x5', says='is no product')
         self.fails('tune', '--export', self.path('x.txt'), env=self.env, says='nothing has been measured')
