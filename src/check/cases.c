@@ -326,8 +326,12 @@ const check_case check_cases[] = {
     {.name = "products", .make = products},
     {.name = "convolutions", .make = check_convolutions},
     {.name = "convolutions with pooling", .make = check_pooled_convolutions},
+    {.name = "windows", .make = check_windows},
     {.name = "loops over time", .make = loops},
     {.name = "training", .make = training},
     {.name = "whole numbers, halves and atomics", .direct = check_numbers},
 };
 const size_t check_case_count = sizeof check_cases / sizeof *check_cases;
+
+const check_case check_clblast = {
+    .name = "products by CLBlast", .make = products, .engine = BLAS_CLBLAST};

@@ -8,6 +8,9 @@
 void check_convolutions(check_work *w);
 void check_pooled_convolutions(check_work *w);
 
+/* case_windows.c */
+void check_windows(check_work *w);
+
 /* case_numbers.c: without a graph. */
 kiln_status check_numbers(kiln_device *device);
 

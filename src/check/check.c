@@ -24,7 +24,8 @@ static const way ways[] = {
     {"without pooling in convolutions", DEVICE_AVOID_POOLING, false},
     {"without chains of rows", DEVICE_AVOID_CHAINS, false},
     {"a kernel for each launch", DEVICE_AVOID_ALL, false},
-    {"the other kind of kernels", 0, true},
+    /* Compilers that take seconds for a product in local memory take minutes for several in one kernel. */
+    {"the other kind of kernels", DEVICE_AVOID_GROUPS, true},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 
@@ -123,14 +124,18 @@ typedef struct session {
     char *marker;
     int died_way; /* -1: none */
     size_t died_case;
-    double until; /* the clock's time from when on cases are left out */
+    double until; /* the clock's time from when on cases are left out, but for those of a way that is needed */
+    bool needed;  /* this way has to be right in everything */
+    bool left_out;
     text report;
     char first[1024]; /* the first failure */
 } session;
 
-/* Seconds that the check before a first use may take, after which it begins no further case: some drivers
- * compile for minutes. kiln_device_check takes the time it needs. */
+/* Seconds after which the check before a first use begins no further case, and kiln_device_check none of
+ * a kind of kernels that nothing uses: some drivers compile for minutes. */
 double check_patience = 10;
+
+static const char left_out[] = "left out: this driver takes long";
 
 /* Runs all cases one way. *good: all right. Fails only with a lost device. */
 static kiln_status run_way(session *s, int number, bool *good)
@@ -148,10 +153,10 @@ static kiln_status run_way(session *s, int number, bool *good)
             *good = false;
             continue;
         }
-        /* Another way has to be right in everything. */
-        if (number == 0 && clock_seconds() > s->until) {
-            text_add(&s->report, "  %-34s left out: this driver takes long; see kiln devices --check\n",
-                     check_cases[i].name);
+        if (!s->needed && clock_seconds() > s->until) {
+            text_add(&s->report, "  %-34s %s%s\n", check_cases[i].name, left_out,
+                     number == 0 ? "; see kiln devices --check" : "");
+            s->left_out = true;
             continue;
         }
         mark(s->marker, number, i);
@@ -188,6 +193,10 @@ static kiln_status find_way(session *s, bool thorough, int *verdict)
         bool good;
         if (thorough && *verdict == 0 && i != WAYS - 1) /* the kinds of kernels only */
             continue;
+        /* Before a first use the planned way may be known in part; another way has to be right in all. */
+        s->needed = thorough ? *verdict < 0 : i > 0;
+        if (thorough)
+            s->until = clock_seconds() + check_patience;
         status = run_way(s, i, &good);
         if (status == KILN_OK && good && *verdict < 0)
             *verdict = i;
@@ -274,6 +283,21 @@ kiln_status check_device(kiln_device *device)
     return status;
 }
 
+/* A word on CLBlast. Whichever way plans go, each of its products is compared before one is chosen. */
+static kiln_status add_clblast(session *s)
+{
+    text_add(&s->report, "\nCLBlast:\n");
+    kiln_error_record before;
+    kiln_error_save(&before);
+    kiln_status status = s->left_out ? KILN_OK : check_run(s->device, &check_clblast);
+    if (s->device->lost || status == KILN_ERROR_MEMORY)
+        return status;
+    text_add(&s->report, "  %-34s %s\n", check_clblast.name,
+             s->left_out ? left_out : status == KILN_OK ? "right" : kiln_last_error());
+    kiln_error_restore(&before);
+    return KILN_OK;
+}
+
 kiln_status kiln_device_check(kiln_device *device, char **report)
 {
     session s;
@@ -285,6 +309,8 @@ kiln_status kiln_device_check(kiln_device *device, char **report)
     begin(&s, device, path);
     head(&s, &s.report);
     kiln_status status = find_way(&s, true, &verdict);
+    if (status == KILN_OK && verdict >= 0)
+        status = add_clblast(&s);
     if (status == KILN_OK) {
         text_add(&s.report, "\nverdict: %s\n", verdict < 0 ? "wrong" : ways[verdict].name);
         *report = str_copy(s.report.data ? s.report.data : "");

@@ -14,7 +14,8 @@
  * driver. KILN_CHECK=off trusts the device. */
 kiln_status check_device(kiln_device *device);
 
-/* Seconds after which the check before a first use begins no further case; for tests. */
+/* Seconds after which the check before a first use begins no further case, and kiln_device_check none of
+ * what nothing uses; for tests. */
 extern double check_patience;
 
 #endif

@@ -162,7 +162,7 @@ static kiln_status make_plan(check_work *w, const memories *m, const char *name,
                       .loss = w->loss,
                       .updates = updates,
                       .optimizer = &rule,
-                      .engine = BLAS_TILE,
+                      .engine = w->engine,
                       .seed = 77};
     for (int i = 0; i < w->output_count; i++)
         outputs[i] = w->outputs[i].node;
@@ -237,6 +237,7 @@ kiln_status check_run(kiln_device *device, const check_case *one)
     w->device = device;
     w->draws = philox_start(20, 0);
     w->loss = IR_NONE;
+    w->engine = one->engine == BLAS_AUTO ? BLAS_TILE : one->engine;
     w->step_count = 1;
     w->steps[0] = (plan_step){.rows = 1, .step = 3, .sample = 6, .rate = 0.1f};
     char name[64];

@@ -32,6 +32,7 @@ typedef struct check_work {
     } outputs[CHECK_OUTPUTS];
     int output_count;
     ir_id loss;
+    blas_engine engine;
     plan_step steps[2];
     int step_count;
     void *owned[CHECK_OWNED];
@@ -44,10 +45,13 @@ typedef struct check_case {
     const char *name; /* "products" */
     void (*make)(check_work *w);
     kiln_status (*direct)(kiln_device *device);
+    blas_engine engine; /* of its products; BLAS_AUTO: tile */
 } check_case;
 
 extern const check_case check_cases[];
 extern const size_t check_case_count;
+/* Apart: it compiles for seconds, and what is wrong with it puts nothing of the device in doubt. */
+extern const check_case check_clblast;
 
 /* Zeroed memory that lives as long as the work. After a failure one and the same small block comes
  * back: cases look at `failed` once, at the end. */

@@ -341,16 +341,19 @@ static void draw_timeline(text *out, const void *user, double width)
         out->failed = true;
         return;
     }
+    const compared_span *last = count ? &r->spans[count - 1] : NULL;
+    const bool is_long = last && last->start + last->seconds > 0.1;
+    const double scale = is_long ? 1e3 : 1e6;
     for (size_t i = 0; i < count; i++) {
         const compared_kernel *k = &r->kernels[r->spans[i].kernel];
         spans[i] = (chart_span){
-            .start = 1e6 * r->spans[i].start,
-            .length = 1e6 * r->spans[i].seconds,
+            .start = scale * r->spans[i].start,
+            .length = scale * r->spans[i].seconds,
             .color = o->colors[r->spans[i].kernel],
             .name = k->layer[0] ? k->layer : k->name,
             .note = str_format("%s: %.1f us", kernel_name(k), 1e6 * r->spans[i].seconds)};
     }
-    chart_timeline(out, "Launches of one step", "\xc2\xb5s", spans, count, width);
+    chart_timeline(out, "Launches of one step", is_long ? "ms" : "\xc2\xb5s", spans, count, width);
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)spans[i].note);
     free(spans);

@@ -30,8 +30,8 @@ typedef struct fitting {
     int64_t interrupted_at;
 } fitting;
 
-kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t given,
-                          int64_t samples, int64_t steps, int64_t *batch)
+kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t given, int64_t samples,
+                          int64_t steps, int64_t *batch)
 {
     int64_t fixed = model_state_batch(model);
     if (given < 0 || given > INT32_MAX)
@@ -51,10 +51,11 @@ kiln_status batch_size_of(const kiln_model *model, const char *what, int64_t giv
                          what, model->name, (long long)fixed, (long long)*batch);
     int64_t rest = samples > 0 ? samples % fixed : 0;
     if (rest && (steps <= 0 || steps > samples / fixed))
-        return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s: model %s is stateful with batches of %lld rows, and the last batch of "
-                         "%lld samples would have %lld; leave those out",
-                         what, model->name, (long long)fixed, (long long)samples, (long long)rest);
+        return kiln_fail(
+            KILN_ERROR_ARGUMENT,
+            "%s: model %s is stateful with batches of %lld rows, and the last batch of "
+            "%lld samples would have %lld; leave those out",
+            what, model->name, (long long)fixed, (long long)samples, (long long)rest);
     return KILN_OK;
 }
 
@@ -382,6 +383,25 @@ static void tear_down(fitting *f)
     callbacks_free(f->args->callbacks);
 }
 
+/* A device that is lost leaves the file of the last epoch: says how to go on from there. */
+static kiln_status point_to_checkpoint(const fitting *f, kiln_status status)
+{
+    const char *path = f->args->checkpoint;
+    if (f->t == NULL || f->t->device == NULL || !f->t->device->lost || path == NULL ||
+        !file_exists(path))
+        return status;
+    char *reason = str_copy(kiln_last_error());
+    if (reason == NULL)
+        return status;
+    kiln_fail(
+        status,
+        "%s; %s keeps the training as it was after its last whole epoch, and resume (kiln fit "
+        "--resume) goes on from there",
+        reason, path);
+    free(reason);
+    return status;
+}
+
 const kiln_history *kiln_fit_with(const kiln_fit_args *args)
 {
     fitting f = {.args = args, .generation = training_stop_generation()};
@@ -393,6 +413,8 @@ const kiln_history *kiln_fit_with(const kiln_fit_args *args)
                   "the training of model %s was interrupted in epoch %lld after %lld steps; the "
                   "model keeps what it has learned",
                   args->model->name, (long long)f.run.epoch + 1, (long long)f.interrupted_at);
+    if (status != KILN_OK)
+        status = point_to_checkpoint(&f, status);
     tear_down(&f);
     return status == KILN_OK ? &args->model->training->history : NULL;
 }

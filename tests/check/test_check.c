@@ -140,6 +140,39 @@ START_TEST(no_way_is_refused)
 }
 END_TEST
 
+/* Both kinds of kernels and CLBlast; where time runs out, what nothing uses is left out, and the report says so. */
+START_TEST(the_report_of_a_sound_device)
+{
+    unsetenv("KILN_CHECK");
+    const double usual_patience = check_patience;
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        for (int hurried = 0; hurried < 2; hurried++) {
+            char *report;
+            check_patience = hurried ? -1 : usual_patience;
+            harness_ok(kiln_device_check(device, &report));
+            const char *other = strstr(report, "\nthe other kind of kernels, "), *clblast = strstr(report, "\nCLBlast:\n");
+            ck_assert_msg(other && clblast && strstr(clblast, "\nverdict: as planned\n"), "%s", report);
+            for (size_t i = 0; i < check_case_count; i++) {
+                char right[64], out[128];
+                snprintf(right, sizeof right, "  %-34s right\n", check_cases[i].name);
+                snprintf(out, sizeof out, "  %-34s left out: this driver takes long\n", check_cases[i].name);
+                const char *found = strstr(report, right);
+                ck_assert_msg(found && found < other, "%s", report);
+                ck_assert_msg(strstr(other, hurried ? out : right) != NULL, "%s", report);
+            }
+            ck_assert_msg(strstr(clblast, hurried ? "CLBlast                left out" : "CLBlast                right") != NULL,
+                          "%s", report);
+            ck_assert_uint_eq(device->avoid, 0);
+            free(report);
+        }
+    }
+    check_patience = usual_patience;
+}
+END_TEST
+
 /* The verdict is kept, read again, and damaged files are made anew; a process that dies in a case is remembered. */
 START_TEST(verdicts_are_kept)
 {
@@ -198,6 +231,7 @@ int main(void)
     tcase_add_test(tests, every_fault_is_tried);
     tcase_add_test(tests, what_is_wrong_is_put_aside);
     tcase_add_test(tests, no_way_is_refused);
+    tcase_add_test(tests, the_report_of_a_sound_device);
     tcase_add_test(tests, verdicts_are_kept);
     suite_add_tcase(suite, tests);
     return harness_run(suite);

@@ -54,6 +54,23 @@ class Resume(Case):
             for a, b in zip(histories[0][figure], course):
                 self.assertAlmostEqual(a, b, 4)
 
+    def test_a_lost_device(self):
+        """The file of the last epoch is as it was, the failure says how to go on, and going on ends with the same bits."""
+        options = ['--batch-size', '50']
+        checkpoint = self.path('run.keras')
+        self.ok(*self.command('straight', options + ['--epochs', '4']))
+        run = options + ['--checkpoint', checkpoint, '--resume', '--epochs']
+        self.ok(*self.command('lost', run + ['2']))
+        with open(checkpoint, 'rb') as file:
+            before = file.read()
+        for fault in ('hang:clEnqueueNDRangeKernel:9,timeout:1', 'vanish:clEnqueueNDRangeKernel:9'):
+            self.fails(*self.command('lost', run + ['4']), env={'KILN_DEBUG': fault},
+                       says=['lost', checkpoint + ' keeps the training', '--resume'])
+            with open(checkpoint, 'rb') as file:
+                self.assertEqual(file.read(), before)
+        self.ok(*self.command('lost', run + ['4']))
+        self.compare('lost')
+
     def killed_again_and_again(self, options):
         self.ok(*self.command('straight', options)) # compiles
         begin = time.monotonic()
