@@ -24,7 +24,7 @@ static const way ways[] = {
     {"without pooling in convolutions", DEVICE_AVOID_POOLING, false},
     {"without chains of rows", DEVICE_AVOID_CHAINS, false},
     {"a kernel for each launch", DEVICE_AVOID_ALL, false},
-    /* Compilers that take seconds for a product in local memory take minutes for several in one kernel. */
+    /* Some compilers take long for a tile of the other kind, and minutes for several in one kernel. */
     {"the other kind of kernels", DEVICE_AVOID_GROUPS, true},
 };
 enum { WAYS = sizeof ways / sizeof *ways };

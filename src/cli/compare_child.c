@@ -6,6 +6,7 @@
 #include "cli/objective.h"
 #include "cli/practice.h"
 #include "cli/steps.h"
+#include "cli/timeline.h"
 #include "device/profile.h"
 
 #include <inttypes.h>
@@ -208,16 +209,7 @@ static json_t *kernels_json(const training_run *r)
 static json_t *timeline_json(const training_run *r)
 {
     json_t *list = json_array();
-    const profile_span *best = NULL;
-    double shortest = INFINITY;
-    for (size_t i = 0; r->launches && i + r->launches <= r->span_count; i += r->launches) {
-        const profile_span *last = &r->spans[i + r->launches - 1];
-        double length = last->start + last->seconds - r->spans[i].start;
-        if (length < shortest) {
-            shortest = length;
-            best = &r->spans[i];
-        }
-    }
+    const profile_span *best = timeline_shortest(r->spans, r->span_count, r->launches);
     for (size_t i = 0; best && i < r->launches && i < MOST_SPANS; i++)
         json_array_append_new(list, json_pack("[I, f, f]", (json_int_t)best[i].row,
                                               best[i].start - best[0].start, best[i].seconds));

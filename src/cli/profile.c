@@ -5,6 +5,7 @@
 #include "cli/objective.h"
 #include "cli/steps.h"
 #include "cli/text_data.h"
+#include "cli/timeline.h"
 #include "cli/trace.h"
 
 #include <string.h>
@@ -35,7 +36,7 @@ typedef struct profiling {
     kiln_model *model;
     kiln_dataset *data;
     kiln_device *device;
-    profile_row *rows; /* those of the spans are numbers of these, before they are sorted */
+    profile_row *rows; /* those of the spans are numbers of these */
     size_t count;
     profile_span *spans;
     size_t span_count, launches;
@@ -49,9 +50,8 @@ static int compare(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static void print_text(const profiling *p)
+static void print_text(const profiling *p, const profile_row *rows)
 {
-    const profile_row *rows = p->rows;
     size_t count = p->count;
     double total = 0;
     int name_width = 6, what_width = 5;
@@ -86,6 +86,9 @@ static void print_text(const profiling *p)
     if (p->outside)
         printf("this driver's events tell no times: each launch was waited for, and timed by the "
                "host's clock\n");
+    const profile_span *step = timeline_shortest(p->spans, p->span_count, p->launches);
+    if (step)
+        timeline_print(p->rows, step, p->launches, stdout);
 }
 
 static int print_json(const profile_row *rows, size_t count)
@@ -99,23 +102,36 @@ static int print_json(const profile_row *rows, size_t count)
     return cli_print_json(list);
 }
 
+/* The rows by time, those of the spans left as they are. */
+static int print(const profiling *p)
+{
+    profile_row *rows = mem_new(p->count + 1, sizeof *rows);
+    if (rows == NULL)
+        return cli_fail();
+    memcpy(rows, p->rows, p->count * sizeof *rows);
+    qsort(rows, p->count, sizeof *rows, compare);
+    int status = EXIT_DONE;
+    if (given.json)
+        status = print_json(rows, p->count);
+    else
+        print_text(p, rows);
+    free(rows);
+    return status;
+}
+
 /* The steps that are looked at, and the launches of the last ones. */
 static kiln_status run_steps(profiling *p, steps *s)
 {
-    int64_t traced = given.trace == NULL          ? 0
-                     : given.steps < TRACED_STEPS ? given.steps
-                                                  : TRACED_STEPS;
+    int64_t traced = given.steps < TRACED_STEPS ? given.steps : TRACED_STEPS;
     plan_facts facts;
     plan_describe(s->program->plan, &facts);
     p->launches = (size_t)facts.launches;
     KILN_TRY(steps_profile(s, &p->outside));
     double start = clock_seconds();
     KILN_TRY(steps_run(s, given.steps - traced));
-    if (traced) {
-        KILN_TRY(profile_keep_spans(p->device, (size_t)traced * p->launches));
-        KILN_TRY(steps_run(s, traced));
-        KILN_TRY(profile_take_spans(p->device, &p->spans, &p->span_count));
-    }
+    KILN_TRY(profile_keep_spans(p->device, (size_t)traced * p->launches));
+    KILN_TRY(steps_run(s, traced));
+    KILN_TRY(profile_take_spans(p->device, &p->spans, &p->span_count));
     p->wall = clock_seconds() - start;
     return profile_stop(p->device, &p->rows, &p->count);
 }
@@ -168,16 +184,7 @@ static int run(int count, char **words)
         return status;
     profiling p = {0};
     static steps s; /* too large for the stack */
-    if (measure(&p, &s, words[0], words[1]) != KILN_OK) {
-        status = cli_fail();
-    } else {
-        qsort(p.rows, p.count, sizeof *p.rows, compare);
-        status = EXIT_DONE;
-        if (given.json)
-            status = print_json(p.rows, p.count);
-        else
-            print_text(&p);
-    }
+    status = measure(&p, &s, words[0], words[1]) == KILN_OK ? print(&p) : cli_fail();
     profile_free_rows(p.rows, p.count);
     free(p.spans);
     steps_close(&s);
@@ -194,8 +201,9 @@ const command command_profile = {
     .most_arguments = 2,
     .summary = "where the time of a training step goes",
     .help = "Trains for some steps with the device's own clock on, and prints for each kernel and\n"
-            "shape its calls, time, speed and share. No model is saved. MODEL and DATA are as for\n"
-            "kiln fit.",
+            "shape its calls, time, speed and share, and the time line of one step. No model is "
+            "saved.\n"
+            "MODEL and DATA are as for kiln fit.",
     .example =
         "  kiln profile mlp mnist --batch-size 128\n  kiln profile mlp mnist --trace mlp.json",
     .options = options,

@@ -411,6 +411,17 @@ class Looking(Case):
         self.assertTrue(all(re.search(r' (x \d+|items)$', row['shape']) for row in rows if row['kernel'] != 'tail'), rows)
         shares = [float(share) for share in re.findall(r'(\d+\.\d)%$', text, re.MULTILINE)]
         self.assertAlmostEqual(sum(shares), 100, delta=1)
+        # The time line: launches in order, each with a bar at its place.
+        whole = float(re.search(r'(?m)^one step, the shortest of the last ones: (\S+) us, \d+ % of it in launches$', text).group(1))
+        lines = re.findall(r'(?m)^ *(\d+\.\d) +(\d+\.\d)  \|(.{40})\|  (\S.*)$', text)
+        self.assertGreater(len(lines), 1)
+        end = 0
+        for start, length, bar, name in lines:
+            self.assertRegex(bar, '^ *#+ *$')
+            self.assertGreaterEqual(float(start), end - 0.2)
+            end = float(start) + float(length)
+            self.assertAlmostEqual(bar.index('#'), 40 * float(start) / whole, delta=1.5)
+        self.assertAlmostEqual(end, whole, delta=0.2)
 
     def test_profile_counts_clblast(self):
         data = self.write('d.csv', csv_text(120))
