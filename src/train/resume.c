@@ -97,6 +97,31 @@ static kiln_status collect_kept(const fit_run *run, archive_arrays *kept)
     return KILN_OK;
 }
 
+/* The name of what a stateful layer keeps from batch to batch, which the weights' file leaves out. */
+static char *state_name(const layer_weight *state)
+{
+    return str_format("state/%s", state->weight.path);
+}
+
+static kiln_status collect_states(const kiln_model *model, archive_arrays *kept)
+{
+    for (size_t i = 0; i < model_weight_count(model); i++) {
+        layer_weight *w = model_weight(model, i, NULL);
+        if (!w->state)
+            continue;
+        float *values = mem_new((size_t)kiln_shape_size(w->weight.shape), sizeof *values);
+        char *name = state_name(w);
+        kiln_status status =
+            values && name ? store_download(&w->weight, values) : KILN_ERROR_MEMORY;
+        if (status == KILN_OK)
+            status = archive_add(kept, name, w->weight.shape, values);
+        free(name);
+        free(values);
+        KILN_TRY(status);
+    }
+    return KILN_OK;
+}
+
 kiln_status resume_write(const fit_run *run, const resume_state *s, const char *path)
 {
     model_training *t = run->training;
@@ -106,6 +131,8 @@ kiln_status resume_write(const fit_run *run, const resume_state *s, const char *
     kiln_status status = write_json(t, s, &training.json);
     if (status == KILN_OK)
         status = collect_kept(run, &training.kept);
+    if (status == KILN_OK)
+        status = collect_states(t->model, &training.kept);
     if (status == KILN_OK)
         status = config_write(t, &config);
     if (status == KILN_OK)
@@ -189,6 +216,30 @@ kiln_status resume_seeds(const char *path, uint64_t *model_seed, uint64_t *seed)
     return status == KILN_OK ? KILN_OK : kiln_fail_in("%s", path);
 }
 
+/* Gives stateful layers what they kept; checkpoints of earlier versions have none of it, and leave
+ * the states at zero. */
+static kiln_status take_states(kiln_model *model, const archive_arrays *kept)
+{
+    for (size_t i = 0; i < model_weight_count(model); i++) {
+        layer_weight *w = model_weight(model, i, NULL);
+        if (!w->state)
+            continue;
+        char *name = state_name(w);
+        if (name == NULL)
+            return KILN_ERROR_MEMORY;
+        const archive_array *array = archive_find(kept, name);
+        free(name);
+        if (array == NULL)
+            continue;
+        if (!ir_shape_equal(array->shape, w->weight.shape))
+            return kiln_fail(KILN_ERROR_SHAPE, "the state %s has the shape %s, and the model's %s",
+                             w->weight.path, ir_shape_text(array->shape),
+                             ir_shape_text(w->weight.shape));
+        KILN_TRY(store_upload(&w->weight, array->values));
+    }
+    return KILN_OK;
+}
+
 static kiln_status read_all(model_training *t, const char *path, resume_state *s)
 {
     archive_training training;
@@ -202,6 +253,8 @@ static kiln_status read_all(model_training *t, const char *path, resume_state *s
         status = weights_read(t->model, path, &variables);
     if (status == KILN_OK)
         status = state_take(t, &variables);
+    if (status == KILN_OK)
+        status = take_states(t->model, &s->kept);
     archive_arrays_free(&variables);
     return status;
 }

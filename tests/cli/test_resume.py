@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A training that is killed, again and again, ends with the same bits as one that never was."""
 import glob
+import io
 import json
 import os
 import random
@@ -123,6 +124,30 @@ class Resume(Case):
         self.fails(*self.command('killed', ['--epochs', '4', '--optimizer', 'sgd'] + options), says=['checkpoint', 'SGD'])
         self.ok(*self.command('killed', ['--epochs', '4'] + options))
         self.compare('killed')
+
+    def test_states_of_layers(self):
+        """Stateful layers go on from what they kept, in the middle of a text."""
+        rows, steps = 4, 6
+        text = self.write('verse.txt', ''.join('abcdefgh'[(i * i + i // 7) % 8] for i in range(1400)))
+        model = {'class_name': 'Sequential', 'config': {'name': 'verse', 'layers': [
+            {'class_name': 'InputLayer', 'config': {'batch_shape': [rows, steps], 'dtype': 'int32', 'name': 'in'}},
+            {'class_name': 'Embedding', 'config': {'name': 'e', 'input_dim': 8, 'output_dim': 4}},
+            {'class_name': 'LSTM', 'config': {'name': 'l', 'units': 5, 'return_sequences': True, 'stateful': True}},
+            {'class_name': 'GRU', 'config': {'name': 'g', 'units': 6, 'return_sequences': True, 'stateful': True}},
+            {'class_name': 'Dense', 'config': {'name': 'd', 'units': 8}}]}}
+        self.model, self.data = self.write('verse.json', json.dumps(model)), text
+        def options(epochs):
+            return ['--epochs', epochs, '--steps-per-epoch', '7', '--task', 'generate', '--contiguous',
+                    '--sequence-length', str(steps), '--batch-size', str(rows)]
+        kept = ['--checkpoint', self.path('run.keras'), '--resume']
+        self.ok(*self.command('straight', options('5')))
+        for epochs in ('1', '2', '4', '5'):
+            self.ok(*self.command('killed', options(epochs) + kept))
+        self.compare('killed')
+        with zipfile.ZipFile(self.path('run.keras')) as archive, \
+                zipfile.ZipFile(io.BytesIO(archive.read('kiln.kept.npz'))) as states:
+            self.assertEqual(len([name for name in states.namelist() if name.startswith('state/')]), 3)
+            self.assertTrue(any(any(states.read(name)[-64:]) for name in states.namelist()))
 
     def test_what_is_no_checkpoint(self):
         self.ok(*self.command('straight', ['--epochs', '1']))
