@@ -1,5 +1,7 @@
 #include "blas/convolution.h"
 
+#include "base/env.h"
+#include "blas/convolution_tune.h"
 #include "blas/tile.h"
 #include "blas/winograd.h"
 
@@ -7,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t product3(const int64_t *sizes)
+int64_t convolution_all(const int64_t *sizes)
 {
     return sizes[0] * sizes[1] * sizes[2];
 }
@@ -43,7 +45,7 @@ blas_product blas_convolution_product(const blas_convolution *c)
     int64_t pixels = c->batch * all_cells(c->pool, c->output) *
                      (c->pool[2] ? c->pool[0] * c->pool[1] * c->pool[2] : 1),
             channels = c->channels / c->groups, filters = c->filters / c->groups,
-            k = product3(c->size) * channels;
+            k = convolution_all(c->size) * channels;
     blas_product p = {.m = pixels, .n = filters, .k = k, .lda = k, .batch = {1, c->groups}};
     p.ldb = p.ldc = c->filters;
     p.stride_b[1] = p.stride_c[1] = filters;
@@ -168,7 +170,7 @@ bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c
                c->filters % 16 == 0 && cells(c->pool, c->output, 1) > 0 &&
                cells(c->pool, c->output, 2) > 0;
     }
-    int64_t taps = product3(c->size);
+    int64_t taps = convolution_all(c->size);
     pooled_geometry g = pooled(c);
     return c->unpool[2] && c->unpool[0] == 1 && g.before[1] >= 0 && g.before[2] >= 0 &&
            c->input[0] == 1 && c->output[0] == 1 && c->size[0] == 1 && c->before[0] == 0 &&
@@ -194,7 +196,7 @@ static void unpooled(const kiln_device *device, const blas_convolution *c, blas_
                      text *t)
 {
     pooled_geometry g = pooled(c);
-    int64_t taps = product3(c->size), most = most_sums(device),
+    int64_t taps = convolution_all(c->size), most = most_sums(device),
             units = device->info.compute_units ? device->info.compute_units : 1;
     int mode = !c->splits ? 0 : g.channels % 16 == 0 && taps <= MOST_TAPS ? 1 : 2;
     int64_t cb = mode == 2              ? 16
@@ -276,12 +278,31 @@ static void pooled_tile(const kiln_device *device, const blas_convolution *c, ti
         }
 }
 
+/* A register tile of these sizes, where they can be, of at most so many pixels. */
+static void wish_registers(const convolution_tile *sizes, int64_t most, int64_t filters, tile *t)
+{
+    if (sizes->rn >= 16 && sizes->rn <= 64 && sizes->rn % 16 == 0 &&
+        (sizes->rn <= filters || sizes->rn == 16))
+        t->rn = sizes->rn;
+    if (sizes->rm >= 1 && sizes->rm <= 16 && sizes->rm <= most)
+        t->rm = sizes->rm;
+}
+
+/* The filters of an item: whole register tiles. */
+static int64_t wish_filters(const convolution_tile *sizes, int64_t filters, const tile *t,
+                            int64_t rule)
+{
+    int64_t most = blocks(filters, t->rn) * t->rn, tn = sizes->tn / t->rn * t->rn;
+    return tn < t->rn ? rule : smaller(tn, most);
+}
+
 static void forward(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
-                    text *t)
+                    convolution_tile *sizes, text *t)
 {
     int64_t w = CONVOLUTION_AXES - 1, channels = c->channels / c->groups,
             filters = c->filters / c->groups,
-            phases = c->spread[w] / gcd(c->spread[w], c->stride[w]), taps = product3(c->size),
+            phases = c->spread[w] / gcd(c->spread[w], c->stride[w]),
+            taps = convolution_all(c->size),
             units = device->info.compute_units ? device->info.compute_units : 1;
     bool pack = c->spread[w] > 1 || !inside(c, (int)w), pools = c->pool[w] > 0;
     int64_t pool_w = pools ? c->pool[w] : 1, pool_h = pools ? c->pool[1] : 1,
@@ -294,6 +315,8 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
         phases = c->output[w]; /* each pixel is a tile */
     if (pools)
         pooled_tile(device, c, &t0);
+    else
+        wish_registers(sizes, c->output[w] / phases, filters, &t0);
     int64_t reach = 0;
     for (;; t0.rm = pools ? (int)(pool_h * pool_w) : (t0.rm + 1) / 2) {
         reach = ((t0.rm / pool_h - 1) * phases * c->stride[w] + (c->size[w] - 1) * c->dilation[w]) /
@@ -305,9 +328,14 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
     }
     /* An item's filters: all, when their part of the kernel stays in the second cache. */
     int64_t tn = taps * channels * filters <= 64 * 1024 ? blocks(filters, t0.rn) * t0.rn : t0.rn;
+    if (!pools)
+        tn = wish_filters(sizes, filters, &t0, tn);
     int64_t slices = c->batch * c->output[0] * c->groups * blocks(filters, tn), rows = lines;
     while (rows > 1 && slices * blocks(lines, rows) < 8 * units)
         rows = (rows + 1) / 2;
+    if (sizes->rows > 0 && !pools)
+        rows = smaller(sizes->rows, lines);
+    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn};
     if (pools) {
         convolution_define(t, "PH", pool_h);
         convolution_define(t, "PW", pool_w);
@@ -328,10 +356,10 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
 enum { STRIP = 96, MOST_SUMS = 48 * 1024, SMALL = 13 };
 
 static void weight_gradient(const kiln_device *device, const blas_convolution *c,
-                            blas_choice *choice, text *t)
+                            blas_choice *choice, convolution_tile *sizes, text *t)
 {
     int64_t channels = c->channels / c->groups, filters = c->filters / c->groups,
-            k = product3(c->size) * channels, run = c->size[2] * channels,
+            k = convolution_all(c->size) * channels, run = c->size[2] * channels,
             taps = c->size[0] * c->size[1];
     bool spread = c->spread[0] > 1 || c->spread[1] > 1 || c->spread[2] > 1;
     bool is_small = !spread && c->size[0] == 1 && k <= SMALL,
@@ -347,16 +375,19 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
     if (is_small) {
         t0.rm = (int)run;
         t0.rn = filters >= 32 ? 32 : 16;
+    } else {
+        wish_registers(sizes, run, filters, &t0);
     }
-    int64_t tn = blocks(filters, t0.rn) * t0.rn, length = blocks(run, t0.rm) * t0.rm,
-            together = taps;
+    int64_t tn = wish_filters(sizes, filters, &t0, blocks(filters, t0.rn) * t0.rn),
+            length = blocks(run, t0.rm) * t0.rm, together = taps;
     while (tn > t0.rn && length * tn > MOST_SUMS && tn > 128)
         tn = blocks(tn / 2, t0.rn) * t0.rn;
     while (length > t0.rm && length * tn > MOST_SUMS)
         length = blocks(length / 2, t0.rm) * t0.rm;
     while (together > 1 && together * length * tn > MOST_SUMS)
         together = (together + 1) / 2;
-    int64_t rows = smaller(blocks(STRIP, c->output[2]), c->output[1]);
+    int64_t rows =
+        smaller(sizes->rows > 0 ? sizes->rows : blocks(STRIP, c->output[2]), c->output[1]);
     int64_t reach = (c->output[2] - 1) * c->stride[2] + (c->size[2] - 1) * c->dilation[2] + 1;
     while (pack && !gather && rows > 1 &&
            c->size[0] * ((rows - 1) * c->stride[1] + (c->size[1] - 1) * c->dilation[1] + 1) *
@@ -365,6 +396,7 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
         rows = (rows + 1) / 2;
     while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
         length = blocks(length / 2, t0.rm) * t0.rm;
+    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn};
     convolution_define(t, "SPLITS", c->splits);
     convolution_define(t, "PACK", pack && !gather);
     convolution_define(t, "GATHER", gather);
@@ -382,32 +414,35 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
                                  blocks(filters, tn) * c->splits * c->groups);
 }
 
-kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
-                                    blas_choice *choice)
+bool convolution_has_sizes(const kiln_device *device, const blas_convolution *c)
 {
-    blas_product p = blas_convolution_product(c);
-    if (!is_serial(device)) {
-        tile t;
-        tile_rule(device, &p, true, &t);
-        return tile_describe(&p, &t, choice);
-    }
+    return is_serial(device) && !c->pool[2] && !c->unpool[2];
+}
+
+kiln_status convolution_describe(const kiln_device *device, const blas_convolution *c,
+                                 const convolution_tile *wanted, blas_choice *choice,
+                                 convolution_tile *taken)
+{
+    bool winograd = winograd_fits(c) && (wanted == NULL || wanted->winograd);
+    convolution_tile sizes = {.winograd = winograd};
+    if (wanted && wanted->winograd == winograd)
+        sizes = *wanted;
     memset(choice, 0, sizeof *choice);
     choice->engine = BLAS_TILE;
     choice->serial = true;
     choice->dims = 1;
     choice->local[0] = 1;
     text t = {0};
-    bool winograd = winograd_fits(c);
     if (!c->unpool[2] && !winograd)
         define_geometry(c, &t);
     if (winograd)
-        winograd_choose(device, c, choice, &t);
+        winograd_choose(device, c, choice, &sizes, &t);
     else if (c->unpool[2])
         unpooled(device, c, choice, &t);
     else if (c->splits)
-        weight_gradient(device, c, choice, &t);
+        weight_gradient(device, c, choice, &sizes, &t);
     else
-        forward(device, c, choice, &t);
+        forward(device, c, choice, &sizes, &t);
     kiln_status status = KILN_OK;
     if (t.failed)
         status = KILN_ERROR_MEMORY;
@@ -417,16 +452,39 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
     else
         memcpy(choice->defines, t.data, t.length + 1);
     text_free(&t);
+    if (taken)
+        *taken = sizes;
     return status;
+}
+
+kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
+                                    blas_choice *choice)
+{
+    if (!is_serial(device)) {
+        blas_product p = blas_convolution_product(c);
+        tile t;
+        tile_rule(device, &p, true, &t);
+        return tile_describe(&p, &t, choice);
+    }
+    char key[RECORD_TEXT], value[RECORD_TEXT];
+    convolution_tile known;
+    const char *tune = env_get(ENV_TUNE);
+    if (!convolution_has_sizes(device, c) || (tune && strcmp(tune, "off") == 0))
+        return convolution_describe(device, c, NULL, choice, NULL);
+    if (blas_on_convolution)
+        blas_on_convolution(c);
+    convolution_write(c, key);
+    bool found = record_find(device, key, value) && convolution_tile_read(value, &known);
+    return convolution_describe(device, c, found ? &known : NULL, choice, NULL);
 }
 
 /* ---- the operand loader for the other templates ---- */
 
 void blas_convolution_window(const blas_convolution *c, const char *name, text *out)
 {
-    int64_t channels = c->channels / c->groups, k = product3(c->size) * channels;
-    const char *type = c->batch * product3(c->input) * c->channels >= INT32_MAX ||
-                               c->batch * product3(c->output) * k >= INT32_MAX
+    int64_t channels = c->channels / c->groups, k = convolution_all(c->size) * channels;
+    const char *type = c->batch * convolution_all(c->input) * c->channels >= INT32_MAX ||
+                               c->batch * convolution_all(c->output) * k >= INT32_MAX
                            ? "ulong"
                            : "uint";
     text_add(out,
@@ -434,8 +492,8 @@ void blas_convolution_window(const blas_convolution *c, const char *name, text *
              "group, const "
              "%s pixel, const uint k)\n{\nconst uint tap = k / %" PRId64
              "u;\n%s at = pixel / %" PRId64 "u;\n",
-             name, type, channels, type, product3(c->output));
-    int64_t outer_taps = product3(c->size), outer = product3(c->output);
+             name, type, channels, type, convolution_all(c->output));
+    int64_t outer_taps = convolution_all(c->size), outer = convolution_all(c->output);
     for (int a = 0; a < CONVOLUTION_AXES; a++) {
         outer_taps /= c->size[a];
         outer /= c->output[a];
@@ -465,7 +523,7 @@ void blas_convolution_loader(const blas_convolution *c, text *out)
         text_add(out,
                  "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, (batch) %% %" PRId64
                  "u, (batch) / %" PRId64 "u * %" PRId64 "u + (k), row)\n",
-                 c->groups, c->groups, c->batch / c->splits * product3(c->output));
+                 c->groups, c->groups, c->batch / c->splits * convolution_all(c->output));
     else
         text_add(out, "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, batch, row, k)\n");
 }

@@ -38,9 +38,30 @@ blas_product blas_convolution_product(const blas_convolution *c);
 /* Whether the device has kernels for what `pool` or `unpool` asks for. */
 bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c);
 
-/* Like blas_choose; the engine is BLAS_TILE. */
+/* Like blas_choose; the engine is BLAS_TILE. Sizes of serial kernels are those that tuning has put
+ * on record, else go by rule. */
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice);
+
+/* Sizes of a serial kernel without pooling: Winograd's, or one with all multiply-adds; its register
+ * tile of pixels (of a kernel's gradient: taps and channels) by filters; rows of the output at a
+ * time (Winograd's: tiles of 2 x 2); and the filters of an item. */
+typedef struct convolution_tile {
+    bool winograd;
+    int rm, rn, rows, tn;
+} convolution_tile;
+
+/* The product of what there is along the axes. */
+int64_t convolution_all(const int64_t *of_axes);
+
+/* Whether there are such sizes to choose. */
+bool convolution_has_sizes(const kiln_device *device, const blas_convolution *c);
+
+/* Fills in the choice by `wanted`: what is 0 there, or cannot be, goes by rule; NULL: all does.
+ * `taken` (not NULL) receives what it came to. */
+kiln_status convolution_describe(const kiln_device *device, const blas_convolution *c,
+                                 const convolution_tile *wanted, blas_choice *choice,
+                                 convolution_tile *taken);
 
 /* Writes a function `name` (a, a_offset, group, pixel, k): what window `pixel` of the batch reads
  * at k of its taps and channels. */

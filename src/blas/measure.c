@@ -17,6 +17,8 @@ void candidate_write(const candidate *c, char *out, size_t size)
     const tile *t = &c->tile;
     if (c->engine == BLAS_CLBLAST)
         snprintf(out, size, "clblast");
+    else if (c->convolves)
+        convolution_tile_write(&c->sizes, out, size);
     else if (t->serial)
         snprintf(out, size, "serial tm=%d tn=%d rm=%d rn=%d kb=%d pack=%d,%d", t->tm, t->tn, t->rm,
                  t->rn, t->kb, t->pack_a, t->pack_b);
@@ -34,6 +36,9 @@ bool candidate_read(const char *from, candidate *c)
         return true;
     }
     c->engine = BLAS_TILE;
+    c->convolves = convolution_tile_read(from, &c->sizes);
+    if (c->convolves)
+        return true;
     if (sscanf(from, "serial tm=%d tn=%d rm=%d rn=%d kb=%d pack=%d,%d", &t->tm, &t->tn, &t->rm,
                &t->rn, &t->kb, &t->pack_a, &t->pack_b) == 7) {
         t->serial = true;
@@ -47,7 +52,8 @@ bool candidate_read(const char *from, candidate *c)
 typedef struct bench {
     kiln_device *device;
     const blas_product *product;
-    size_t size[3]; /* elements of A, B, C */
+    const blas_convolution *convolution; /* that the product is, or NULL */
+    size_t size[3];                      /* elements of A, B, C */
     float *host[3];
     cl_mem memory[3], scratch;
     size_t scratch_bytes;
@@ -93,7 +99,10 @@ static void bench_end(bench *b)
 static kiln_status bench_begin(bench *b)
 {
     uint32_t state = 1;
-    sizes(b->product, b->size);
+    if (b->convolution)
+        convolution_sizes(b->convolution, b->size);
+    else
+        sizes(b->product, b->size);
     for (int i = 0; i < 3; i++) {
         b->host[i] = mem_new(b->size[i], sizeof(float));
         if (b->host[i] == NULL)
@@ -192,7 +201,9 @@ static kiln_status try_once(bench *b, runner *r)
             KILN_TRY(
                 device_alloc(device, b->scratch_bytes, "scratch of a trial product", &b->scratch));
     } else {
-        KILN_TRY(tile_describe(b->product, &r->candidate->tile, &r->choice));
+        KILN_TRY(b->convolution ? convolution_describe(device, b->convolution, &r->candidate->sizes,
+                                                       &r->choice, NULL)
+                                : tile_describe(b->product, &r->candidate->tile, &r->choice));
         KILN_TRY(blas_tile_kernel(device, &r->choice, &r->kernel));
     }
     memset(b->host[2], 0xff, b->size[2] * sizeof(float));
@@ -206,7 +217,9 @@ static kiln_status try_once(bench *b, runner *r)
     r->once = clock_seconds() - start;
     KILN_TRY(device_read(device, b->memory[2], 0, b->host[2], bytes));
     r->candidate->ran = true;
-    r->candidate->right = product_is_right(b->product, b->host[0], b->host[1], b->host[2]);
+    r->candidate->right =
+        b->convolution ? convolution_is_right(b->convolution, b->host[0], b->host[1], b->host[2])
+                       : product_is_right(b->product, b->host[0], b->host[1], b->host[2]);
     return KILN_OK;
 }
 
@@ -262,13 +275,13 @@ static void drop_kernel(kiln_device *device, cl_kernel kernel)
         device_program_drop(device, program);
 }
 
-kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, int certain, int windows, double budget)
+static kiln_status measure_all(bench b, const char *key, candidate *candidates, int count,
+                               int certain, int windows, double budget)
 {
+    kiln_device *device = b.device;
     kiln_error_record before;
     kiln_error_save(&before);
     enum { MOST = TILE_CANDIDATES + 1 };
-    bench b = {.device = device, .product = product};
     runner runners[MOST] = {0};
     const double start = clock_seconds();
     /* Trials are no part of what is profiled, nor of the memory that work takes. */
@@ -306,6 +319,22 @@ kiln_status measure(kiln_device *device, const blas_product *product, const char
             candidates[i].right = false;
     kiln_error_restore(&before);
     return KILN_OK;
+}
+
+kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
+                    candidate *candidates, int count, int certain, int windows, double budget)
+{
+    return measure_all((bench){.device = device, .product = product}, key, candidates, count,
+                       certain, windows, budget);
+}
+
+kiln_status measure_convolution(kiln_device *device, const blas_convolution *convolution,
+                                const char *key, candidate *candidates, int count, int certain,
+                                int windows, double budget)
+{
+    const blas_product p = blas_convolution_product(convolution);
+    return measure_all((bench){.device = device, .product = &p, .convolution = convolution}, key,
+                       candidates, count, certain, windows, budget);
 }
 
 kiln_status candidates_best(const kiln_device *device, const blas_product *p,

@@ -3,11 +3,14 @@
 #ifndef BLAS_MEASURE_H
 #define BLAS_MEASURE_H
 
+#include "blas/convolution_tune.h"
 #include "blas/tile.h"
 
 typedef struct candidate {
     blas_engine engine;
-    tile tile; /* BLAS_TILE */
+    tile tile; /* BLAS_TILE, of a product */
+    bool convolves;
+    convolution_tile sizes; /* of a convolution */
     /* Found by measuring: */
     bool right;
     double seconds; /* a product takes, the median of windows */
@@ -15,7 +18,8 @@ typedef struct candidate {
     bool ran;       /* to its end, rightly or not */
 } candidate;
 
-/* "serial tm=8 ...", "clblast": one word and its numbers; parsing fails for anything else. */
+/* "serial tm=8 ...", "clblast", "direct rm=6 ...": one word and its numbers; parsing fails for
+ * anything else. */
 void candidate_write(const candidate *c, char *out, size_t size);
 bool candidate_read(const char *from, candidate *c);
 
@@ -26,6 +30,11 @@ enum { MEASURE_WINDOWS = 5, MEASURE_MOST_WINDOWS = 15 };
  * record. */
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
                     candidate *candidates, int count, int certain, int windows, double budget);
+
+/* The same for sizes of a convolution's kernel. */
+kiln_status measure_convolution(kiln_device *device, const blas_convolution *convolution,
+                                const char *key, candidate *candidates, int count, int certain,
+                                int windows, double budget);
 
 /* The first that is right, unless a later one is clearly faster; NULL when none is. A failure when
  * candidates ran and none of them was right: such a device cannot be trusted with a product. */

@@ -158,49 +158,101 @@ static void local_neighbours(neighbours *n)
     }
 }
 
-int tune_neighbours(const kiln_device *device, const blas_product *p, const candidate *from,
+int tune_neighbours(const kiln_device *device, const workload *w, const candidate *from,
                     candidate out[TUNE_NEIGHBOURS])
 {
     neighbours n = {.device = device, .from = &from->tile, .out = out};
+    if (w->is_convolution) {
+        convolution_tile sizes[CONVOLUTION_NEIGHBOURS];
+        n.count = convolution_neighbours(device, &w->convolution, &from->sizes, sizes);
+        for (int i = 0; i < n.count; i++)
+            out[i] = (candidate){.engine = BLAS_TILE, .convolves = true, .sizes = sizes[i]};
+        return n.count;
+    }
     if (from->engine != BLAS_TILE)
         return 0;
     if (from->tile.serial)
-        serial_neighbours(&n, p);
+        serial_neighbours(&n, &w->product);
     else
         local_neighbours(&n);
     return n.count;
 }
 
-/* ---- the record ---- */
+/* ---- workloads ---- */
 
-kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clblast, candidate *out)
+workload workload_of_product(const blas_product *p, bool clblast)
 {
-    char key[RECORD_TEXT], value[RECORD_TEXT];
-    product_write(p, clblast, key);
-    if (record_find(device, key, value) && candidate_read(value, out) &&
-        (out->engine == BLAS_CLBLAST || tile_is_valid(device, &out->tile)))
-        return KILN_OK;
-    memset(out, 0, sizeof *out);
-    out->engine = BLAS_TILE;
-    tile_rule(device, p, !clblast, &out->tile);
-    return KILN_OK;
+    workload w = {.product = *p, .clblast = clblast};
+    product_write(p, clblast, w.key);
+    return w;
 }
 
-void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c,
-               bool done)
+workload workload_of_convolution(const blas_convolution *c)
 {
-    char key[RECORD_TEXT], value[RECORD_TEXT];
-    product_write(p, clblast, key);
+    workload w = {
+        .is_convolution = true, .product = blas_convolution_product(c), .convolution = *c};
+    convolution_write(c, w.key);
+    return w;
+}
+
+bool workload_read(const char *key, workload *w)
+{
+    blas_product p;
+    blas_convolution c;
+    bool clblast;
+    if (convolution_read(key, &c))
+        *w = workload_of_convolution(&c);
+    else if (product_read(key, &p, &clblast))
+        *w = workload_of_product(&p, clblast);
+    else
+        return false;
+    return true;
+}
+
+kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count,
+                             int windows, double budget)
+{
+    return w->is_convolution
+               ? measure_convolution(device, &w->convolution, w->key, list, count, count, windows,
+                                     budget)
+               : measure(device, &w->product, w->key, list, count, count, windows, budget);
+}
+
+/* ---- the record ---- */
+
+kiln_status tune_incumbent(kiln_device *device, const workload *w, candidate *out)
+{
+    char value[RECORD_TEXT];
+    bool found = record_find(device, w->key, value) && candidate_read(value, out) &&
+                 out->convolves == w->is_convolution;
+    if (found && !w->is_convolution &&
+        (out->engine == BLAS_CLBLAST || tile_is_valid(device, &out->tile)))
+        return KILN_OK;
+    if (!found)
+        memset(out, 0, sizeof *out);
+    out->engine = BLAS_TILE;
+    if (!w->is_convolution) {
+        tile_rule(device, &w->product, !w->clblast, &out->tile);
+        return KILN_OK;
+    }
+    blas_choice choice;
+    out->convolves = true;
+    return convolution_describe(device, &w->convolution, found ? &out->sizes : NULL, &choice,
+                                &out->sizes);
+}
+
+void tune_keep(kiln_device *device, const workload *w, const candidate *c, bool done)
+{
+    char value[RECORD_TEXT];
     candidate_write(c, value, sizeof value);
     size_t length = strlen(value);
     snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s%s",
-             product_flops(p) / c->seconds * 1e-9, done ? " (tuned)" : "");
-    record_keep(device, key, value);
+             product_flops(&w->product) / c->seconds * 1e-9, done ? " (tuned)" : "");
+    record_keep(device, w->key, value);
 }
 
-bool tune_is_done(kiln_device *device, const blas_product *p, bool clblast)
+bool tune_is_done(kiln_device *device, const workload *w)
 {
-    char key[RECORD_TEXT], value[RECORD_TEXT];
-    product_write(p, clblast, key);
-    return record_find(device, key, value) && strstr(value, "(tuned)") != NULL;
+    char value[RECORD_TEXT];
+    return record_find(device, w->key, value) && strstr(value, "(tuned)") != NULL;
 }

@@ -13,18 +13,34 @@ bool product_read(const char *from, blas_product *p, bool *clblast);
 /* Called for each product that blas_choose is asked for and that is worth measuring. NULL: nobody asks. */
 extern void (*blas_on_product)(const blas_product *p, bool fused);
 
+/* What is tuned: a product, or a convolution. */
+typedef struct workload {
+    bool is_convolution, clblast; /* clblast: it may take part */
+    blas_product product;         /* of a convolution: the product that it is */
+    blas_convolution convolution;
+    char key[RECORD_TEXT]; /* in the record */
+} workload;
+
+workload workload_of_product(const blas_product *p, bool clblast);
+workload workload_of_convolution(const blas_convolution *c);
+/* By its key; false for anything else. */
+bool workload_read(const char *key, workload *w);
+
+/* measure or measure_convolution. */
+kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count, int windows,
+                             double budget);
+
 enum { TUNE_NEIGHBOURS = 32 };
 /* Candidates like `from` but for one size; all are valid. Returns how many. */
-int tune_neighbours(const kiln_device *device, const blas_product *p, const candidate *from,
-                    candidate out[TUNE_NEIGHBOURS]);
+int tune_neighbours(const kiln_device *device, const workload *w, const candidate *from, candidate out[TUNE_NEIGHBOURS]);
 
-/* What is on record for a product, or the built-in choice. */
-kiln_status tune_incumbent(kiln_device *device, const blas_product *p, bool clblast, candidate *out);
+/* What is on record, or the built-in choice. */
+kiln_status tune_incumbent(kiln_device *device, const workload *w, candidate *out);
 
 /* Keeps what was found; a later choice takes it as it is. done: nothing better is being looked for. */
-void tune_keep(kiln_device *device, const blas_product *p, bool clblast, const candidate *c, bool done);
+void tune_keep(kiln_device *device, const workload *w, const candidate *c, bool done);
 /* Was it kept as done? */
-bool tune_is_done(kiln_device *device, const blas_product *p, bool clblast);
+bool tune_is_done(kiln_device *device, const workload *w);
 
 /* ---- CLBlast's own parameters: "GEMMK=0 KREG=1 KWG=16 ..." for its kernel Xgemm, through its override ---- */
 

@@ -52,11 +52,15 @@ static int64_t share(int64_t filters, int64_t most)
 }
 
 void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
-                     text *t)
+                     convolution_tile *sizes, text *t)
 {
     int64_t units = device->info.compute_units ? device->info.compute_units : 1,
-            fb = share(c->filters, MOST_TAPS / (16 * c->channels)),
-            tiles = MOST_TILES / (16 * (c->channels + fb)), all = c->batch * tiles_of(c), per = all;
+            most_filters = MOST_TAPS / (16 * c->channels), fb = share(c->filters, most_filters),
+            all = c->batch * tiles_of(c), per = all;
+    if (sizes->tn >= 16 && sizes->tn <= most_filters && sizes->tn % 16 == 0 &&
+        c->filters % sizes->tn == 0)
+        fb = sizes->tn;
+    int64_t most_tiles = MOST_TILES / (16 * (c->channels + fb)), tiles = most_tiles;
     /* A register tile that divides the filters. */
     blas_product p = blas_plain(c->splits ? c->channels : TILES, fb % 32 ? 16 : fb,
                                 c->splits ? 1024 : c->channels, c->splits != 0, false);
@@ -64,12 +68,20 @@ void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_
     tile_registers(device, &p, &r);
     if (fb % r.rn)
         r.rn = fb % 32 ? 16 : 32;
+    if (sizes->rn >= 16 && sizes->rn <= 64 && fb % sizes->rn == 0 && sizes->rn % 16 == 0)
+        r.rn = sizes->rn;
+    if (sizes->rm >= 1 && sizes->rm <= 16 && sizes->rm <= (c->splits ? c->channels : most_tiles))
+        r.rm = sizes->rm;
     if (c->splits) {
         tiles = tiles < GRADIENT_TILES ? tiles : GRADIENT_TILES;
+        if (sizes->rows >= 1 && sizes->rows <= most_tiles)
+            tiles = sizes->rows;
         choice->global[0] = (size_t)(c->splits * (c->filters / fb));
     } else {
         tiles = (tiles < TILES ? tiles : TILES) / r.rm * r.rm;
         tiles = tiles < r.rm ? r.rm : tiles;
+        if (sizes->rows >= r.rm && sizes->rows <= most_tiles)
+            tiles = sizes->rows / r.rm * r.rm;
         per = blocks(all * (c->filters / fb), 8 * units);
         if (per < LEAST_PER)
             per = blocks(all, units) < LEAST_PER ? blocks(all, units) : LEAST_PER;
@@ -97,6 +109,7 @@ void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_
                   {"LANES", tile_lanes(device) == 16 ? 16 : 8}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         convolution_define(t, values[i].name, values[i].value);
+    *sizes = (convolution_tile){true, r.rm, r.rn, (int)tiles, (int)fb};
     choice->file = "conv_winograd_serial.cl";
     choice->tile_m = r.rm;
     choice->tile_n = r.rn;

@@ -9,9 +9,10 @@
  * serial kernels. */
 bool winograd_fits(const blas_convolution *c);
 
-/* Sets the choice, without its defines, which go to t. */
+/* Sets the choice, without its defines, which go to t, and the sizes; what is 0 in them before, or
+ * cannot be, goes by rule. */
 void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
-                     text *t);
+                     convolution_tile *sizes, text *t);
 
 /* Appends "#define KILN_NAME value". */
 void convolution_define(text *t, const char *name, int64_t value);

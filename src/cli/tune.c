@@ -22,7 +22,8 @@ static struct {
 #define AT(FIELD) offsetof(__typeof__(given), FIELD)
 static const option options[] = {
     {"--shape", OPTION_TEXT, AT(shape), "MxNxK",
-     "one product in place of a network's; transposed sides as in 512x512x512,NT", 0},
+     "one product in place of a network's; transposed sides as in 512x512x512,NT; or a line's name of the "
+     "file of choices", 0},
     {"--minutes", OPTION_REAL, AT(minutes), "M", "time to spend, at most (10)", 0},
     {"--tries", OPTION_WHOLE, AT(tries), "N", "candidates to try for each product, at most (all)", 0},
     {"--limit", OPTION_REAL, AT(limit), "S",
@@ -42,8 +43,6 @@ static double time_limit(bool clblast)
     return given.limit > 0 ? given.limit : clblast ? 120 : 30;
 }
 
-/* Seconds for the windows of two candidates: what is far slower than that is timed in fewer. */
-static const double child_seconds = 5;
 enum { MOST_PRODUCTS = 64, MOST_TRIED = 400 };
 
 /* ---- the child: one candidate beside the best so far, in one process ---- */
@@ -61,9 +60,9 @@ static int report(const candidate *challenger, const candidate *incumbent)
 static int child(char **words)
 {
     candidate list[2] = {{0}};
-    blas_product p;
-    bool clblast, is_set = strncmp(words[3], "GEMMK", 5) == 0;
-    if (!product_read(words[2], &p, &clblast) ||
+    workload w;
+    bool is_set = strncmp(words[3], "GEMMK", 5) == 0;
+    if (!workload_read(words[2], &w) ||
         !(is_set ? candidate_read("clblast", &list[0]) : candidate_read(words[3], &list[0])) ||
         (words[4][0] && !candidate_read(words[4], &list[1])))
         return EXIT_USAGE;
@@ -77,8 +76,10 @@ static int child(char **words)
     kiln_status status = device ? KILN_OK : kiln_last_status();
     if (status == KILN_OK && is_set)
         status = clblast_use(device, words[3]);
+    /* Half of the time for windows: what is very slow is timed in fewer. */
     if (status == KILN_OK)
-        status = measure(device, &p, words[2], list, count, count, MEASURE_MOST_WINDOWS, child_seconds);
+        status = workload_measure(device, &w, list, count, MEASURE_MOST_WINDOWS,
+                                  time_limit(is_set || list[0].engine == BLAS_CLBLAST) / 2);
     kiln_device_close(device);
     if (status != KILN_OK)
         return cli_fail();
@@ -88,26 +89,27 @@ static int child(char **words)
 /* ---- the products of a network ---- */
 
 static struct {
-    struct {
-        blas_product product;
-        bool clblast;
-        char key[RECORD_TEXT];
-    } items[MOST_PRODUCTS];
+    workload items[MOST_PRODUCTS];
     int count;
 } wanted;
 
+static void add_work(workload w)
+{
+    for (int i = 0; i < wanted.count; i++)
+        if (strcmp(wanted.items[i].key, w.key) == 0)
+            return;
+    if (wanted.count < MOST_PRODUCTS)
+        wanted.items[wanted.count++] = w;
+}
+
 static void add_product(const blas_product *p, bool fused)
 {
-    char key[RECORD_TEXT];
-    product_write(p, !fused, key);
-    for (int i = 0; i < wanted.count; i++)
-        if (strcmp(wanted.items[i].key, key) == 0)
-            return;
-    if (wanted.count == MOST_PRODUCTS)
-        return;
-    wanted.items[wanted.count].product = *p;
-    wanted.items[wanted.count].clblast = !fused;
-    memcpy(wanted.items[wanted.count++].key, key, sizeof key);
+    add_work(workload_of_product(p, !fused));
+}
+
+static void add_convolution(const blas_convolution *c)
+{
+    add_work(workload_of_convolution(c));
 }
 
 static kiln_status collect(const network *which, kiln_device *device)
@@ -120,18 +122,29 @@ static kiln_status collect(const network *which, kiln_device *device)
         model ? objective_compile(model, data, device, &(objective_options){0}, false)
               : kiln_last_status();
     blas_on_product = add_product;
+    blas_on_convolution = add_convolution;
     if (status == KILN_OK)
         status =
             steps_open(&s, model, data, common.batch_size ? common.batch_size : which->batch_size);
     blas_on_product = NULL;
+    blas_on_convolution = NULL;
     steps_close(&s);
     kiln_model_free(model);
     kiln_dataset_free(data);
     return status;
 }
 
-static kiln_status collect_shape(const char *shape)
+static kiln_status collect_shape(kiln_device *device, const char *shape)
 {
+    workload w;
+    if (workload_read(shape, &w)) {
+        if (w.is_convolution && !convolution_has_sizes(device, &w.convolution))
+            return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                             "--shape %s: on \"%s\" convolutions go by rule, for its kernels are not serial ones", shape,
+                             device->info.name);
+        add_work(w);
+        return KILN_OK;
+    }
     long long m, n, k;
     char left = 'N', right = 'N', rest;
     int fields = sscanf(shape, "%lldx%lldx%lld,%c%c%c", &m, &n, &k, &left, &right, &rest);
@@ -139,7 +152,7 @@ static kiln_status collect_shape(const char *shape)
         k > 1 << 20 || strchr("NT", left) == NULL || strchr("NT", right) == NULL)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "--shape: %s is no product of sizes up to 1,048,576; give MxNxK, as in 512x512x512 or "
-                         "512x512x512,NT",
+                         "512x512x512,NT, or what a line of the file of choices begins with",
                          shape);
     blas_product p = blas_plain(m, n, k, left == 'T', right == 'T');
     add_product(&p, false);
@@ -301,35 +314,34 @@ static bool is_over(const search *s)
 
 static kiln_status tune_product(search *s)
 {
-    const blas_product *p = &wanted.items[s->number].product;
-    bool clblast = wanted.items[s->number].clblast;
-    KILN_TRY(tune_incumbent(s->device, p, clblast, &s->best));
+    const workload *w = &wanted.items[s->number];
+    KILN_TRY(tune_incumbent(s->device, w, &s->best));
     const candidate first = s->best;
     candidate_write(&first, s->began, sizeof s->began);
     is_known(s, s->began);
     bool over = given.tries == 0;
     /* On a CPU it compiles for seconds and is rarely faster. */
-    if (!over && clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
+    if (!over && w->clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
         candidate c = {.engine = BLAS_CLBLAST};
         beats(s, &c);
         over = is_over(s);
     }
     for (bool moved = true; moved && !over && s->status == KILN_OK;) {
         candidate list[TUNE_NEIGHBOURS];
-        int count = tune_neighbours(s->device, p, &s->best, list);
+        int count = tune_neighbours(s->device, w, &s->best, list);
         moved = false;
         for (int i = 0; i < count && !moved && !over && s->status == KILN_OK; i++) {
             moved = beats(s, &list[i]);
             over = is_over(s);
         }
         if (moved)
-            tune_keep(s->device, p, clblast, &s->best, false);
+            tune_keep(s->device, w, &s->best, false);
     }
     KILN_TRY(s->status);
     settle(s, &first);
     KILN_TRY(s->status);
     if (s->best.right)
-        tune_keep(s->device, p, clblast, &s->best, !over);
+        tune_keep(s->device, w, &s->best, !over);
     return KILN_OK;
 }
 
@@ -410,15 +422,14 @@ static kiln_status load_record(kiln_device *device, const char *file, int *taken
                            "itself",
                            file, second ? second : "", device->info.name, device->info.driver);
     for (char *line; status == KILN_OK && (line = strsep(&rest, "\n")) != NULL;) {
-        blas_product p;
+        workload w;
         candidate c;
-        bool clblast;
         char *value = strstr(line, " = ");
         if (value == NULL || strlen(line) >= RECORD_TEXT)
             continue;
         *value = '\0';
         value += 3;
-        if ((product_read(line, &p, &clblast) && candidate_read(value, &c)) ||
+        if ((workload_read(line, &w) && candidate_read(value, &c) && c.convolves == w.is_convolution) ||
             (strcmp(line, "clblast Xgemm") == 0 && strncmp(value, "GEMMK", 5) == 0)) {
             record_keep(device, line, value);
             (*taken)++;
@@ -486,7 +497,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, row *rows
         const blas_product *p = &wanted.items[i].product;
         search s = {.device = device, .number = i, .gain = 1};
         snprintf(s.selector, sizeof s.selector, "%s", selector);
-        rows[i].skipped = !given.again && tune_is_done(device, p, wanted.items[i].clblast);
+        rows[i].skipped = !given.again && tune_is_done(device, &wanted.items[i]);
         if (rows[i].skipped)
             continue;
         double now = clock_seconds();
@@ -513,11 +524,11 @@ static kiln_status tune(kiln_device *device, const network *which, row *rows)
 {
     char selector[24];
     snprintf(selector, sizeof selector, "%d", device->info.index);
-    KILN_TRY(given.shape ? collect_shape(given.shape) : collect(which, device));
+    KILN_TRY(given.shape ? collect_shape(device, given.shape) : collect(which, device));
     if (wanted.count == 0 && !given.clblast)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "network %s: it has no product that is large enough to be tuned, for convolutions and "
-                         "products within rows go by rule; --shape MxNxK tunes one of your own",
+                         "network %s: it has no product that is large enough to be tuned and no convolution without "
+                         "pooling, and products within rows go by rule; --shape MxNxK tunes one of your own",
                          which->name);
     return tune_all(device, selector, rows);
 }
@@ -559,7 +570,8 @@ const command command_tune = {
     .most_arguments = 1,
     .summary = "look for faster matrix products on this device",
     .help = "Tries other tiles, and CLBlast, for the matrix products that a built-in network (mlp) uses\n"
-            "at a batch size. Each candidate runs in a process of its own, is compared with the host's\n"
+            "at a batch size, and on devices with serial kernels (CPUs) other sizes and Winograd's way for\n"
+            "its convolutions without pooling. Each candidate runs in a process of its own, is compared with the host's\n"
             "result, and timed beside the best so far, which stays unless it is beaten by 3 % twice. What is\n"
             "found is kept in a readable file for each device and driver, in the cache; a tuning that\n"
             "was stopped goes on where it was. --clblast tunes CLBlast's own parameters, which takes\n"

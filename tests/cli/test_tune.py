@@ -92,6 +92,21 @@ class Tune(Case):
         self.assertEqual(row['after_gflops'], row['before_gflops'])
         self.assertNotIn('(tuned)', self.record())
 
+    def test_a_convolution_by_its_name(self):
+        name = ('conv 4x16x16 groups=1 splits=0 in=1,12,12 out=1,12,12 taps=1,3,3 by=1,1,1 apart=1,1,1 spread=1,1,1 '
+                'before=0,1,1')
+        done = kiln('tune', '--shape', name, '--tries', 2, '--json', '--verbose', 0, env=self.env)
+        if done.code == 1:
+            self.assertIn('convolutions go by rule', done.err)
+            return
+        row, = done.json()
+        self.assertEqual((row['product'], row['tried'], row['failed'], row['wrong']), (name, 2, 0, 0))
+        self.assertGreater(row['after_gflops'], 0)
+        self.assertRegex(row['began_with'], r'^winograd rm=\d+ rn=\d+ rows=\d+ tn=\d+$')
+        self.assertRegex(self.record(), r'(?m)^%s = (winograd|direct) .*, [\d.]+ GFLOP/s$' % name)
+        other = dict(self.env, KILN_DEBUG='limits:threads')
+        self.fails('tune', '--shape', name, env=other, says='convolutions go by rule')
+
     def test_products_of_a_network(self):
         done = kiln('tune', 'tabular', '--minutes', 0.01, env=self.env)
         self.assertEqual(done.code, 1, done)
