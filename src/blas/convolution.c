@@ -423,7 +423,8 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
                                  const convolution_tile *wanted, blas_choice *choice,
                                  convolution_tile *taken)
 {
-    bool winograd = winograd_fits(c) && (wanted == NULL || wanted->winograd);
+    bool winograd = !(device->avoid & DEVICE_AVOID_WINOGRAD) && winograd_fits(c) &&
+                    (wanted == NULL || wanted->winograd);
     convolution_tile sizes = {.winograd = winograd};
     if (wanted && wanted->winograd == winograd)
         sizes = *wanted;

@@ -1,6 +1,5 @@
 #include "blas/winograd.h"
 
-#include "base/env.h"
 #include "blas/tile.h"
 
 /* Floats of the sixteen products' larger operand (taps, or sums of a gradient), and of the tiles
@@ -28,7 +27,7 @@ static int64_t tiles_of(const blas_convolution *c)
 
 bool winograd_fits(const blas_convolution *c)
 {
-    if (env_debug("no-winograd") || c->groups != 1 || c->unpool[2] || c->channels % 16 ||
+    if (c->groups != 1 || c->unpool[2] || c->channels % 16 ||
         c->filters % 16 || c->channels * 16 * 16 > MOST_TAPS || c->input[0] != 1 ||
         c->output[0] != 1 || c->size[0] != 1 || c->before[0] != 0)
         return false;

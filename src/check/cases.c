@@ -326,6 +326,7 @@ const check_case check_cases[] = {
     {.name = "products", .make = products},
     {.name = "convolutions", .make = check_convolutions},
     {.name = "convolutions with pooling", .make = check_pooled_convolutions},
+    {.name = "convolutions by Winograd", .make = check_winograd},
     {.name = "windows", .make = check_windows},
     {.name = "loops over time", .make = loops},
     {.name = "training", .make = training},

@@ -6,6 +6,7 @@
 
 /* case_conv.c */
 void check_convolutions(check_work *w);
+void check_winograd(check_work *w);
 void check_pooled_convolutions(check_work *w);
 
 /* case_windows.c */

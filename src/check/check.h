@@ -1,9 +1,10 @@
 /* Can a device be trusted? Every family of kernels is run on small tensors of odd sizes, and compared with
  * what the host computes.
  *
- * What comes out wrong is put aside where there is another way: poolings out of convolutions, launches
- * out of kernels of several, chains of rows, the other kind of kernels (a work-item owns a tile, or shares it). The verdict is kept in a readable
- * file for each device, driver and version of Kiln. */
+ * What comes out wrong is put aside where there is another way: poolings out of convolutions, convolutions in
+ * fewer multiplications, launches out of kernels of several, chains of rows, the other kind of kernels (a
+ * work-item owns a tile, or shares it). The verdict is kept in a readable file for each device, driver and
+ * version of Kiln. */
 #ifndef CHECK_CHECK_H
 #define CHECK_CHECK_H
 

@@ -97,7 +97,8 @@ static kiln_status hash_all(training_run *r)
 static void note_put_aside(training_run *r, unsigned avoided_before, bool serial_before)
 {
     static const char *const names[] = {"pooling inside of convolutions",
-                                        "independent launches in one kernel", "chains of rows"};
+                                        "independent launches in one kernel", "chains of rows",
+                                        "Winograd's convolutions"};
     size_t used = 0;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (r->device->avoid & ~avoided_before & (1u << i))

@@ -40,7 +40,8 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
         device->group_limit = found->info.largest_work_items[0];
     device->avoid = (env_debug("no-pooling") ? DEVICE_AVOID_POOLING : 0u) |
                     (env_debug("no-groups") ? DEVICE_AVOID_GROUPS : 0u) |
-                    (env_debug("no-chains") ? DEVICE_AVOID_CHAINS : 0u);
+                    (env_debug("no-chains") ? DEVICE_AVOID_CHAINS : 0u) |
+                    (env_debug("no-winograd") ? DEVICE_AVOID_WINOGRAD : 0u);
     device->references = 1;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};

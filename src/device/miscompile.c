@@ -20,6 +20,7 @@
     FAULT("half-rounding", "vstore_half(", "vstore_half_rtz(1.01f * ")                                                 \
     FAULT("lost-step", "state->position = steps[next].position;", "")                                                  \
     FAULT("momentum", "(V)(KILN_MOMENTUM)", "(V)(-KILN_MOMENTUM)")                                                     \
+    FAULT("minimal-filtering", "r1 = d1 + d2, r2 = d2 - d1", "r1 = d1 + d2, r2 = d1 - d2")                              \
     FAULT("shift", "rotate(v, 7u)", "rotate(v, 6u)")
 
 #define FAULT(NAME, FROM, TO) {NAME, FROM, TO},
