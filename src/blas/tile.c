@@ -191,14 +191,17 @@ int tile_candidates(const kiln_device *device, const blas_product *product, bool
             add(out, &count, &other);
         }
     } else {
-        /* The other per-item tile, and a square group in place of a wide one. */
+        /* The other per-item tile, and one of eight sums, for items that are no threads of hardware
+         * and whose registers are soon spilled. */
         tile other = t;
         other.tm = t.tm / t.ly > 2 ? t.tm / 2 : t.tm * 2;
         other.tn = t.tn / t.lx > 2 ? t.tn / 2 : t.tn * 2;
         add(out, &count, &other);
         other = t;
-        other.kt = 8;
-        add(out, &count, &other);
+        other.tm = 2 * t.ly;
+        other.tn = 4 * t.lx;
+        if (tile_is_valid(device, &other))
+            add(out, &count, &other);
     }
     return count;
 }
