@@ -19,9 +19,12 @@
  *   KILN_TM, KILN_TN              tile of a work-group, multiples of KILN_LY and KILN_LX
  *   KILN_LX, KILN_LY              work-group; KILN_LX runs along columns
  *   KILN_KT                       values of k in local memory at a time
+ *   KILN_GATES                    G > 1: columns c, c + N / G, c + 2 N / G ... are in the same tile, and in the same item
  *   KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS  further parameters, from a comma on, and their names to pass them on
  *   KILN_LOAD_A(batch, row, k)    one element of op(A); KILN_LOAD_B(batch, k, col) of op(B)
  *   KILN_STORE_C1(batch, row, col, x)  takes one element (KILN_STORE_C16 is not used)
+ *   KILN_STORE_GATES(batch, row, unit, Z)  with KILN_GATES, takes Z(0) ... Z(G - 1), the elements of columns
+ *                                 unit, unit + N / G, ...
  * The hooks may use the parameters and KILN_C_AT(batch, row, col), the index of an element from c on.
  */
 #ifndef KILN_NAME
@@ -98,6 +101,9 @@
 #ifndef KILN_KT
 #define KILN_KT 16
 #endif
+#ifndef KILN_GATES
+#define KILN_GATES 1
+#endif
 #ifndef KILN_EXTRA_PARAMS
 #define KILN_EXTRA_PARAMS
 #endif
@@ -132,12 +138,17 @@
 #define KG_A_ROW (KILN_TM + 1)
 #define KG_B_ROW (KILN_TN + 1)
 
+/* Without gates a unit is a column. */
+#define KG_UNITS (KILN_N / KILN_GATES)
+#define KG_TU (KILN_TN / KILN_GATES)
+#define KG_WU (KG_WN / KILN_GATES)
+
 enum { KG(A) = KILN_KT * KG_A_ROW, KG(B) = KILN_KT * KG_B_ROW };
 
 static void KG(body)(KG_PARAMS, size_t group, __local float *tile_a, __local float *tile_b)
 {
-    const size_t row_blocks = (KILN_M + KILN_TM - 1) / KILN_TM, col_blocks = (KILN_N + KILN_TN - 1) / KILN_TN;
-    const size_t row0 = group % row_blocks * KILN_TM, col0 = group / row_blocks % col_blocks * KILN_TN;
+    const size_t row_blocks = (KILN_M + KILN_TM - 1) / KILN_TM, col_blocks = (KG_UNITS + KG_TU - 1) / KG_TU;
+    const size_t row0 = group % row_blocks * KILN_TM, unit0 = group / row_blocks % col_blocks * KG_TU;
     const size_t batch = group / (row_blocks * col_blocks);
     const size_t item = get_local_id(0), x = item % KILN_LX, y = item / KILN_LX;
     const size_t a_at = a_offset + batch / KILN_BATCH1 * (size_t)KILN_SA0 + batch % KILN_BATCH1 * (size_t)KILN_SA1;
@@ -158,8 +169,9 @@ static void KG(body)(KG_PARAMS, size_t group, __local float *tile_a, __local flo
         }
         for (size_t at = item; at < KILN_TN * KILN_KT; at += KG_ITEMS) {
             const size_t j = KILN_TB ? at / KILN_KT : at % KILN_TN, k = KILN_TB ? at % KILN_KT : at / KILN_TN;
+            const size_t unit = unit0 + j % KG_TU, col = j / KG_TU * KG_UNITS + unit;
             tile_b[k * KG_B_ROW + j] =
-                col0 + j < KILN_N && k0 + k < KILN_K ? KILN_LOAD_B(batch, (k0 + k), (col0 + j)) : 0.0f;
+                unit < KG_UNITS && k0 + k < KILN_K ? KILN_LOAD_B(batch, (k0 + k), col) : 0.0f;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 4
@@ -184,10 +196,17 @@ static void KG(body)(KG_PARAMS, size_t group, __local float *tile_a, __local flo
     for (int i = 0; i < KG_WM; i++) {
         const size_t r = row0 + y + i * KILN_LY;
 #pragma unroll
-        for (int j = 0; j < KG_WN; j++) {
-            const size_t q = col0 + x + j * KILN_LX;
+        for (int j = 0; j < KG_WU; j++) {
+            const size_t q = unit0 + x + j * KILN_LX;
+#if KILN_GATES > 1
+#define KG_Z(gate) sums[i][(gate) * KG_WU + j]
+            if (r < KILN_M && q < KG_UNITS)
+                KILN_STORE_GATES(batch, r, q, KG_Z);
+#undef KG_Z
+#else
             if (r < KILN_M && q < KILN_N)
                 KILN_STORE_C1(batch, r, q, sums[i][j]);
+#endif
         }
     }
 }
@@ -208,13 +227,17 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_GLUE2
 #undef KG_ITEMS
 #undef KG_PARAMS
+#undef KG_TU
+#undef KG_UNITS
 #undef KG_WM
 #undef KG_WN
+#undef KG_WU
 #undef KILN_BATCH0
 #undef KILN_BATCH1
 #undef KILN_C_AT
 #undef KILN_EXTRA_ARGS
 #undef KILN_EXTRA_PARAMS
+#undef KILN_GATES
 #undef KILN_K
 #undef KILN_KT
 #undef KILN_LDA
@@ -240,3 +263,4 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_TN
 #undef KILN_BODY_ONLY
 #undef KILN_STORE_C16
+#undef KILN_STORE_GATES

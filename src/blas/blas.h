@@ -65,6 +65,12 @@ int64_t blas_panel(const kiln_device *device, const blas_product *product, int64
 kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
                              blas_choice *choice);
 
+/* Like blas_choose, for a tile in which a work-item owns, of each of its rows, the columns u,
+ * u + n / gates, u + 2 n / gates ... together (KILN_STORE_GATES of gemm_local.cl). false: the device
+ * has no such tile for it. */
+bool blas_choose_gates(const kiln_device *device, const blas_product *product, int64_t gates,
+                       blas_choice *choice);
+
 /* "auto", "clblast", "tile"; a failure on record for another name. */
 kiln_status blas_engine_parse(const char *name, blas_engine *engine);
 /* The engine that KILN_GEMM asks for, or BLAS_AUTO. */

@@ -277,6 +277,36 @@ kiln_status tile_describe(const blas_product *p, const tile *t, blas_choice *cho
     return KILN_OK;
 }
 
+bool blas_choose_gates(const kiln_device *device, const blas_product *product, int64_t gates,
+                       blas_choice *choice)
+{
+    tile t;
+    int per_item = 4;
+    if (device->serial_kernels || device->group_limit < 64 || gates < 2 || gates > 4 ||
+        product->n % gates)
+        return false;
+    const int64_t units = product->n / gates;
+    memset(&t, 0, sizeof t);
+    t.kt = 16;
+    t.lx = device->group_limit >= 128 && units > 8 ? 16 : 8;
+    t.ly = 8;
+    while (per_item > 1 && blocks(product->m, t.ly * per_item) * blocks(units, t.lx) *
+                                   batches(product) <
+                               2 * (int64_t)device->info.compute_units)
+        per_item /= 2;
+    t.tn = t.lx * (int)gates;
+    t.tm = t.ly * per_item;
+    while (t.kt > 1 && local_bytes(t.tm, t.tn, t.kt) > device->info.local_memory)
+        t.kt /= 2;
+    if (!tile_is_valid(device, &t) || tile_describe(product, &t, choice) != KILN_OK ||
+        !define(choice, "GATES", gates))
+        return false;
+    choice->global[0] = (size_t)(blocks(product->m, t.tm) * blocks(units, t.lx) *
+                                 batches(product)) *
+                        choice->local[0];
+    return true;
+}
+
 enum { LEAST_PANELS = 16384 }; /* bytes of op(B) that a first cache holds anyway */
 
 int64_t blas_panel(const kiln_device *device, const blas_product *product, int64_t rows)

@@ -149,6 +149,13 @@ blas_product graph_product(const ir_graph *g, const ir_node *n)
     return p;
 }
 
+static bool asks_for_clblast(const builder *b)
+{
+    blas_engine asked = b->request->engine;
+    return asked == BLAS_CLBLAST ||
+           (asked == BLAS_AUTO && blas_engine_asked(&asked) == KILN_OK && asked == BLAS_CLBLAST);
+}
+
 static kiln_status make_clusters(builder *b)
 {
     for (size_t i = 0; i < b->count; i++)
@@ -174,7 +181,9 @@ static kiln_status make_clusters(builder *b)
             c.anchor = (ir_id)i;
             blas_product p = graph_product(b->g, n);
             if (n->op == &op_desc_matmul) {
-                KILN_TRY(blas_choose(b->device, b->request->engine, &p, false, &c.choice));
+                /* A call of CLBlast sets arguments at each time step, and takes no cell behind it. */
+                KILN_TRY(blas_choose(b->device, b->request->engine, &p,
+                                     n->scope != 0 && !asks_for_clblast(b), &c.choice));
             } else {
                 c.choice.engine = BLAS_TILE; /* pooling_join may have a say in the rest */
             }
@@ -438,6 +447,7 @@ kiln_status cluster_graph(builder *b)
     if (status == KILN_OK)
         status = cluster_merge(&w);
     if (status == KILN_OK) {
+        gates_join(&w);
         status = put_in_order(&w);
         if (status == KILN_OK && b->device->serial_kernels &&
             !(b->device->avoid & DEVICE_AVOID_CHAINS))

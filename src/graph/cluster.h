@@ -20,5 +20,12 @@ typedef struct work {
 
 /* merge.c: merges clusters along edges. */
 kiln_status cluster_merge(work *w);
+/* Whether something outside both lies on a path from one cluster to another. */
+bool cluster_indirect_path(work *w, int from, int to);
+/* Makes one cluster of two, `to`. */
+void cluster_absorb(work *w, int from, int to);
+
+/* gates.c */
+void gates_join(work *w);
 
 #endif

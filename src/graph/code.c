@@ -50,6 +50,29 @@ kiln_status code_set(code *c, ir_id node, const char *name)
     return remember(c, node, 0, c->lanes, name);
 }
 
+kiln_status code_set_gates(code *c, ir_id anchor, int64_t gates)
+{
+    kiln_shape whole = c->b->g->items[anchor].shape;
+    const domain top = c->domains.items[0];
+    int64_t width = whole.dims[whole.rank - 1];
+    for (int k = 0; k < gates; k++) {
+        domain d = {.shape = whole, .width = width};
+        char name[SHORT];
+        snprintf(d.flat, sizeof d.flat, "f%d", k);
+        snprintf(d.inner, sizeof d.inner, "e%d", k);
+        memcpy(d.outer, top.outer, sizeof d.outer);
+        text_add(&c->out,
+                 "const uint e%d = %s + %" PRId64 "u;\nconst %s f%d = %s * %" PRId64 "u + e%d;\n",
+                 k, top.inner, k * top.width, code_index_type(c), k, top.outer, width, k);
+        snprintf(name, sizeof name, "z%d", k);
+        c->gate[k] = code_find_domain(c, &d);
+        if (c->gate[k] < 0)
+            return KILN_ERROR_MEMORY;
+        KILN_TRY(remember(c, anchor, c->gate[k], c->lanes, name));
+    }
+    return KILN_OK;
+}
+
 const char *code_value_type(int lanes)
 {
     return lanes == 16 ? "float16" : "float";
@@ -213,11 +236,13 @@ kiln_status code_value_at(code *c, ir_id id, int d, int lanes, char *out)
         return code_value_at(c, n->inputs[0], at, lanes, out);
     }
     bool mine = b->inlined[id] || b->cluster_of[id] == c->cluster;
-    for (size_t i = 0; i < c->memos.count && i <= (size_t)b->clusters[c->cluster].also_count; i++) {
-        const domain *here = &c->domains.items[d], *top = &c->domains.items[0];
+    const cluster *own = &b->clusters[c->cluster];
+    size_t known = own->gates ? (size_t)own->gates : (size_t)own->also_count + 1;
+    for (size_t i = 0; i < c->memos.count && i < known; i++) {
         const memo *m = &c->memos.items[i];
+        const domain *here = &c->domains.items[d], *at = &c->domains.items[m->domain];
         if (mine && m->node == id && is_anchor(b, c->cluster, id) &&
-            strcmp(here->flat, top->flat) == 0 && lanes == m->lanes) {
+            strcmp(here->flat, at->flat) == 0 && lanes == m->lanes) {
             memcpy(out, m->name, SHORT);
             return KILN_OK;
         }
@@ -239,9 +264,9 @@ kiln_status code_value_at(code *c, ir_id id, int d, int lanes, char *out)
     return remember(c, id, d, lanes, out);
 }
 
-kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only)
+static kiln_status value_in(code *c, ir_id node, int where, char out[24], bool *scalar_only)
 {
-    domain d = c->domains.items[0];
+    domain d = c->domains.items[where];
     d.shape = c->b->g->items[node].shape;
     int at = code_find_domain(c, &d);
     if (at < 0)
@@ -249,6 +274,11 @@ kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only)
     KILN_TRY(code_value_at(c, node, at, c->lanes, out));
     *scalar_only = c->scalar_only;
     return KILN_OK;
+}
+
+kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only)
+{
+    return value_in(c, node, 0, out, scalar_only);
 }
 
 /* ---- stores ---- */
@@ -337,6 +367,22 @@ static kiln_status store_joined(code *c, ir_id part, const char *name)
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
+/* What has the size of all gates is stored for each. */
+static kiln_status store_gates(code *c, ir_id id, bool *scalar_only)
+{
+    const builder *b = c->b;
+    argument a = {.kind = ARGUMENT_NODE, .written = true, .where = place_written(b, id)};
+    int k;
+    a.type = code_storage_type(place_dtype(b, a.where.owner));
+    KILN_TRY(code_buffer(c, &a, &k));
+    for (int gate = 0; gate < b->clusters[c->cluster].gates; gate++) {
+        char name[SHORT];
+        KILN_TRY(value_in(c, id, c->gate[gate], name, scalar_only));
+        store(c, &a, k, c->domains.items[c->gate[gate]].flat, name);
+    }
+    return KILN_OK;
+}
+
 /* The nodes in front of a reduction are not stored; everything stored lies behind the anchor. */
 kiln_status code_store_all(code *c, bool *scalar_only)
 {
@@ -347,6 +393,11 @@ kiln_status code_store_all(code *c, bool *scalar_only)
         char name[SHORT];
         int k;
         ir_id shown = (ir_id)i;
+        const cluster *own = &b->clusters[c->cluster];
+        if (own->gates && graph_elements(b, shown) == graph_elements(b, own->anchor)) {
+            KILN_TRY(store_gates(c, shown, scalar_only));
+            continue;
+        }
         if (b->g->items[i].op == &op_desc_scan_state) { /* the loop's first value */
             KILN_TRY(code_value(c, b->g->items[i].inputs[0], name, scalar_only));
         } else {

@@ -12,6 +12,15 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
     bool lanes_ok;
     argument a;
     int k, inner_lanes = lanes;
+    int64_t gate = gates_of_slice(c->b, id, c->cluster);
+    if (gate >= 0) { /* known where the product is */
+        domain at = c->domains.items[c->gate[gate]];
+        at.shape = c->b->g->items[n->inputs[0]].shape;
+        int whole = code_find_domain(c, &at);
+        if (whole < 0)
+            return KILN_ERROR_MEMORY;
+        return code_value_at(c, n->inputs[0], whole, lanes, out);
+    }
     if (n->op == &op_desc_transpose || n->op == &op_desc_slice) {
         KILN_TRY(code_source(c, n->inputs[0], &a));
         KILN_TRY(code_strided(c, d, n->shape, n->attr.shape.dims,

@@ -21,6 +21,7 @@ struct code {
     int next; /* number of the next variable */
     bool scalar_only;
     bool wide_index;
+    int gate[GATES_MOST]; /* with gates: their domains */
     struct {
         domain *items;
         size_t count, capacity;

@@ -120,6 +120,8 @@ typedef struct cluster {
     int chain;          /* -1: none */
     int first;          /* smallest node, for a stable order */
     blas_choice choice; /* PRODUCT */
+    int64_t gates; /* PRODUCT: 0, or its columns are so many gates' units, and what follows is computed
+                      for a unit from the values of all its gates */
 } cluster;
 
 /* What is known while a plan is made. Arrays by node have `count` entries. */
@@ -204,6 +206,11 @@ blas_convolution graph_convolution(const builder *b, ir_id product);
 /* Puts poolings into the clusters of the convolutions that they alone follow. */
 void pooling_join(builder *b);
 
+/* gates.c: puts the cells of recurrent layers behind their products, gate by gate. */
+#define GATES_MOST 4
+/* The gate that a node cuts from the product of its own cluster; -1: none. */
+int64_t gates_of_slice(const builder *b, ir_id id, int number);
+
 /* joined.c: values that are stored side by side. */
 extern const op_descriptor graph_joined;
 /* Fills in joined_to of all live nodes. */
@@ -272,6 +279,8 @@ typedef struct domain {
 code *code_new(builder *b, launch *l, int number, int lanes, const domain *d);
 /* Gives the anchor's value a name. */
 kiln_status code_set(code *c, ir_id node, const char *name);
+/* Gives the anchor's values their names, z0 to z3: each gate has a domain of its own. */
+kiln_status code_set_gates(code *c, ir_id anchor, int64_t gates);
 /* Emits statements that compute a node at the domain; its name goes to out. When 16 values at once
  * cannot be done, *scalar_only is set and the caller starts again with 1. */
 kiln_status code_value(code *c, ir_id node, char out[24], bool *scalar_only);

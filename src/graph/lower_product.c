@@ -78,6 +78,39 @@ static kiln_status add_arguments(builder *b, launch *l, int number, const ir_nod
     return KILN_OK;
 }
 
+static kiln_status emit_gates(code *c, void *user, bool *scalar_only)
+{
+    const cluster *k = user;
+    KILN_TRY(code_set_gates(c, k->anchor, k->gates));
+    return code_store_all(c, scalar_only);
+}
+
+/* The hook of a cell behind its product: a unit from all its gates. */
+static kiln_status add_gates_hook(builder *b, launch *l, int number, const hook_shape *h)
+{
+    cluster *k = &b->clusters[number];
+    text body = {0}, values = {0}, *t = &l->source;
+    bool done;
+    domain d = {.shape = h->shape, .flat = "i", .outer = "r", .inner = "c", .width = h->width};
+    kiln_status status = lower_emit(b, l, number, 1, &d, emit_gates, k, &body, &done);
+    for (int i = 0; i < k->gates; i++)
+        text_add(&values, "%sconst float z%d", i ? ", " : "", i);
+    if (status == KILN_OK && values.data) {
+        hook(t, "store_gates", values.data, l, body.data, h);
+        text_add(t, "#define KILN_STORE_GATES(batch, row, unit, z) @_store_gates(batch, row, unit");
+        for (int i = 0; i < k->gates; i++)
+            text_add(t, ", z(%d)", i);
+        for (int i = 3; i < l->argument_count; i++)
+            text_add(t, ", p%d, o%d", i, i);
+        text_add(t, ")\n");
+    }
+    if (t->failed || values.failed)
+        status = KILN_ERROR_MEMORY;
+    text_free(&body);
+    text_free(&values);
+    return status;
+}
+
 /* The template's hooks: what follows the product, sixteen values at a time or one. */
 static kiln_status add_hooks(builder *b, launch *l, int number, const hook_shape *h)
 {
@@ -149,6 +182,10 @@ kiln_status lower_product(builder *b, int number)
         h.rows = kiln_shape_size(b->g->items[k->pooled].shape) / h.width;
         h.shape = (kiln_shape){2, {h.rows, h.width}};
     }
+    if (k->gates) { /* called for units */
+        h.width /= k->gates;
+        h.shape.dims[h.shape.rank - 1] = h.width;
+    }
     h.type = kiln_shape_size(n->shape) >= INT32_MAX ? "ulong" : "uint";
     l->flops = 2.0 * elements * (double)l->product.k;
     KILN_TRY(add_arguments(b, l, number, n));
@@ -156,7 +193,9 @@ kiln_status lower_product(builder *b, int number)
         l->is_clblast = true;
         return blas_clblast_scratch(b->device, &l->product, &l->scratch_bytes);
     }
-    if (!only_stores_anchor(b, number))
+    if (k->gates)
+        KILN_TRY(add_gates_hook(b, l, number, &h));
+    else if (!only_stores_anchor(b, number))
         KILN_TRY(add_hooks(b, l, number, &h));
     if (l->argument_count > 3) {
         text_add(&l->source, "#define KILN_EXTRA_ARGS ");

@@ -23,8 +23,7 @@ static int push(work *w, int depth, int c)
     return depth;
 }
 
-/* Whether something outside both lies on a path from one cluster to another. */
-static bool indirect_path(work *w, int from, int to)
+bool cluster_indirect_path(work *w, int from, int to)
 {
     const builder *b = w->b;
     int depth = 0, scope = b->clusters[from].scope;
@@ -97,10 +96,10 @@ static bool can_merge(work *w, int from, int to)
     } else {
         return false;
     }
-    return !indirect_path(w, from, to);
+    return !cluster_indirect_path(w, from, to);
 }
 
-static void merge(work *w, int from, int to)
+void cluster_absorb(work *w, int from, int to)
 {
     builder *b = w->b;
     cluster *a = &b->clusters[from], *c = &b->clusters[to];
@@ -165,7 +164,7 @@ static bool leads_to(work *w, int from, int to)
         for (size_t e = w->first_edge[m]; e < w->first_edge[m + 1]; e++)
             if (w->b->cluster_of[w->edges.items[e].to] == to)
                 return true;
-    return indirect_path(w, from, to);
+    return cluster_indirect_path(w, from, to);
 }
 
 static bool can_join(work *w, int first, int second)
@@ -214,7 +213,7 @@ static void merge_edges(work *w, bool to_joined_sums)
             if (from == to || !w->edges.items[e].fusable || w->edges.items[e].order ||
                 (to_joined_sums && b->clusters[to].also_count == 0) || !can_merge(w, from, to))
                 continue;
-            merge(w, from, to);
+            cluster_absorb(w, from, to);
             changed = true;
         }
     }

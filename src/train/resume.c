@@ -97,7 +97,7 @@ static kiln_status collect_kept(const fit_run *run, archive_arrays *kept)
     return KILN_OK;
 }
 
-/* The name of what a stateful layer keeps from batch to batch, which the weights' file leaves out. */
+/* The name of what a stateful layer keeps from batch to batch: the file of weights leaves it out. */
 static char *state_name(const layer_weight *state)
 {
     return str_format("state/%s", state->weight.path);

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Text: training, writing and classifying from the command line, and each thing that can be wrong with it."""
+import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support
@@ -111,6 +114,27 @@ class Text(support.Case):
         self.fails('fit', 'lstm', 'x', '--standardize', 'upper', code=2, says='--standardize')
         self.fails('fit', 'lstm', 'x', '--max-tokens', 2, code=2, says='--max-tokens')
         self.fails('fit', 'lstm', 'x', '--initial-weights', 'jax', code=2, says='--initial-weights')
+
+    def test_a_time_step_is_a_launch(self):
+        """Where work-items are threads, the cell is computed where its product is stored, to the same bits."""
+        model = {'class_name': 'Sequential', 'config': {'name': 'net', 'layers': [
+            {'class_name': 'InputLayer', 'config': {'batch_shape': [None, 6], 'dtype': 'int32', 'name': 'in'}},
+            {'class_name': 'Embedding', 'config': {'name': 'e', 'input_dim': 8, 'output_dim': 4}},
+            {'class_name': 'LSTM', 'config': {'name': 'l', 'units': 5, 'return_sequences': True}},
+            {'class_name': 'GRU', 'config': {'name': 'g', 'units': 19, 'return_sequences': True}},
+            {'class_name': 'Dense', 'config': {'name': 'd', 'units': 8}}]}}
+        path, text = self.write('net.json', json.dumps(model)), self.write('t.txt', 'abcdefgh, '[:8] * 60)
+        launches, weights = [], []
+        for words in ('limits:threads,plan', 'limits:threads,plan,no-gates'):
+            saved = self.path('net.keras')
+            done = self.ok('fit', path, text, '--task', 'generate', '--sequence-length', 6, '--batch-size', 4,
+                           '--epochs', 1, '--steps-per-epoch', 3, '--seed', 3, '--gemm', 'tile', '-o', saved,
+                           env={'KILN_DEBUG': words})
+            launches.append(int(re.search(r'plan "train": (\d+) launches', done.err).group(1)))
+            with zipfile.ZipFile(saved) as archive:
+                weights.append(archive.read('model.weights.h5'))
+        self.assertEqual(launches[1] - launches[0], 2 * 6) # of two layers, at each of six time steps
+        self.assertEqual(weights[0], weights[1])
 
 
 if __name__ == '__main__':
