@@ -20,6 +20,7 @@
  *   KILN_LX, KILN_LY              work-group; KILN_LX runs along columns
  *   KILN_KT                       values of k in local memory at a time
  *   KILN_GATES                    G > 1: columns c, c + N / G, c + 2 N / G ... are in the same tile, and in the same item
+ *   KILN_HALF_A, KILN_HALF_B, KILN_HALF_C  1: stored as half; computed with is float
  *   KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS  further parameters, from a comma on, and their names to pass them on
  *   KILN_LOAD_A(batch, row, k)    one element of op(A); KILN_LOAD_B(batch, k, col) of op(B)
  *   KILN_STORE_C1(batch, row, col, x)  takes one element (KILN_STORE_C16 is not used)
@@ -110,25 +111,61 @@
 #ifndef KILN_EXTRA_ARGS
 #define KILN_EXTRA_ARGS
 #endif
+#ifndef KILN_HALF_A
+#define KILN_HALF_A 0
+#endif
+#ifndef KILN_HALF_B
+#define KILN_HALF_B 0
+#endif
+#ifndef KILN_HALF_C
+#define KILN_HALF_C 0
+#endif
+
+/* What the operands and the result are stored as, and how an element of them is read from p. */
+#if KILN_HALF_A
+#define KG_TYPE_A half
+#define KG_READ_A(p, i) vload_half((i), (p))
+#else
+#define KG_TYPE_A float
+#define KG_READ_A(p, i) (p)[i]
+#endif
+#if KILN_HALF_B
+#define KG_TYPE_B half
+#define KG_READ_B(p, i) vload_half((i), (p))
+#else
+#define KG_TYPE_B float
+#define KG_READ_B(p, i) (p)[i]
+#endif
+#if KILN_HALF_C
+#define KG_TYPE_C half
+#define KG_WRITE_C(x, i) vstore_half((x), (i), c)
+#define KG_WRITE16_C(x, i) vstore_half16((x), 0, c + (i))
+#else
+#define KG_TYPE_C float
+#define KG_WRITE_C(x, i) c[i] = (x)
+#define KG_WRITE16_C(x, i) vstore16((x), 0, c + (i))
+#endif
 
 #define KG_GLUE2(a, b) a##_##b
 #define KG_GLUE(a, b) KG_GLUE2(a, b)
 #define KG(suffix) KG_GLUE(KILN_NAME, suffix)
 #define KG_PARAMS                                                                                                      \
-    __global const float *a, ulong a_offset, __global const float *b, ulong b_offset, __global float *c,               \
+    __global const KG_TYPE_A *a, ulong a_offset, __global const KG_TYPE_B *b, ulong b_offset, __global KG_TYPE_C *c,   \
         ulong c_offset KILN_EXTRA_PARAMS
 #define KG_ARGS a, a_offset, b, b_offset, c, c_offset KILN_EXTRA_ARGS
 #define KILN_C_AT(batch, row, col)                                                                                     \
     (c_offset + (batch) / KILN_BATCH1 * (ulong)KILN_SC0 + (batch) % KILN_BATCH1 * (ulong)KILN_SC1 +                    \
      (row) * (ulong)KILN_LDC + (col))
 #ifndef KILN_STORE_C1
-#define KILN_STORE_C1(batch, row, col, x) c[KILN_C_AT(batch, row, col)] = (x)
+#define KILN_STORE_C1(batch, row, col, x) KG_WRITE_C(x, KILN_C_AT(batch, row, col))
 #endif
 #ifndef KILN_LOAD_A
-#define KILN_LOAD_A(batch, row, k) a[a_at + (KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k))]
+#define KILN_LOAD_A(batch, row, k)                                                                                     \
+    KG_READ_A(a, a_at + (KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k)))
 #endif
 #ifndef KILN_LOAD_B
-#define KILN_LOAD_B(batch, k, col) b[b_at + (KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col))]
+#define KILN_LOAD_B(batch, k, col)                                                                                     \
+    KG_READ_B(b, b_at + (KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col)))
 #endif
 
 #define KG_ITEMS (KILN_LX * KILN_LY)
@@ -261,6 +298,16 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_TB
 #undef KILN_TM
 #undef KILN_TN
+#undef KG_TYPE_A
+#undef KG_TYPE_B
+#undef KG_TYPE_C
+#undef KG_READ_A
+#undef KG_READ_B
+#undef KG_WRITE_C
+#undef KG_WRITE16_C
+#undef KILN_HALF_A
+#undef KILN_HALF_B
+#undef KILN_HALF_C
 #undef KILN_BODY_ONLY
 #undef KILN_STORE_C16
 #undef KILN_STORE_GATES

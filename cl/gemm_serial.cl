@@ -21,6 +21,7 @@
  *   KILN_RM, KILN_RN              register tile; KILN_RN is a multiple of 16
  *   KILN_KB                       rows of op(B) packed at a time; K at most KB keeps sums in registers throughout
  *   KILN_PACK_A, KILN_PACK_B      1: copy the block's operand to private memory first
+ *   KILN_HALF_A, KILN_HALF_B, KILN_HALF_C  1: stored as half; computed with is float
  *   KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS  further parameters, from a comma on, and their names to pass them on
  *   KILN_LOAD_A(batch, row, k)    one element of op(A); such an operand is always packed
  *   KILN_LOAD_B(batch, k, col)    one element of op(B), likewise
@@ -113,12 +114,46 @@
 #ifndef KILN_EXTRA_ARGS
 #define KILN_EXTRA_ARGS
 #endif
+#ifndef KILN_HALF_A
+#define KILN_HALF_A 0
+#endif
+#ifndef KILN_HALF_B
+#define KILN_HALF_B 0
+#endif
+#ifndef KILN_HALF_C
+#define KILN_HALF_C 0
+#endif
+
+/* What the operands and the result are stored as, and how an element of them is read from p. */
+#if KILN_HALF_A
+#define KG_TYPE_A half
+#define KG_READ_A(p, i) vload_half((i), (p))
+#else
+#define KG_TYPE_A float
+#define KG_READ_A(p, i) (p)[i]
+#endif
+#if KILN_HALF_B
+#define KG_TYPE_B half
+#define KG_READ_B(p, i) vload_half((i), (p))
+#else
+#define KG_TYPE_B float
+#define KG_READ_B(p, i) (p)[i]
+#endif
+#if KILN_HALF_C
+#define KG_TYPE_C half
+#define KG_WRITE_C(x, i) vstore_half((x), (i), c)
+#define KG_WRITE16_C(x, i) vstore_half16((x), 0, c + (i))
+#else
+#define KG_TYPE_C float
+#define KG_WRITE_C(x, i) c[i] = (x)
+#define KG_WRITE16_C(x, i) vstore16((x), 0, c + (i))
+#endif
 
 #define KG_GLUE2(a, b) a##_##b
 #define KG_GLUE(a, b) KG_GLUE2(a, b)
 #define KG(suffix) KG_GLUE(KILN_NAME, suffix)
 #define KG_PARAMS                                                                                                      \
-    __global const float *a, ulong a_offset, __global const float *b, ulong b_offset, __global float *c,               \
+    __global const KG_TYPE_A *a, ulong a_offset, __global const KG_TYPE_B *b, ulong b_offset, __global KG_TYPE_C *c,   \
         ulong c_offset KILN_EXTRA_PARAMS
 #define KG_ARGS a, a_offset, b, b_offset, c, c_offset KILN_EXTRA_ARGS
 
@@ -141,12 +176,12 @@
 /* Fewer than 16 columns: the vectors of op(B) are filled up with zeros. */
 #define KG_NARROW (KILN_N < 16)
 
-#if defined(KILN_LOAD_A) || KILN_PACK_A
+#if defined(KILN_LOAD_A) || KILN_PACK_A || KILN_HALF_A
 #define KG_PACK_A 1
 #else
 #define KG_PACK_A 0
 #endif
-#if !defined(KILN_PANEL) && (defined(KILN_LOAD_B) || KILN_PACK_B || KILN_TB || KILN_N < 16)
+#if !defined(KILN_PANEL) && (defined(KILN_LOAD_B) || KILN_PACK_B || KILN_HALF_B || KILN_TB || KILN_N < 16)
 #define KG_PACK_B 1
 #else
 #define KG_PACK_B 0
@@ -165,10 +200,10 @@
      (row) * (ulong)KILN_LDC + (col))
 #ifndef KILN_STORE_C16
 #define KG_PLAIN
-#define KILN_STORE_C16(batch, row, col, v) vstore16(v, 0, c + KILN_C_AT(batch, row, col))
+#define KILN_STORE_C16(batch, row, col, v) KG_WRITE16_C(v, KILN_C_AT(batch, row, col))
 #endif
 #ifndef KILN_STORE_C1
-#define KILN_STORE_C1(batch, row, col, x) c[KILN_C_AT(batch, row, col)] = (x)
+#define KILN_STORE_C1(batch, row, col, x) KG_WRITE_C(x, KILN_C_AT(batch, row, col))
 #endif
 
 /* Where op(A)[i][k] lies from the tile's first element on, and rows of op(B). Packed rows are a little longer than they
@@ -236,8 +271,9 @@ KG_DEFINE_TILE(low_tile, KG_LOW)
 static inline void KG(pack_a)(KG_PARAMS, float *packed, size_t batch, size_t row0, size_t rows, size_t k0, size_t count)
 {
 #ifndef KILN_LOAD_A
-    __global const float *from = a + KG_A_BATCH(batch);
-#define KILN_LOAD_A(batch, row, k) from[KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k)]
+    __global const KG_TYPE_A *from = a + KG_A_BATCH(batch);
+#define KILN_LOAD_A(batch, row, k)                                                                                     \
+    KG_READ_A(from, KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k))
 #endif
 #if KILN_TA
     for (size_t k = 0; k < count; k++)
@@ -252,7 +288,7 @@ static inline void KG(pack_a)(KG_PARAMS, float *packed, size_t batch, size_t row
 #endif
 
 #if KG_PACK_B
-#if KILN_TB && !KG_NARROW && !defined(KILN_LOAD_B)
+#if KILN_TB && !KG_NARROW && !KILN_HALF_B && !defined(KILN_LOAD_B)
 /* packed[k][j] = from[j][k] for 16 x 16 elements, in four rounds of interleaving. */
 static inline void KG(transpose)(float *packed, __global const float *from)
 {
@@ -290,13 +326,14 @@ static inline void KG(pack_b)(KG_PARAMS, float *packed, size_t batch, size_t k0,
         packed[i] = 0.0f;
 #endif
 #ifndef KILN_LOAD_B
-    __global const float *from = b + KG_B_BATCH(batch);
-#if KILN_TB && !KG_NARROW
+    __global const KG_TYPE_B *from = b + KG_B_BATCH(batch);
+#if KILN_TB && !KG_NARROW && !KILN_HALF_B
     for (; k_done + 16 <= count; k_done += 16)
         for (size_t j = 0; j < KG_RN; j += 16)
             KG(transpose)(packed + k_done * KG_B_ROW + j, from + (col0 + j) * KILN_LDB + k0 + k_done);
 #endif
-#define KILN_LOAD_B(batch, k, col) from[KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col)]
+#define KILN_LOAD_B(batch, k, col)                                                                                     \
+    KG_READ_B(from, KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col))
 #endif
     for (size_t k = k_done; k < count; k++)
         for (size_t j = 0; j < cols; j++)
@@ -505,4 +542,14 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_TB
 #undef KILN_TM
 #undef KILN_TN
+#undef KG_TYPE_A
+#undef KG_TYPE_B
+#undef KG_TYPE_C
+#undef KG_READ_A
+#undef KG_READ_B
+#undef KG_WRITE_C
+#undef KG_WRITE16_C
+#undef KILN_HALF_A
+#undef KILN_HALF_B
+#undef KILN_HALF_C
 #undef KILN_BODY_ONLY

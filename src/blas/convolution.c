@@ -481,7 +481,8 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
 
 /* ---- the operand loader for the other templates ---- */
 
-void blas_convolution_window(const blas_convolution *c, const char *name, text *out)
+void blas_convolution_window(const blas_convolution *c, const char *name, const char *stored,
+                             text *out)
 {
     int64_t channels = c->channels / c->groups, k = convolution_all(c->size) * channels;
     const char *type = c->batch * convolution_all(c->input) * c->channels >= INT32_MAX ||
@@ -489,11 +490,11 @@ void blas_convolution_window(const blas_convolution *c, const char *name, text *
                            ? "ulong"
                            : "uint";
     text_add(out,
-             "static float %s(__global const float *a, const ulong a_offset, const uint "
+             "static float %s(__global const %s *a, const ulong a_offset, const uint "
              "group, const "
              "%s pixel, const uint k)\n{\nconst uint tap = k / %" PRId64
              "u;\n%s at = pixel / %" PRId64 "u;\n",
-             name, type, channels, type, convolution_all(c->output));
+             name, stored, type, channels, type, convolution_all(c->output));
     int64_t outer_taps = convolution_all(c->size), outer = convolution_all(c->output);
     for (int a = 0; a < CONVOLUTION_AXES; a++) {
         outer_taps /= c->size[a];
@@ -512,14 +513,14 @@ void blas_convolution_window(const blas_convolution *c, const char *name, text *
                  c->input[a], type, a, c->spread[a]);
     }
     text_add(out,
-             "return a[a_offset + at * %" PRId64 "u + group * %" PRId64 "u + k %% %" PRId64
-             "u];\n}\n",
-             c->channels, channels, channels);
+             "at = at * %" PRId64 "u + group * %" PRId64 "u + k %% %" PRId64 "u;\nreturn %s;\n}\n",
+             c->channels, channels, channels,
+             strcmp(stored, "half") == 0 ? "vload_half(a_offset + at, a)" : "a[a_offset + at]");
 }
 
-void blas_convolution_loader(const blas_convolution *c, text *out)
+void blas_convolution_loader(const blas_convolution *c, const char *stored, text *out)
 {
-    blas_convolution_window(c, "@_window", out);
+    blas_convolution_window(c, "@_window", stored, out);
     if (c->splits)
         text_add(out,
                  "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, (batch) %% %" PRId64

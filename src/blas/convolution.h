@@ -65,9 +65,10 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
 
 /* Writes a function `name` (a, a_offset, group, pixel, k): what window `pixel` of the batch reads
  * at k of its taps and channels. */
-void blas_convolution_window(const blas_convolution *c, const char *name, text *out);
+void blas_convolution_window(const blas_convolution *c, const char *name, const char *stored,
+                             text *out);
 
 /* Writes the hook KILN_LOAD_A that gemm_local.cl needs for it. */
-void blas_convolution_loader(const blas_convolution *c, text *out);
+void blas_convolution_loader(const blas_convolution *c, const char *stored, text *out);
 
 #endif

@@ -100,20 +100,31 @@ kiln_status code_buffer(code *c, const argument *a, int *k)
     return KILN_OK;
 }
 
+void code_element(code *c, const argument *a, int k, const char *at, int lanes)
+{
+    bool is_float = strcmp(a->type, "float") == 0, is_half = strcmp(a->type, "half") == 0;
+    if (lanes == 16)
+        text_add(&c->out,
+                 is_float  ? "kiln_load16(p%d + (%s))"
+                 : is_half ? "vload_half16(0, p%d + (%s))"
+                           : "convert_float16(vload16(0, p%d + (%s)))",
+                 k, at);
+    else if (is_half)
+        text_add(&c->out, "vload_half(%s, p%d)", at, k);
+    else
+        text_add(&c->out, "%sp%d[%s]", is_float ? "" : "(float)", k, at);
+}
+
 kiln_status code_load(code *c, const argument *a, const char *index, int lanes, char *out)
 {
     int k;
+    char at[256];
     KILN_TRY(code_buffer(c, a, &k));
     snprintf(out, SHORT, "v%d", c->next++);
-    bool is_float = strcmp(a->type, "float") == 0;
-    if (lanes == 16)
-        text_add(&c->out,
-                 is_float ? "const float16 %s = kiln_load16(p%d + (o%d + %s));\n"
-                          : "const float16 %s = convert_float16(vload16(0, p%d + (o%d + %s)));\n",
-                 out, k, k, index);
-    else
-        text_add(&c->out, "const float %s = %sp%d[o%d + %s];\n", out, is_float ? "" : "(float)", k,
-                 k, index);
+    snprintf(at, sizeof at, "o%d + %s", k, index);
+    text_add(&c->out, "const %s %s = ", code_value_type(lanes), out);
+    code_element(c, a, k, at, lanes);
+    text_add(&c->out, ";\n");
     return c->out.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
@@ -150,7 +161,7 @@ kiln_status code_source(code *c, ir_id id, argument *a)
     }
     *a = (argument){.kind = ARGUMENT_NODE};
     KILN_TRY(place_of(b, base, &a->where));
-    a->type = code_storage_type(place_dtype(b, a->where.owner));
+    a->type = place_type(b, a->where.owner);
     return KILN_OK;
 }
 
@@ -336,7 +347,12 @@ static kiln_status update(code *c, int number, const char *gradient)
 
 static void store(code *c, const argument *a, int k, const char *index, const char *name)
 {
-    if (c->lanes == 16 && strcmp(a->type, "float") != 0)
+    if (strcmp(a->type, "half") == 0)
+        text_add(&c->out,
+                 c->lanes == 16 ? "vstore_half16(%s, 0, p%d + (o%d + %s));\n"
+                                : "vstore_half(%s, 0, p%d + (o%d + %s));\n",
+                 name, k, k, index);
+    else if (c->lanes == 16 && strcmp(a->type, "float") != 0)
         text_add(&c->out, "vstore16(convert_%s16(%s), 0, p%d + (o%d + %s));\n", a->type, name, k, k,
                  index);
     else if (c->lanes == 16)
@@ -353,9 +369,10 @@ static kiln_status store_joined(code *c, ir_id part, const char *name)
     const char *row, *column;
     char space[2 * SHORT], index[SHORT];
     bool lanes_ok;
-    argument a = {.kind = ARGUMENT_NODE, .written = true, .type = "float"};
+    argument a = {.kind = ARGUMENT_NODE, .written = true};
     joined_place(c->b, part, &own, &whole, &offset);
     KILN_TRY(place_of(c->b, c->b->joined_to[part], &a.where));
+    a.type = place_type(c->b, a.where.owner);
     code_row_and_column(c, 0, own, &row, &column, &lanes_ok, space);
     if (c->lanes == 16 && !lanes_ok)
         c->scalar_only = true;
@@ -417,7 +434,7 @@ kiln_status code_store_all(code *c, bool *scalar_only)
         } else {
             a.kind = ARGUMENT_NODE;
             a.where = place_written(b, shown);
-            a.type = code_storage_type(place_dtype(b, a.where.owner));
+            a.type = place_type(b, a.where.owner);
         }
         KILN_TRY(code_buffer(c, &a, &k));
         store(c, &a, k, c->domains.items[0].flat, name);

@@ -59,14 +59,10 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
                  "const ulong j%s = o%d + %s + (b%s ? (ulong)(k%s / %" PRId64 ") * %" PRId64
                  "u : 0);\n",
                  out, k, index, out, out, distance, stride);
-        if (lanes == 16 && inner_lanes == 16)
-            text_add(&c->out,
-                     "const float16 %s = b%s ? convert_float16(vload16(0, p%d + j%s)) : "
-                     "(float16)(0.0f);\n",
-                     out, out, k, out);
-        else
-            text_add(&c->out, "const %s %s = (%s)(b%s ? (float)p%d[j%s] : 0.0f);\n", type, out,
-                     type, out, k, out);
+        snprintf(j, sizeof j, "j%s", out);
+        text_add(&c->out, "const %s %s = (%s)(b%s ? ", type, out, type, out);
+        code_element(c, &a, k, j, inner_lanes);
+        text_add(&c->out, inner_lanes == 16 ? " : (float16)(0.0f));\n" : " : 0.0f);\n");
     } else if (n->op == &op_desc_one_hot) {
         kiln_shape last = n->shape;
         int64_t classes = last.dims[last.rank - 1];
@@ -99,10 +95,13 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
         KILN_TRY(code_buffer(c, &a, &k));
         snprintf(out, SHORT, "v%d", c->next++);
         text_add(&c->out, "const int k%s = (int)%s;\n", out, x);
-        text_add(&c->out,
-                 "const float %s = k%s >= 0 && k%s < %" PRId64
-                 " ? (float)p%d[o%d + (ulong)%s * %" PRId64 "u + (uint)k%s] : 0.0f;\n",
-                 out, out, out, classes, k, k, c->domains.items[d].flat, classes, out);
+        char picked[128];
+        snprintf(picked, sizeof picked, "o%d + (ulong)%s * %" PRId64 "u + (uint)k%s", k,
+                 c->domains.items[d].flat, classes, out);
+        text_add(&c->out, "const float %s = k%s >= 0 && k%s < %" PRId64 " ? ", out, out, out,
+                 classes);
+        code_element(c, &a, k, picked, 1);
+        text_add(&c->out, " : 0.0f;\n");
     } else if (n->op == &op_desc_gather) {
         kiln_shape table = c->b->g->items[n->inputs[0]].shape;
         int64_t width = kiln_shape_size(table) / table.dims[0];
@@ -125,13 +124,10 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
                  x, out, out, out, table.dims[0]);
         text_add(&c->out, "const ulong j%s = o%d + (ulong)(b%s ? k%s : 0) * %" PRId64 "u + %s;\n",
                  out, k, out, out, width, col);
-        if (lanes == 16)
-            text_add(&c->out,
-                     "const float16 %s = b%s ? convert_float16(vload16(0, p%d + j%s)) : "
-                     "(float16)(0.0f);\n",
-                     out, out, k, out);
-        else
-            text_add(&c->out, "const float %s = b%s ? (float)p%d[j%s] : 0.0f;\n", out, out, k, out);
+        snprintf(col, sizeof col, "j%s", out);
+        text_add(&c->out, "const %s %s = b%s ? ", type, out, out);
+        code_element(c, &a, k, col, lanes);
+        text_add(&c->out, lanes == 16 ? " : (float16)(0.0f);\n" : " : 0.0f;\n");
     } else if (n->op == &op_desc_gather_gradient) {
         int64_t width = kiln_shape_size(n->shape) / n->shape.dims[0],
                 count = kiln_shape_size(c->b->g->items[n->inputs[1]].shape);
@@ -154,13 +150,11 @@ kiln_status code_indexed(code *c, ir_id id, int d, int lanes, char *out)
                      "for (uint j%s = 0; j%s < %" PRId64
                      "u; j%s++)\n    if ((int)p%d[o%d + j%s] == (int)(%s))\n",
                      out, out, count, out, ki, ki, out, row);
-        if (lanes == 16)
-            text_add(&c->out,
-                     "        %s += kiln_load16(p%d + (o%d + (ulong)j%s * %" PRId64 "u + %s));\n",
-                     out, k, k, out, width, column);
-        else
-            text_add(&c->out, "        %s += p%d[o%d + (ulong)j%s * %" PRId64 "u + %s];\n", out, k,
-                     k, out, width, column);
+        char at[128];
+        snprintf(at, sizeof at, "o%d + (ulong)j%s * %" PRId64 "u + %s", k, out, width, column);
+        text_add(&c->out, "        %s += ", out);
+        code_element(c, &a, k, at, lanes);
+        text_add(&c->out, ";\n");
     } else if (n->op == &op_desc_depthwise || n->op == &op_desc_depthwise_back ||
                n->op == &op_desc_window_tap || n->op == &op_desc_pool || n->op == &op_desc_unpool ||
                n->op == &op_desc_max_pool_index || n->op == &op_desc_max_pool_gradient) {

@@ -40,6 +40,8 @@ kiln_status code_value_at(code *c, ir_id id, int d, int lanes, char *out);
 /* The argument's number. */
 kiln_status code_buffer(code *c, const argument *a, int *k);
 kiln_status code_state(code *c, int *k);
+/* Writes the expression of the `lanes` values of argument k from index `at` of its buffer on. */
+void code_element(code *c, const argument *a, int k, const char *at, int lanes);
 /* Reads `lanes` values from an index on. */
 kiln_status code_load(code *c, const argument *a, const char *index, int lanes, char *out);
 /* Sixteen lanes cannot be had: the caller of code_value starts again with one. */

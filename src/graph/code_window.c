@@ -32,17 +32,12 @@ kiln_status code_coordinates(code *c, int d, kiln_shape shape, int axes, int lan
 void code_read(code *c, const argument *a, int k, const char *inside, const char *index, int lanes,
                const char *name)
 {
-    bool is_float = a->type[0] == 'f';
+    char at[256];
     const char *zero = !inside ? "" : lanes == 16 ? " : (float16)(0.0f)" : " : 0.0f";
     text_add(&c->out, "const %s %s = %s%s", code_value_type(lanes), name, inside ? inside : "",
              inside ? " ? " : "");
-    if (lanes == 16)
-        text_add(&c->out,
-                 is_float ? "vload16(0, p%d + (o%d + %s))"
-                          : "convert_float16(vload16(0, p%d + (o%d + %s)))",
-                 k, k, index);
-    else
-        text_add(&c->out, "%sp%d[o%d + %s]", is_float ? "" : "(float)", k, k, index);
+    snprintf(at, sizeof at, "o%d + %s", k, index);
+    code_element(c, a, k, at, lanes);
     text_add(&c->out, "%s;\n", zero);
 }
 
@@ -62,7 +57,7 @@ kiln_status code_conv_window(code *c, const ir_node *n, int d, int lanes, char *
     snprintf(out, SHORT, "v%d", c->next++);
     snprintf(name, sizeof name, "@_window_%s", out);
     blas_convolution v = op_conv_product(c->b->g, n);
-    blas_convolution_window(&v, name, &c->l->source);
+    blas_convolution_window(&v, name, a.type, &c->l->source);
     text_add(&c->out, "const float %s = %s(p%d, o%d, 0, %s, %s);\n", out, name, k, k, row, column);
     return c->out.failed || c->l->source.failed ? KILN_ERROR_MEMORY : KILN_OK;
 }

@@ -29,7 +29,7 @@ typedef struct argument {
     cl_mem memory;     /* MEMORY */
     size_t offset;     /* MEMORY, in elements */
     bool written;
-    const char *type; /* "float", "int", "uchar", "kiln_state" */
+    const char *type; /* "float", "half", "int", "uchar", "kiln_state" */
 } argument;
 
 #define LAUNCH_MAX_ARGUMENTS 48
@@ -124,6 +124,14 @@ typedef struct cluster {
                       for a unit from the values of all its gates */
 } cluster;
 
+/* What updates read of the norms of gradients: the partial sums of squares themselves where one
+ * factor is for all and adding them up again for each block takes less time than a launch; else
+ * factors, by weight. A factor that is not a number says that some gradient is not finite. */
+typedef struct clipping {
+    cl_mem partial, factors;
+    size_t count; /* of partial sums */
+} clipping;
+
 /* What is known while a plan is made. Arrays by node have `count` entries. */
 typedef struct builder {
     kiln_device *device;
@@ -135,6 +143,7 @@ typedef struct builder {
         *inlined; /* recomputed wherever it is used: constants, draws, what is made of them alone */
     bool *stored; /* lies in memory between launches */
     bool *required;   /* asked for: an output, a gradient, an accumulator */
+    bool *half;       /* kept as half between launches: see half.c */
     bool *stacked;    /* a body's node whose values of all time steps are kept */
     ir_id *stored_in; /* the node whose place it takes when it is written; IR_NONE: has its own */
     ir_id *joined_to; /* the joined value that a node is stored within; IR_NONE */
@@ -167,6 +176,7 @@ typedef struct builder {
     cl_mem *owned;    /* further buffers of the plan: block tables, norms */
     size_t owned_count, owned_capacity;
     size_t *update_offsets;
+    clipping clip;
     bool fused_updates; /* the optimizer rides in the launches that make the gradients */
     int *update_of; /* by node: the update whose gradient it is, when updates are fused; else -1 */
     int *assign_of; /* by node: the assignment whose value it is; else -1 */
@@ -191,6 +201,9 @@ double chain_seconds(double multiply_adds, double bytes);
 /* reuse.c: lets results take the places of operands; the node whose place a value lies in. */
 void reuse_storage(builder *b);
 ir_id storage_of(const builder *b, ir_id owner);
+
+/* half.c: says which values are kept as half between launches. After the clusters are settled. */
+void half_storage(builder *b);
 
 /* group.c: gathers launches into kernels. */
 kiln_status group_launches(builder *b);
@@ -223,8 +236,8 @@ void joined_place(const builder *b, ir_id part, int64_t *own, int64_t *whole, in
 kiln_status place_of(const builder *b, ir_id id, place *out);
 place place_written(const builder *b, ir_id id);
 int64_t place_elements(const builder *b, ir_id owner); /* of an owner's storage */
-/* What its elements are kept as: KILN_FLOAT32, but for indices of elements in windows. */
-kiln_dtype place_dtype(const builder *b, ir_id owner);
+/* What its elements are kept as: "float" or "half", but for indices of elements in windows "uchar". */
+const char *place_type(const builder *b, ir_id owner);
 size_t place_element_size(const builder *b, ir_id owner); /* bytes */
 
 /* lower.c, lower_*.c: appends the launches of a cluster. */

@@ -67,7 +67,8 @@ static kiln_status add_arguments(builder *b, launch *l, int number, const ir_nod
     KILN_TRY(operand(b, l, number, inputs[0], &l->arguments[0]));
     KILN_TRY(operand(b, l, number, inputs[1], &l->arguments[1]));
     l->arguments[2] = (argument){
-        .kind = ARGUMENT_NODE, .where = place_written(b, anchor), .written = true, .type = "float"};
+        .kind = ARGUMENT_NODE, .where = place_written(b, anchor), .written = true};
+    l->arguments[2].type = place_type(b, l->arguments[2].where.owner);
     l->argument_count = l->reserved = 3;
     if (through == IR_NONE)
         return KILN_OK;
@@ -217,7 +218,10 @@ kiln_status lower_product(builder *b, int number)
         choice.global[0] = l->stride;
     }
     if (is_conv && !choice.serial)
-        blas_convolution_loader(&c, &l->source);
+        blas_convolution_loader(&c, l->arguments[0].type, &l->source);
+    for (int i = 0; i < 3; i++)
+        if (strcmp(l->arguments[i].type, "half") == 0)
+            text_add(&l->source, "#define KILN_HALF_%c 1\n", 'A' + i);
     text_add(&l->source, "#undef KILN_BODY_ONLY\n#define KILN_NAME @\n%s%s",
              choice.serial ? "#define KILN_BODY_ONLY 1\n" : "", choice.defines);
     KILN_TRY(source_file(&l->source, choice.file));

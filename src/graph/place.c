@@ -78,13 +78,16 @@ int64_t place_elements(const builder *b, ir_id owner)
     return b->stacked[owner] ? size * scan_of(b, owner)->steps : size;
 }
 
-kiln_dtype place_dtype(const builder *b, ir_id owner)
+const char *place_type(const builder *b, ir_id owner)
 {
-    const ir_node *n = &b->g->items[owner];
-    return n->op == &op_desc_max_pool_index ? n->dtype : KILN_FLOAT32;
+    if (b->g->items[owner].op == &op_desc_max_pool_index)
+        return "uchar";
+    return b->half[owner] ? "half" : "float";
 }
 
 size_t place_element_size(const builder *b, ir_id owner)
 {
-    return place_dtype(b, owner) == KILN_UINT8 ? 1 : 4;
+    if (b->g->items[owner].op == &op_desc_max_pool_index)
+        return 1;
+    return b->half[owner] ? 2 : 4;
 }

@@ -14,6 +14,7 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->inlined = mem_new(n, sizeof *b->inlined);
     b->stored = mem_new(n, sizeof *b->stored);
     b->required = mem_new(n, sizeof *b->required);
+    b->half = mem_new(n, sizeof *b->half);
     b->stacked = mem_new(n, sizeof *b->stacked);
     b->joined_to = mem_new(n, sizeof *b->joined_to);
     b->cluster_of = mem_new(n, sizeof *b->cluster_of);
@@ -23,7 +24,7 @@ static kiln_status make_builder(plan *p, const plan_request *r)
     b->update_of = mem_new(n, sizeof *b->update_of);
     b->assign_of = mem_new(n, sizeof *b->assign_of);
     b->update_offsets = mem_new((size_t)r->update_count, sizeof *b->update_offsets);
-    if (!b->live || !b->inlined || !b->stored || !b->required || !b->stacked || !b->joined_to ||
+    if (!b->live || !b->inlined || !b->stored || !b->required || !b->half || !b->stacked || !b->joined_to ||
         !b->cluster_of || !b->state_of || !b->stored_in || !b->fixed || !b->update_of ||
         !b->assign_of || !b->update_offsets)
         return KILN_ERROR_MEMORY;
@@ -46,7 +47,7 @@ static kiln_status make_builder(plan *p, const plan_request *r)
         /* Clipping by norm needs all gradients first, and accumulation keeps them: then they lie in
          * a buffer of their own. */
         b->fused_updates = r->optimizer->clipnorm <= 0 && r->optimizer->global_clipnorm <= 0 &&
-                           r->optimizer->accumulate <= 1;
+                           r->optimizer->accumulate <= 1 && r->optimizer->scale == NULL;
         for (int i = 0; i < r->update_count && b->fused_updates; i++)
             b->update_of[r->updates[i].gradient] = i;
         if (!b->fused_updates) {
@@ -93,6 +94,8 @@ static kiln_status write_state(plan *p, const plan_request *r)
 static kiln_status make(plan *p, const plan_request *r)
 {
     plan_request own = *r;
+    if (own.half && own.engine == BLAS_AUTO) /* CLBlast's products take float32 alone */
+        own.engine = BLAS_TILE;
     plan_asked a = {.updates = mem_new((size_t)r->update_count, sizeof *a.updates),
                     .assigns = mem_new((size_t)r->assign_count, sizeof *a.assigns),
                     .outputs = mem_new((size_t)r->output_count, sizeof *a.outputs),
@@ -108,6 +111,8 @@ static kiln_status make(plan *p, const plan_request *r)
         status = make_builder(p, &own);
     if (status == KILN_OK)
         status = cluster_graph(&p->b);
+    if (status == KILN_OK)
+        half_storage(&p->b);
     for (size_t i = 0; i < p->b.order_count && status == KILN_OK; i++)
         status = lower_cluster(&p->b, p->b.order[i]);
     if (status == KILN_OK)
@@ -210,6 +215,7 @@ void plan_free(plan *p)
     free(b->inlined);
     free(b->stored);
     free(b->required);
+    free(b->half);
     free(b->stacked);
     free(b->stored_in);
     free(b->joined_to);

@@ -30,6 +30,11 @@ typedef struct plan_optimizer {
     cl_mem slots[4];
     float clipvalue, clipnorm, global_clipnorm; /* 0: none */
     int accumulate; /* steps of gradient accumulation; the last slot is then the accumulator */
+    /* Two numbers, or NULL: what the loss was multiplied by before the gradients were taken, and how
+     * many steps in a row it was good for. A step with a gradient that is not finite updates no
+     * weight and halves the scale; `scale_growth` good steps double it. */
+    ir_weight *scale;
+    int scale_growth;
 } plan_optimizer;
 
 typedef struct plan_update {
@@ -58,6 +63,8 @@ typedef struct plan_request {
     const plan_assign *assigns;
     blas_engine engine;
     uint64_t seed; /* of the random draws */
+    bool half; /* what passes between launches is kept as half, where half.c says so; computed with
+                  is float */
     bool waited_for; /* what comes out is read after each step: a launch costs its whole latency */
 } plan_request;
 

@@ -11,7 +11,8 @@
 static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool *bad)
 {
     *bad = false;
-    if (!x->written || strcmp(x->type, "float") != 0 ||
+    const bool half = strcmp(x->type, "half") == 0;
+    if (!x->written || (!half && strcmp(x->type, "float") != 0) ||
         (x->kind == ARGUMENT_NODE && !p->b.fixed[x->where.owner].memory &&
          p->places.arena[x->where.owner] < 0))
         return KILN_OK;
@@ -25,12 +26,15 @@ static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool
     cl_mem memory;
     cl_ulong offset;
     plan_resolve(p, x, c->time, &memory, &offset);
-    float *values = mem_new((size_t)n, 4);
+    const size_t size = half ? 2 : 4;
+    float *values = mem_new((size_t)n, size);
     if (values == NULL)
         return KILN_ERROR_MEMORY;
-    kiln_status status = device_read(p->device, memory, (size_t)offset * 4, values, (size_t)n * 4);
+    const uint16_t *halves = (const uint16_t *)values;
+    kiln_status status =
+        device_read(p->device, memory, (size_t)offset * size, values, (size_t)n * size);
     for (int64_t i = 0; i < n && status == KILN_OK && !*bad; i++)
-        *bad = !isfinite(values[i]);
+        *bad = half ? (halves[i] & 0x7c00) == 0x7c00 : !isfinite(values[i]);
     free(values);
     return status;
 }

@@ -21,7 +21,7 @@ static bool is_plain(const builder *b, ir_id id)
     return b->stored[id] && b->cluster_of[id] >= 0 && !b->required[id] && !b->stacked[id] &&
            !b->fixed[id].memory && b->state_of[id] == IR_NONE && b->update_of[id] < 0 &&
            b->assign_of[id] < 0 && n->scope == 0 && n->op != &op_desc_scan_state &&
-           place_dtype(b, id) == KILN_FLOAT32 &&
+           n->op != &op_desc_max_pool_index &&
            (size_t)place_elements(b, id) * place_element_size(b, id) >= LEAST_BYTES;
 }
 
@@ -88,6 +88,7 @@ void reuse_storage(builder *b)
             if (operand == IR_NONE || a->written || !is_plain(b, operand) ||
                 b->cluster_of[operand] == number ||
                 place_elements(b, operand) != place_elements(b, result) ||
+                b->half[operand] != b->half[result] ||
                 !reads_in_place(b, number, operand) || is_used_later(b, i, storage_of(b, operand)))
                 continue;
             b->stored_in[result] = operand;

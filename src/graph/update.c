@@ -89,17 +89,32 @@ static void block_loop(const builder *b, text *body, size_t length, size_t block
 /* ---- clipping by norm: partial sums of squares by block, then a factor by weight or one for all
  * ---- */
 
-/* What the updates read: the partial sums themselves where one factor is for all and adding them up
- * again for each block takes less time than a launch; else factors. */
-typedef struct clipping {
-    cl_mem partial, factors;
-    size_t count; /* of partial sums */
-} clipping;
+static int scale_buffer(const builder *b, launch *l, bool written)
+{
+    ir_weight *scale = b->request->optimizer->scale;
+    return scale ? launch_argument(l, &(argument){.kind = ARGUMENT_WEIGHT,
+                                                  .weight = scale,
+                                                  .type = "float",
+                                                  .written = written})
+                 : -1;
+}
+
+/* The factor of a norm, which is not a number where a scaled gradient is not finite. */
+static void factor_text(const plan_optimizer *o, text *t, float most)
+{
+    text_add(t, "    float factor = 1.0f;\n");
+    if (most > 0)
+        text_add(t, "    if (norm > %.9ef)\n        factor = %.9ef / norm;\n", most, most);
+    if (o->scale)
+        text_add(t, "    if (!(squares <= FLT_MAX))\n        factor = NAN;\n");
+}
 
 enum { FEW_PARTIAL_SUMS = 2048 };
+#define LEAST_SCALE "0x1p-14f"
 
-static kiln_status lower_norms(builder *b, size_t length, clipping *clip)
+static kiln_status lower_norms(builder *b, size_t length)
 {
+    clipping *clip = &b->clip;
     const plan_optimizer *o = b->request->optimizer;
     block_table t;
     cl_mem partial;
@@ -107,7 +122,7 @@ static kiln_status lower_norms(builder *b, size_t length, clipping *clip)
     kiln_status status = make_blocks(b, NULL, length, &t);
     if (status == KILN_OK)
         status = own(b, t.count * 4, "gradient norms", &partial);
-    if (status == KILN_OK && b->device->serial_kernels && o->global_clipnorm > 0 &&
+    if (status == KILN_OK && b->device->serial_kernels && o->clipnorm <= 0 &&
         t.count <= FEW_PARTIAL_SUMS)
         *clip = (clipping){.partial = partial, .count = t.count};
     else if (status == KILN_OK)
@@ -119,11 +134,14 @@ static kiln_status lower_norms(builder *b, size_t length, clipping *clip)
             p = fixed_buffer(l, partial, "float", true);
         int acc =
             o->accumulate > 1 ? fixed_buffer(l, o->slots[o->slot_count - 1], "float", false) : -1;
+        int scale = scale_buffer(b, l, false);
         text_add(&body,
                  "    if (item >= %zuu)\n        return;\n    const ulong4 at = p%d[item];\n    "
                  "float sum = 0.0f;\n    for (ulong j = 0; j < at.s2; j++) {\n        float g = "
                  "p%d[at.s1 + j];\n",
                  t.count, table, g);
+        if (scale >= 0)
+            text_add(&body, "        g /= p%d[o%d];\n", scale, scale);
         if (acc >= 0)
             text_add(&body, "        g = (g + p%d[at.s1 + j]) / %d.0f;\n", acc, o->accumulate);
         text_add(&body, "        sum += g * g;\n    }\n    p%d[item] = sum;\n", p);
@@ -136,20 +154,18 @@ static kiln_status lower_norms(builder *b, size_t length, clipping *clip)
     }
     l = status == KILN_OK && clip->factors ? launch_new(b, "clip_factors", NULL, 0) : NULL;
     if (l) {
-        bool global = o->global_clipnorm > 0;
         int table = fixed_buffer(l, t.memory, "ulong4", false),
             p = fixed_buffer(l, partial, "float", false),
             f = fixed_buffer(l, clip->factors, "float", true);
-        text_add(
-            &body,
-            "    if (item >= %du)\n        return;\n    float sum = 0.0f;\n    for (uint k = 0; k "
-            "< %zuu; k++)\n        if (%s || p%d[k].s3 == item)\n            sum += p%d[k];\n",
-            b->request->update_count, t.count, global ? "true" : "false", table, p);
+        bool all = o->clipnorm <= 0;
         text_add(&body,
-                 "    const float norm = sqrt(sum);\n    p%d[item] = norm > %.9ef ? %.9ef / norm : "
-                 "1.0f;\n",
-                 f, global ? o->global_clipnorm : o->clipnorm,
-                 global ? o->global_clipnorm : o->clipnorm);
+                 "    if (item >= %du)\n        return;\n    float squares = 0.0f, own = 0.0f;\n    "
+                 "for (uint k = 0; k < %zuu; k++) {\n        squares += p%d[k];\n        if (%s || "
+                 "p%d[k].s3 == item)\n            own += p%d[k];\n    }\n    const float norm = "
+                 "sqrt(own);\n",
+                 b->request->update_count, t.count, p, all ? "true" : "false", table, p);
+        factor_text(o, &body, all ? o->global_clipnorm : o->clipnorm);
+        text_add(&body, "    p%d[item] = factor;\n", f);
         status = body.failed ? KILN_ERROR_MEMORY
                              : launch_finish(l, body.data, (size_t)b->request->update_count,
                                              b->device->serial_kernels ? 1 : 64);
@@ -170,6 +186,8 @@ static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_sl
     const char *v = lanes == 16 ? "float16" : "float";
     text_add(t, "        %s g = %sgradients%sat.s1 + j%s;\n", v, lanes == 16 ? "kiln_load16(" : "",
              lanes == 16 ? " + (" : "[", lanes == 16 ? "))" : "]");
+    if (o->scale) /* what is not finite counts as nothing: only an accumulated sum gets here with it */
+        text_add(t, "        g = lost ? (%s)(0.0f) : g / (%s)(scale);\n", v, v);
     if (o->accumulate > 1) {
         text_add(t, "        %s sum = %saccumulator%sat.s1 + j%s + g;\n", v,
                  lanes == 16 ? "kiln_load16(" : "", lanes == 16 ? " + (" : "[",
@@ -208,8 +226,25 @@ static void update_text(const plan_optimizer *o, text *t, int lanes, int rule_sl
                              : "        accumulator[at.s1 + j] = sum;\n");
 }
 
-static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, const clipping *clip)
+/* Emits "norm" and "factor" of all gradients. */
+static void norm_text(const builder *b, text *t, int partial)
 {
+    text_add(t,
+             "    float squares = 0.0f;\n    for (uint k = 0; k < %zuu; k++)\n        squares += "
+             "p%d[k];\n    const float norm = sqrt(squares);\n",
+             b->clip.count, partial);
+    factor_text(b->request->optimizer, t, b->request->optimizer->global_clipnorm);
+}
+
+static int norm_buffer(const builder *b, launch *l)
+{
+    cl_mem memory = b->clip.factors ? b->clip.factors : b->clip.partial;
+    return memory ? fixed_buffer(l, memory, "float", false) : -1;
+}
+
+static kiln_status lower_slab(builder *b, cl_mem slab, size_t length)
+{
+    const clipping *clip = &b->clip;
     const plan_optimizer *o = b->request->optimizer;
     int rule_slots = o->slot_count - (o->accumulate > 1);
     block_table t;
@@ -221,9 +256,7 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, const clip
             g = fixed_buffer(l, b->gradients, "float", false),
             table = fixed_buffer(l, t.memory, "ulong4", false);
         int s = fixed_buffer(l, b->state, "kiln_state", false),
-            f = clip->factors   ? fixed_buffer(l, clip->factors, "float", false)
-                : clip->partial ? fixed_buffer(l, clip->partial, "float", false)
-                                : -1;
+            f = norm_buffer(b, l);
         text_add(&all,
                  "    __global float *weights = p%d;\n    __global const float *gradients = p%d;\n "
                  "   __global const ulong4 *table = p%d;\n",
@@ -244,13 +277,20 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, const clip
         if (clip->factors)
             snprintf(factor, sizeof factor, "p%d[at.s3]", f);
         if (clip->partial) {
-            text_add(
-                &all,
-                "    float squares = 0.0f;\n    for (uint k = 0; k < %zuu; k++)\n        squares "
-                "+= p%d[k];\n    const float norm = sqrt(squares), factor = norm > %.9ef ? "
-                "%.9ef / norm : 1.0f;\n",
-                clip->count, f, o->global_clipnorm, o->global_clipnorm);
+            norm_text(b, &all, f);
             snprintf(factor, sizeof factor, "factor");
+        }
+        if (o->scale) {
+            int scale = scale_buffer(b, l, false);
+            text_add(&all, "    const float scale = p%d[o%d];\n    const bool lost = isnan(", scale,
+                     scale);
+            text_add(&all, clip->partial ? "factor);\n" : "p%d[0]);\n", f);
+            if (o->accumulate <= 1)
+                text_add(&all, "    if (lost)\n        return;\n");
+            if (clip->partial)
+                snprintf(factor, sizeof factor, "lost ? 1.0f : factor");
+            else
+                snprintf(factor, sizeof factor, "lost ? 1.0f : p%d[at.s3]", f);
         }
         update_text(o, &wide, 16, rule_slots, factor);
         update_text(o, &narrow, 1, rule_slots, factor);
@@ -280,20 +320,40 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length, const clip
 kiln_status lower_updates(builder *b)
 {
     const plan_request *r = b->request;
-    clipping clip = {0};
     if (r->update_count == 0 || b->fused_updates)
         return KILN_OK;
     size_t length = b->device->serial_kernels ? 2048 : 256;
-    if (r->optimizer->clipnorm > 0 || r->optimizer->global_clipnorm > 0)
-        KILN_TRY(lower_norms(b, length, &clip));
+    if (r->optimizer->clipnorm > 0 || r->optimizer->global_clipnorm > 0 || r->optimizer->scale)
+        KILN_TRY(lower_norms(b, length));
     for (int i = 0; i < r->update_count; i++) {
         bool first = true;
         for (int k = 0; k < i; k++)
             first &= r->updates[k].weight->memory != r->updates[i].weight->memory;
         if (first)
-            KILN_TRY(lower_slab(b, r->updates[i].weight->memory, length, &clip));
+            KILN_TRY(lower_slab(b, r->updates[i].weight->memory, length));
     }
     return KILN_OK;
+}
+
+/* The scale of the loss after a step. Below the least no gradient is saved by halving it again: then
+ * training goes nowhere, which the watch for values that are not finite is told. */
+static void scale_text(const builder *b, launch *l, text *body, int state)
+{
+    const plan_optimizer *o = b->request->optimizer;
+    int scale = scale_buffer(b, l, true), f = norm_buffer(b, l);
+    text_add(body, "    if (item == 0) {\n");
+    if (b->clip.partial)
+        norm_text(b, body, f);
+    else
+        text_add(body, "    const float factor = p%d[0];\n", f);
+    text_add(body,
+             "    const float scale = p%d[o%d], good = p%d[o%d + 1] + 1.0f;\n    const bool grows = "
+             "good >= %d.0f;\n    if (isnan(factor)) {\n        p%d[o%d] = fmax(scale * 0.5f, %s);\n  "
+             "      p%d[o%d + 1] = 0.0f;\n        if (scale <= %s && p%d->bad == 0)\n            "
+             "p%d->bad = p%d->step + 1;\n    } else {\n        p%d[o%d] = grows ? scale * 2.0f : "
+             "scale;\n        p%d[o%d + 1] = grows ? 0.0f : good;\n    }\n    }\n",
+             scale, scale, scale, scale, o->scale_growth, scale, scale, LEAST_SCALE, scale, scale,
+             LEAST_SCALE, state, state, state, scale, scale, scale, scale);
 }
 
 /* Sums are kept as (sum, compensation) after Kahan, so that a long epoch loses nothing. */
@@ -334,6 +394,8 @@ kiln_status lower_tail(builder *b)
                  "  const float sum = old.x + y;\n        const float taken = sum - old.x;\n       "
                  " p%d[item] = (float2)(sum, taken - y);\n    }\n",
                  sums, sums);
+    if (r->update_count && r->optimizer->scale)
+        scale_text(b, l, &body, state);
     text_add(&body, "    if (item == 0) {\n");
     if (r->loss != IR_NONE) {
         argument a = {.kind = ARGUMENT_NODE, .type = "float"};

@@ -368,9 +368,13 @@ void trial_run(trial *t, kiln_device *device, const char *label)
                             .outputs = asked,
                             .loss = t->loss,
                             .engine = t->engine,
+                            .half = t->half,
                             .seed = t->seed};
     kiln_status status = plan_create(device, &request, &p);
     ck_assert_msg(status == KILN_OK, "%s: %s", where, kiln_last_error());
+    plan_facts facts;
+    plan_describe(p, &facts);
+    t->arena_bytes = facts.arena_bytes;
     trial_bind(t, p);
     harness_ok(plan_load_steps(p, (plan_step[]){t->step, t->step}, 2));
     float *values[TRIAL_OUTPUTS + TRIAL_SOURCES];

@@ -41,6 +41,8 @@ typedef struct trial {
     plan_step step;
     uint64_t seed;
     blas_engine engine;
+    bool half; /* values between launches are kept as half */
+    size_t arena_bytes; /* of the plan that ran last */
     const char *only_usual_on; /* part of a device's name: there with the kernels it prefers alone */
     double tolerance;          /* of values: |difference| <= tolerance * (1 + |value|) */
     double gradient_tolerance; /* of gradients, likewise, with the largest gradient for the value */
