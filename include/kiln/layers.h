@@ -662,6 +662,14 @@ KILN_API int kiln_layer_trainable(const kiln_layer *layer);
 /* Freezes (0) or frees (1) a layer; takes effect at the model's next kiln_compile. */
 KILN_API kiln_status kiln_layer_set_trainable(kiln_layer *layer, int trainable);
 
+/* How the layer computes: "float32" (the default) or "mixed_float16": weights and arithmetic are float32, and what passes
+ * from launch to launch, activations and their gradients, is kept as half (eleven significant bits, up to 65504), which
+ * takes half the memory and bandwidth. Statistics, losses, outputs of the model and the states of loops over time stay
+ * float32. On CPUs convolutions read float32 all the same. Takes effect at the model's next kiln_compile. Other names:
+ * KILN_ERROR_ARGUMENT. See also kiln_model_set_dtype_policy. */
+KILN_API const char *kiln_layer_dtype_policy(const kiln_layer *layer);
+KILN_API kiln_status kiln_layer_set_dtype_policy(kiln_layer *layer, const char *policy);
+
 /* Sets a Normalization's mean and variance from samples x features values. */
 KILN_API kiln_status kiln_normalization_adapt(kiln_layer *layer, const float *values, int64_t samples, int64_t features);
 

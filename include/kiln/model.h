@@ -97,6 +97,11 @@ KILN_API void kiln_tensor_free(kiln_tensor *tensor);
  * before the model is compiled or its weights are read. */
 KILN_API kiln_status kiln_model_set_seed(kiln_model *model, uint64_t seed);
 
+/* The dtype policy of all layers: see kiln_layer_set_dtype_policy. A model has "mixed_float16" where one of its layers has
+ * it; then kiln_compile scales the loss as Keras's LossScaleOptimizer does, see kiln_optimizer. */
+KILN_API const char *kiln_model_dtype_policy(const kiln_model *model);
+KILN_API kiln_status kiln_model_set_dtype_policy(kiln_model *model, const char *policy);
+
 /* Name, layers, parameters. */
 KILN_API const char *kiln_model_name(const kiln_model *model);
 KILN_API size_t kiln_model_layer_count(const kiln_model *model);

@@ -81,6 +81,12 @@ typedef struct kiln_optimizer {
     double weight_decay;                /* AdamW 0.004, others none */
     double clipnorm, clipvalue, global_clipnorm; /* none; one of them at most */
     int64_t gradient_accumulation_steps; /* none */
+    /* Keras's LossScaleOptimizer around this one: the loss is multiplied by a scale before its gradients are taken, and
+     * these are divided by it again, so that none vanishes in half. A step with a gradient that is not finite is left out
+     * and halves the scale (down to 2^-14; there training stops as at a loss that is not finite); so many good steps in a
+     * row double it. */
+    double initial_scale;                /* none; of a model with mixed_float16 layers 32768; KILN_ZERO: none */
+    int64_t dynamic_growth_steps;        /* 2000 */
 } kiln_optimizer;
 
 #ifndef __cplusplus

@@ -22,6 +22,8 @@ static const option common_table[] = {
      "which device: an index, platform:device, part of a name, gpu, cpu (see kiln devices)", 0},
     {"--gemm", OPTION_TEXT, offsetof(common_options, gemm), "E",
      "engine of matrix products: auto (default), clblast or tile", 0},
+    {"--dtype", OPTION_TEXT, offsetof(common_options, dtype), "POLICY",
+     "float32 or mixed_float16, of all layers (the model's; a built-in one has float32)", 0},
     {"--batch-size", OPTION_WHOLE, offsetof(common_options, batch_size), "N",
      "samples in a step (32)", 1},
     {"--seed", OPTION_UNSIGNED, offsetof(common_options, seed), "N",
@@ -317,6 +319,9 @@ static int check_common(const command *cmd)
     if (common.gemm && strcmp(common.gemm, "auto") != 0 && strcmp(common.gemm, "clblast") != 0 &&
         strcmp(common.gemm, "tile") != 0)
         return usage_error(cmd, "--gemm '%s': it takes auto, clblast or tile", common.gemm);
+    if (common.dtype && strcmp(common.dtype, "float32") != 0 &&
+        strcmp(common.dtype, "mixed_float16") != 0)
+        return usage_error(cmd, "--dtype '%s': it takes float32 or mixed_float16", common.dtype);
     return -1;
 }
 

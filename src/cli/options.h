@@ -63,7 +63,7 @@ void options_help(const command *cmd, FILE *stream);
 /* The options of every command that computes; set by options_parse. */
 typedef struct common_options {
     const char *device;
-    const char *gemm;
+    const char *gemm, *dtype;
     int64_t batch_size; /* 0: not given */
     uint64_t seed;      /* 0: not given */
     bool has_verbose;

@@ -232,6 +232,8 @@ kiln_model *session_model(const char *name, const kiln_dataset *data)
         kiln_model_free(model);
         return NULL;
     }
+    if (model && common.dtype)
+        kiln_model_set_dtype_policy(model, common.dtype);
     return model;
 }
 

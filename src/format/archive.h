@@ -31,6 +31,8 @@ typedef struct archive_arrays {
  * "optimizer/dense/kernel/momentum". */
 #define ARCHIVE_EXTRA "optimizer/"
 #define ARCHIVE_VARIABLE ARCHIVE_EXTRA "vars/"
+/* The last of the variables that a LossScaleOptimizer has before those of the optimizer in it. */
+#define ARCHIVE_LOSS_SCALE "dynamic_scale"
 
 /* Frees names, values and the list. */
 void archive_arrays_free(archive_arrays *arrays);

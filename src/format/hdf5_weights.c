@@ -8,6 +8,8 @@
 
 /* ---- writing ---- */
 
+#define INNER_OPTIMIZER ARCHIVE_EXTRA "inner_optimizer/"
+
 /* The group of a layer's variables, with the layer's name as Keras notes it there. */
 static kiln_status note_name(hdf5_contents *contents, const char *path, const char *name)
 {
@@ -54,27 +56,39 @@ static kiln_status write_place(const weight_place *place, hdf5_contents *content
     return KILN_OK;
 }
 
+static kiln_status write_variable(const archive_array *from, const char *path, size_t number,
+                                  hdf5_contents *contents)
+{
+    bool small = from->whole && from->integer >= INT32_MIN && from->integer <= INT32_MAX;
+    char name[64];
+    snprintf(name, sizeof name, "%s%zu", path, number);
+    data_array *to = tensor_add(&contents->arrays, name,
+                                small         ? KILN_INT32
+                                : from->whole ? KILN_INT64
+                                              : KILN_FLOAT32,
+                                from->shape.rank, from->shape.dims);
+    if (to == NULL)
+        return KILN_ERROR_MEMORY;
+    if (small)
+        *(int32_t *)to->data = (int32_t)from->integer;
+    else if (from->whole)
+        *(int64_t *)to->data = from->integer;
+    else
+        memcpy(to->data, from->values, to->bytes);
+    return KILN_OK;
+}
+
+/* An optimizer in another one has its variables twice, as Keras writes them. */
 static kiln_status write_extra(const archive_arrays *extra, hdf5_contents *contents)
 {
+    size_t inner = extra->count;
     for (size_t i = 0; i < extra->count; i++) {
-        const archive_array *from = &extra->items[i];
-        bool small = from->whole && from->integer >= INT32_MIN && from->integer <= INT32_MAX;
-        char name[64];
-        snprintf(name, sizeof name, ARCHIVE_VARIABLE "%zu", i);
-        data_array *to = tensor_add(&contents->arrays, name,
-                                    small         ? KILN_INT32
-                                    : from->whole ? KILN_INT64
-                                                  : KILN_FLOAT32,
-                                    from->shape.rank, from->shape.dims);
-        if (to == NULL)
-            return KILN_ERROR_MEMORY;
-        if (small)
-            *(int32_t *)to->data = (int32_t)from->integer;
-        else if (from->whole)
-            *(int64_t *)to->data = from->integer;
-        else
-            memcpy(to->data, from->values, to->bytes);
+        KILN_TRY(write_variable(&extra->items[i], ARCHIVE_VARIABLE, i, contents));
+        if (strcmp(extra->items[i].name, ARCHIVE_LOSS_SCALE) == 0)
+            inner = i + 1;
     }
+    for (size_t i = inner; i < extra->count; i++)
+        KILN_TRY(write_variable(&extra->items[i], INNER_OPTIMIZER "vars/", i - inner, contents));
     return KILN_OK;
 }
 
@@ -109,7 +123,9 @@ kiln_status hdf5_of_model(kiln_model *model, const char *name, const archive_arr
 static bool may_be_left(const char *path)
 {
     static const char *const of_others[] = {"metrics/",       "_metrics/",     "_compile_metrics/",
-                                            "_loss_tracker/", "loss_tracker/", NULL};
+                                            "_loss_tracker/", "loss_tracker/",
+                                            /* again what the optimizer's own variables have */
+                                            INNER_OPTIMIZER, NULL};
     for (size_t i = 0; of_others[i]; i++)
         if (strncmp(path, of_others[i], strlen(of_others[i])) == 0)
             return true;

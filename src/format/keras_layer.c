@@ -229,12 +229,14 @@ static kiln_status read_dtype(kiln_layer *layer, const json_t *value)
         name = json_string_value(json_object_get(json_object_get(value, "config"), "name"));
     if (json_is_null(value) || (name && strcmp(name, "float32") == 0))
         return KILN_OK;
+    if (name && strcmp(name, "mixed_float16") == 0 && layer->cls != &input_class)
+        return kiln_layer_set_dtype_policy(layer, name);
     if (layer->cls == &input_class && name &&
         (strcmp(name, "int32") == 0 || strcmp(name, "int64") == 0)) {
         layer->input_dtype = KILN_INT32;
         return KILN_OK;
     }
-    return kiln_fail(KILN_ERROR_UNSUPPORTED, "\"%.100s\" is not supported, only float32",
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "\"%.100s\" is not supported, only float32 and mixed_float16",
                      name ? name : "?");
 }
 
@@ -458,7 +460,7 @@ static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer
         json_write_string(w, "name", layer->name);
         if (!layer->cls->no_trainable)
             json_write_bool(w, "trainable", layer->trainable);
-        json_write_string(w, "dtype", "float32");
+        json_write_string(w, "dtype", kiln_layer_dtype_policy(layer));
     }
     for (size_t i = 0; i < layer->cls->field_count; i++)
         if (!is_left_out(layer, &layer->cls->fields[i]))

@@ -138,7 +138,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     json_write_string(w, "name", model->name);
     json_write_bool(w, "trainable", trainable);
     if (model->sequential)
-        json_write_string(w, "dtype", "float32");
+        json_write_string(w, "dtype", kiln_model_dtype_policy(model));
     json_write_open(w, "layers", '[');
     for (size_t i = 0; i < model->layer_count; i++) {
         const kiln_layer *layer = model->layers[i];

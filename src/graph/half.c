@@ -22,6 +22,15 @@ static bool follows_from_weights(const builder *b, ir_id id)
     return false;
 }
 
+/* A node of a layer that wants float32. */
+static bool is_float(const plan_request *r, const char *where)
+{
+    for (size_t i = 0; where && i < r->float_count; i++)
+        if (strcmp(where, r->float_places[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool is_plain(const builder *b, ir_id id)
 {
     const ir_node *n = &b->g->items[id];
@@ -35,6 +44,8 @@ static bool is_plain(const builder *b, ir_id id)
         return false;
     if (n->place && (strcmp(n->place, "metrics") == 0 ||
                      (strcmp(n->place, "loss") == 0 && id <= b->request->loss)))
+        return false;
+    if (is_float(b->request, n->place))
         return false;
     return rank >= 2 && n->shape.dims[rank - 1] > 1;
 }

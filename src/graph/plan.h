@@ -65,6 +65,8 @@ typedef struct plan_request {
     uint64_t seed; /* of the random draws */
     bool half; /* what passes between launches is kept as half, where half.c says so; computed with
                   is float */
+    size_t float_count; /* places whose values are not */
+    char *const *float_places;
     bool waited_for; /* what comes out is read after each step: a launch costs its whole latency */
 } plan_request;
 

@@ -359,6 +359,28 @@ kiln_status kiln_layer_set_trainable(kiln_layer *layer, int trainable)
     return KILN_OK;
 }
 
+const char *kiln_layer_dtype_policy(const kiln_layer *layer)
+{
+    return layer && layer->mixed ? "mixed_float16" : "float32";
+}
+
+kiln_status kiln_layer_set_dtype_policy(kiln_layer *layer, const char *policy)
+{
+    if (layer == NULL || policy == NULL)
+        return kiln_fail_null("kiln_layer_set_dtype_policy: layer or policy");
+    const bool mixed = strcmp(policy, "mixed_float16") == 0;
+    if (!mixed && strcmp(policy, "float32") != 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "there is no dtype policy \"%.100s\": it is float32 or mixed_float16",
+                         policy);
+    layer->mixed = mixed && layer->cls != &input_class;
+    if (layer->cls->set_mixed)
+        layer->cls->set_mixed(layer, mixed);
+    for (int i = 0; i < layer->inner_count; i++)
+        KILN_TRY(kiln_layer_set_dtype_policy(layer->inner[i], policy));
+    return KILN_OK;
+}
+
 bool layer_wants_adapt(const kiln_layer *layer)
 {
     return layer->cls->adapt && !layer->adapted;

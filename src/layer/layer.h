@@ -66,6 +66,10 @@ typedef struct layer_call {
     plan_assign *assigns; /* what weights become after the step (moving statistics); the caller
                              frees them */
     size_t assign_count, assign_capacity;
+    /* Places of layers whose policy is float32, by which their nodes are known; the caller frees
+     * them. */
+    char **float_places;
+    size_t float_count, float_capacity;
 } layer_call;
 
 typedef struct layer_class {
@@ -103,6 +107,7 @@ typedef struct layer_class {
     int (*output_count)(const kiln_layer *layer); /* default: 1; at most LAYER_MAX_OUTPUTS */
     /* What there is in the configuration besides fields. */
     void (*set_trainable)(kiln_layer *layer, bool trainable);
+    void (*set_mixed)(kiln_layer *layer, bool mixed);
     void (*free_config)(kiln_layer *layer);
     /* Sets weights from data; rows x features values. A class with it wants it done before
      * training. */
@@ -127,6 +132,7 @@ struct kiln_layer {
     kiln_dtype input_dtype;
     int64_t batch; /* rows of each batch, where the model's input says so; 0: any number */
     bool trainable;
+    bool mixed; /* dtype policy: mixed_float16, else float32 */
     bool built;
     bool adapted; /* the class has adapt() and the weights have values of their own */
     kiln_shape built_shape;

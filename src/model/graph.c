@@ -35,6 +35,16 @@ static kiln_status set_place(const layer_call *call, const kiln_layer *layer)
     return status;
 }
 
+static kiln_status note_float(layer_call *call)
+{
+    KILN_TRY(mem_grow(&call->float_places, &call->float_capacity, call->float_count + 1,
+                      sizeof *call->float_places));
+    char *place = str_copy(call->graph->place);
+    call->float_places[call->float_count] = place;
+    call->float_count += place != NULL;
+    return place ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
 /* Calls the layer of call i; made and masks get what it makes. */
 static kiln_status call_layer(const kiln_model *model, size_t i, layer_call *call, ir_id *made,
                               ir_id *masks)
@@ -50,6 +60,8 @@ static kiln_status call_layer(const kiln_model *model, size_t i, layer_call *cal
     for (int k = 0; k < LAYER_MAX_OUTPUTS; k++)
         call->other_masks[k] = IR_NONE;
     kiln_status status = set_place(call, c->layer);
+    if (status == KILN_OK && !c->layer->mixed && model_in(c->layer) == NULL)
+        status = note_float(call);
     if (status == KILN_OK)
         status = layer_apply(c->layer, call, c->input_count, from, &made[i]);
     if (status != KILN_OK)

@@ -344,6 +344,28 @@ const char *kiln_model_name(const kiln_model *model)
     return model ? model->name : "";
 }
 
+bool model_is_mixed(const kiln_model *model)
+{
+    for (size_t i = 0; i < model->leaf_count; i++)
+        if (model->leaves[i]->mixed)
+            return true;
+    return false;
+}
+
+const char *kiln_model_dtype_policy(const kiln_model *model)
+{
+    return model && model_is_mixed(model) ? "mixed_float16" : "float32";
+}
+
+kiln_status kiln_model_set_dtype_policy(kiln_model *model, const char *policy)
+{
+    if (model == NULL)
+        return kiln_fail_null("kiln_model_set_dtype_policy: model");
+    for (size_t i = 0; i < model->layer_count; i++)
+        KILN_TRY(kiln_layer_set_dtype_policy(model->layers[i], policy));
+    return KILN_OK;
+}
+
 /* Keras does not count the input layer of a sequential model. */
 static bool is_shown(const kiln_model *model, size_t i)
 {

@@ -106,6 +106,9 @@ uint64_t model_draw_seed(void);
 /* Gives all weights their initial values, once. */
 kiln_status model_seed_weights(kiln_model *model);
 
+/* Has a layer the dtype policy mixed_float16? */
+bool model_is_mixed(const kiln_model *model);
+
 /* Adds the model's calls to a graph: inputs are nodes with the batch axis; outputs gets
  * output_count nodes. call->loss becomes the sum of the regularization penalties. */
 kiln_status model_build_graph(kiln_model *model, layer_call *call, const ir_id *inputs,

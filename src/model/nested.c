@@ -66,6 +66,11 @@ static void set_trainable(kiln_layer *layer, bool trainable)
         kiln_layer_set_trainable(model->layers[i], trainable);
 }
 
+static void set_mixed(kiln_layer *layer, bool mixed)
+{
+    kiln_model_set_dtype_policy(config_of(layer)->model, mixed ? "mixed_float16" : "float32");
+}
+
 static void let_go(kiln_layer *layer)
 {
     kiln_model *model = config_of(layer)->model;
@@ -78,7 +83,7 @@ static void let_go(kiln_layer *layer)
 #define NESTED                                                                                     \
     .config_size = sizeof(nested_config), .output_shape_of = output_shapes,                        \
     .call_many = call_model, .output_count = output_count, .set_trainable = set_trainable,         \
-    .free_config = let_go
+    .set_mixed = set_mixed, .free_config = let_go
 
 static const layer_class sequential_class = {
     .class_name = "Sequential", .snake_name = "sequential", NESTED};

@@ -190,7 +190,10 @@ kiln_status kiln_compile_with(const kiln_compile_args *args)
         return kiln_fail_null("the arguments of kiln_compile");
     if (args->model == NULL)
         return kiln_fail_null("the model to compile");
-    KILN_TRY(optimizer_resolve(&args->optimizer, &resolved));
+    kiln_optimizer wanted = args->optimizer;
+    if (wanted.initial_scale == 0 && model_is_mixed(args->model))
+        wanted.initial_scale = OPTIMIZER_SCALE;
+    KILN_TRY(optimizer_resolve(&wanted, &resolved));
     KILN_TRY(choose_engine(args->gemm, &engine));
     KILN_TRY(training_get(args->model, &t));
     if (t->fit)
@@ -209,6 +212,8 @@ kiln_status kiln_compile_with(const kiln_compile_args *args)
         optimizer_free(&t->optimizer);
         optimizer_init(&t->optimizer, &resolved);
     }
+    if (t->optimizer.args.initial_scale == 0 && wanted.initial_scale > 0)
+        t->optimizer.args.initial_scale = t->optimizer.scale_start[0] = (float)wanted.initial_scale;
     goals_free(&t->goals);
     t->goals = goals;
     training_note_targets(t);

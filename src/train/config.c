@@ -66,7 +66,7 @@ static json_t *rate_config(const optimizer *o)
     return config_object("keras.optimizers.schedules", class_name, config);
 }
 
-static json_t *optimizer_config(const optimizer *o)
+static json_t *inner_config(const optimizer *o)
 {
     const kiln_optimizer *a = &o->args;
     static const char *const names[] = {"rm_sprop", "sgd", "adam", "adam_w", "rm_sprop", "adagrad"};
@@ -106,6 +106,17 @@ static json_t *optimizer_config(const optimizer *o)
         break;
     }
     return config_object("keras.optimizers", optimizer_class_name(a->kind), c);
+}
+
+static json_t *optimizer_config(const optimizer *o)
+{
+    json_t *inner = inner_config(o);
+    if (o->args.initial_scale <= 0)
+        return inner;
+    json_t *c = json_pack("{s:s, s:o, s:f, s:I}", "name", "loss_scale_optimizer", "inner_optimizer",
+                          inner, "initial_scale", o->args.initial_scale, "dynamic_growth_steps",
+                          (json_int_t)o->args.dynamic_growth_steps);
+    return config_object("keras.optimizers", "LossScaleOptimizer", c);
 }
 
 static json_t *loss_config(const kiln_loss *loss)

@@ -139,6 +139,17 @@ static kiln_status read_optimizer(const json_t *value, kiln_optimizer *o)
     const char *name = config_class(value);
     const json_t *c = json_object_get(value, "config");
     *o = (kiln_optimizer){0};
+    if (name && strcmp(name, "LossScaleOptimizer") == 0) {
+        const json_t *inner = json_object_get(c, "inner_optimizer");
+        const char *within = config_class(inner);
+        if (within && strcmp(within, name) == 0)
+            return kiln_fail(KILN_ERROR_UNSUPPORTED, "a %s in another is not supported", name);
+        KILN_TRY(read_optimizer(inner, o));
+        double scale = number(c, "initial_scale");
+        o->initial_scale = scale != 0 ? scale : OPTIMIZER_SCALE;
+        o->dynamic_growth_steps = integer(c, "dynamic_growth_steps");
+        return KILN_OK;
+    }
     for (size_t i = 0; name && i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(name, kinds[i].class_name) == 0 || strcmp(name, kinds[i].name) == 0)
             o->kind = kinds[i].kind;

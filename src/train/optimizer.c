@@ -49,6 +49,11 @@ static kiln_status check(const kiln_optimizer *o)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: gradient_accumulation_steps is %lld; it must be at least 2", name,
                          (long long)o->gradient_accumulation_steps);
+    KILN_TRY(check_positive(name, "initial_scale", o->initial_scale));
+    if (o->dynamic_growth_steps < 1 || o->dynamic_growth_steps > (1 << 24))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "%s: dynamic_growth_steps is %lld; it must lie between 1 and 16777216",
+                         name, (long long)o->dynamic_growth_steps);
     if (o->gradient_accumulation_steps > INT32_MAX)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: gradient_accumulation_steps is %lld; too many",
                          name, (long long)o->gradient_accumulation_steps);
@@ -77,6 +82,9 @@ kiln_status optimizer_resolve(const kiln_optimizer *given, kiln_optimizer *full)
     o.clipnorm = optimizer_number(o.clipnorm, 0);
     o.clipvalue = optimizer_number(o.clipvalue, 0);
     o.global_clipnorm = optimizer_number(o.global_clipnorm, 0);
+    o.initial_scale = optimizer_number(o.initial_scale, 0);
+    if (o.dynamic_growth_steps == 0)
+        o.dynamic_growth_steps = 2000;
     KILN_TRY(check(&o));
     *full = o;
     return KILN_OK;
@@ -106,7 +114,10 @@ static void define_flag(optimizer *o, const char *name, int value)
 
 void optimizer_init(optimizer *o, const kiln_optimizer *args)
 {
-    *o = (optimizer){.args = *args, .rate = args->learning_rate};
+    *o = (optimizer){.args = *args,
+                     .rate = args->learning_rate,
+                     .scale = {.path = "loss_scale", .shape = {1, {2}}},
+                     .scale_start = {(float)args->initial_scale, 0}};
     bool momentum = args->momentum > 0;
     int slots = 0;
     if (args->weight_decay > 0) {

@@ -18,6 +18,9 @@ kiln_status optimizer_resolve(const kiln_optimizer *given, kiln_optimizer *full)
 /* Keras's class name, "RMSprop". */
 const char *optimizer_class_name(kiln_optimizer_kind kind);
 
+/* Keras's first scale of a loss. */
+#define OPTIMIZER_SCALE 32768.0
+
 /* An optimizer at work on the weights of one compiled model. */
 typedef struct optimizer {
     kiln_optimizer args; /* resolved */
@@ -30,6 +33,8 @@ typedef struct optimizer {
     ir_weight **weights;
     size_t *offsets;                 /* of each weight in a slot */
     size_t elements;                 /* of a slot */
+    ir_weight scale;                 /* of the loss, and how many steps it was good for */
+    float scale_start[2];            /* the same, until it is placed */
     struct optimizer_array *pending; /* read from a file, to be taken at placing */
     size_t pending_count;
 } optimizer;
@@ -60,6 +65,11 @@ kiln_status optimizer_export(optimizer *o, optimizer_array **arrays, size_t *cou
  * they are kept until then. */
 kiln_status optimizer_import(optimizer *o, const optimizer_array *arrays, size_t count);
 void optimizer_arrays_free(optimizer_array *arrays, size_t count);
+
+/* The loss's scale, and how many steps in a row it was good for; only where args.initial_scale is
+ * above 0. */
+kiln_status optimizer_read_scale(const optimizer *o, float values[2]);
+kiln_status optimizer_write_scale(optimizer *o, const float values[2]);
 
 /* Slots by position, for copies of the whole state. */
 kiln_status optimizer_read_slot(optimizer *o, int slot, float *values);

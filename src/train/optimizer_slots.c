@@ -35,6 +35,8 @@ void optimizer_free(optimizer *o)
     for (int i = 0; i < o->plan.slot_count; i++)
         if (o->plan.slots[i])
             device_free(o->device, o->plan.slots[i]);
+    if (o->scale.memory)
+        device_free(o->device, o->scale.memory);
     if (o->device)
         kiln_device_close(o->device);
     free(o->weights);
@@ -82,6 +84,31 @@ static kiln_status make_slot(optimizer *o, int slot)
     return status;
 }
 
+static kiln_status make_scale(optimizer *o)
+{
+    o->scale.device = o->device;
+    KILN_TRY(device_alloc(o->device, sizeof o->scale_start, "the loss's scale", &o->scale.memory));
+    o->plan.scale = &o->scale;
+    o->plan.scale_growth = (int)o->args.dynamic_growth_steps;
+    return device_write(o->device, o->scale.memory, 0, o->scale_start, sizeof o->scale_start);
+}
+
+kiln_status optimizer_read_scale(const optimizer *o, float values[2])
+{
+    if (o->scale.memory)
+        return device_read(o->device, o->scale.memory, 0, values, sizeof o->scale_start);
+    memcpy(values, o->scale_start, sizeof o->scale_start);
+    return KILN_OK;
+}
+
+kiln_status optimizer_write_scale(optimizer *o, const float values[2])
+{
+    memcpy(o->scale_start, values, sizeof o->scale_start);
+    if (o->scale.memory)
+        return device_write(o->device, o->scale.memory, 0, values, sizeof o->scale_start);
+    return KILN_OK;
+}
+
 kiln_status optimizer_place(optimizer *o, kiln_device *device, int count,
                             const plan_update *updates)
 {
@@ -98,6 +125,8 @@ kiln_status optimizer_place(optimizer *o, kiln_device *device, int count,
     o->device = device_retain(device);
     for (int slot = 0; slot < o->plan.slot_count; slot++)
         KILN_TRY(make_slot(o, slot));
+    if (o->args.initial_scale > 0)
+        KILN_TRY(make_scale(o));
     if (o->pending == NULL)
         return KILN_OK;
     kiln_status status = optimizer_import(o, o->pending, o->pending_count);

@@ -23,6 +23,8 @@ typedef struct build {
     int update_count;
     plan_assign *assigns; /* moving statistics */
     size_t assign_count;
+    char **float_places; /* of layers that keep float32 */
+    size_t float_count;
 } build;
 
 static kiln_shape with_batch(int64_t batch, kiln_shape shape)
@@ -72,6 +74,8 @@ static kiln_status build_outputs(build *b)
     b->loss = call.loss;
     b->assigns = call.assigns;
     b->assign_count = call.assign_count;
+    b->float_places = call.float_places;
+    b->float_count = call.float_count;
     return status;
 }
 
@@ -213,6 +217,17 @@ static kiln_status build_metrics(build *b)
     return KILN_OK;
 }
 
+/* What the gradients are taken of: the loss times its scale, where it has one. */
+static ir_id scaled_loss(build *b)
+{
+    ir_graph *g = &b->graph;
+    optimizer *o = &b->t->optimizer;
+    if (o->args.initial_scale <= 0)
+        return b->loss;
+    ir_id scale = op_slice(g, op_weight(g, &o->scale), 0, 0, 1, 1);
+    return op_binary(g, F_MUL, b->loss, op_reshape(g, scale, (kiln_shape){0}));
+}
+
 static kiln_status build_updates(build *b)
 {
     kiln_model *model = b->t->model;
@@ -234,7 +249,7 @@ static kiln_status build_updates(build *b)
     if (status == KILN_OK)
         status = ir_set_place(&b->graph, "gradients");
     if (status == KILN_OK && count > 0)
-        status = graph_gradients(&b->graph, b->loss, count, wrt, gradients);
+        status = graph_gradients(&b->graph, scaled_loss(b), count, wrt, gradients);
     for (int i = 0; status == KILN_OK && i < count; i++) {
         const ir_weight *weight = b->updates[i].weight;
         if (gradients[i] == IR_NONE) /* behind no loss: its gradient is 0, as in Keras on JAX */
@@ -285,6 +300,9 @@ static kiln_status make_plan(build *b, program *p)
                             .graph = &b->graph,
                             .loss = IR_NONE,
                             .engine = t->engine,
+                            .half = model_is_mixed(t->model),
+                            .float_count = b->float_count,
+                            .float_places = b->float_places,
                             .seed = p->seed};
     if (b->mode == TRAINING_GRADIENTS)
         return make_gradients_plan(b, &request, p);
@@ -344,6 +362,9 @@ static kiln_status program_make(model_training *t, training_mode mode, int64_t b
     free(b.sums);
     free(b.updates);
     free(b.assigns);
+    for (size_t i = 0; i < b.float_count; i++)
+        free(b.float_places[i]);
+    free(b.float_places);
     if (status != KILN_OK) {
         program_free(p);
         return status;

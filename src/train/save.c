@@ -116,6 +116,8 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
         kiln_error_restore(&before);
         return t->problem ? KILN_OK : KILN_ERROR_MEMORY;
     }
+    if (resolved.initial_scale == 0 && model_is_mixed(model)) /* Keras does not write its own wrapping */
+        resolved.initial_scale = OPTIMIZER_SCALE;
     optimizer_free(&t->optimizer);
     optimizer_init(&t->optimizer, &resolved);
     goals_free(&t->goals);

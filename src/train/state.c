@@ -92,12 +92,28 @@ static kiln_status collect_slots(const walk *w, const optimizer_array *arrays, s
     return KILN_OK;
 }
 
+/* The variables that Keras's LossScaleOptimizer puts in front of those of the optimizer in it: an unused
+ * count and rate, the good steps in a row, and the scale. */
+enum { SCALE_VARIABLES = 4 };
+
+static kiln_status collect_scale(const optimizer *o, archive_arrays *variables)
+{
+    float scale[2], rate = 0;
+    KILN_TRY(optimizer_read_scale(o, scale));
+    KILN_TRY(archive_add_whole(variables, "iterations", 0));
+    KILN_TRY(archive_add(variables, "learning_rate", (kiln_shape){0}, &rate));
+    KILN_TRY(archive_add_whole(variables, "step_counter", (int64_t)scale[1]));
+    return archive_add(variables, ARCHIVE_LOSS_SCALE, (kiln_shape){0}, &scale[0]);
+}
+
 kiln_status state_collect(model_training *t, archive_arrays *variables)
 {
     optimizer *o = &t->optimizer;
     optimizer_array *arrays = NULL;
     size_t count = 0;
     walk w = {.o = o};
+    if (o->args.initial_scale > 0)
+        KILN_TRY(collect_scale(o, variables));
     KILN_TRY(archive_add_whole(variables, "iterations", o->iterations));
     if (o->args.schedule.kind == KILN_SCHEDULE_NONE) {
         float rate = (float)o->rate;
@@ -159,6 +175,14 @@ static kiln_status take_slots(model_training *t, const walk *w, const archive_ar
     return status;
 }
 
+static bool has_scale(const archive_arrays *variables)
+{
+    const archive_array *all = variables->items;
+    return variables->count > SCALE_VARIABLES && all[2].shape.rank == 0 && all[2].whole &&
+           all[3].shape.rank == 0 && !all[3].whole && all[3].values[0] > 0 &&
+           all[SCALE_VARIABLES].shape.rank == 0 && all[SCALE_VARIABLES].whole;
+}
+
 kiln_status state_take(model_training *t, const archive_arrays *variables)
 {
     optimizer *o = &t->optimizer;
@@ -169,27 +193,34 @@ kiln_status state_take(model_training *t, const archive_arrays *variables)
     if (strncmp(variables->items[0].name, ARCHIVE_VARIABLE, strlen(ARCHIVE_VARIABLE)) != 0)
         return take_named(t, variables);
     const archive_array *all = variables->items;
+    size_t count = variables->count;
+    if (has_scale(variables)) {
+        if (o->args.initial_scale > 0)
+            KILN_TRY(optimizer_write_scale(o, (float[]){all[3].values[0], (float)all[2].integer}));
+        all += SCALE_VARIABLES;
+        count -= SCALE_VARIABLES;
+    }
     if (all[0].shape.rank != 0 || !all[0].whole || all[0].integer < 0)
         return kiln_fail(KILN_ERROR_FORMAT,
                          "the optimizer's first variable is not the count of its steps");
     KILN_TRY(weight_places_trained(t->model, false, &w.weights, &w.weight_count));
     wanted = first + slots_in(&w);
-    if (first == 2 && variables->count == wanted - 1 &&
-        (variables->count == 1 || all[1].shape.rank != 0)) { /* Keras 2 keeps no learning rate */
+    if (first == 2 && count == wanted - 1 &&
+        (count == 1 || all[1].shape.rank != 0)) { /* Keras 2 keeps no learning rate */
         first = 1;
         wanted--;
     }
     kiln_status status = KILN_OK;
     /* Before its first step Keras has no slots yet. */
-    if (variables->count != wanted && (variables->count != first || all[0].integer != 0))
+    if (count != wanted && (count != first || all[0].integer != 0))
         status = kiln_fail(KILN_ERROR_FORMAT,
                            "the file has %zu variables of the optimizer, and %s for this model has "
                            "%zu",
-                           variables->count, optimizer_class_name(o->args.kind), wanted);
+                           count, optimizer_class_name(o->args.kind), wanted);
     if (status == KILN_OK && first == 2 && all[1].shape.rank != 0)
         status = kiln_fail(KILN_ERROR_FORMAT,
                            "the optimizer's second variable is not the learning rate");
-    if (status == KILN_OK && variables->count == wanted && slots_in(&w))
+    if (status == KILN_OK && count == wanted && slots_in(&w))
         status = take_slots(t, &w, all + first);
     if (status == KILN_OK) {
         o->iterations = all[0].integer;

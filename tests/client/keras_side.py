@@ -232,7 +232,17 @@ def stepped():
     return model, numbers(2)
 
 
-CASES = [recurrent, stateful, convolved, pictured, stepped, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging]
+def mixed():
+    """Half between layers, but for the last; Keras puts the optimizer in one that scales the loss."""
+    keras.config.set_dtype_policy("mixed_float16")
+    model = keras.Sequential([L.Input((6, 6, 2)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.Flatten(),
+                              L.Dense(12, activation="tanh"), L.Dense(3, dtype="float32")])
+    keras.config.set_dtype_policy("float32")
+    model.compile(O.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    return model, classes(3)
+
+
+CASES = [recurrent, stateful, convolved, pictured, stepped, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging, mixed]
 
 
 def classes(count):
@@ -265,7 +275,7 @@ def predictions(model, x):
 
 def state(model):
     return {"predictions": predictions(model, inputs(model)),
-            "iterations": int(model.optimizer._iterations),
+            "iterations": int(getattr(model.optimizer, "inner_optimizer", model.optimizer)._iterations),
             "variables": [np.asarray(v).ravel().tolist() for v in model.optimizer.variables]}
 
 

@@ -57,33 +57,36 @@ class Keras(Case):
     def test_both_directions(self):
         made = self.keras_side('make')
         predictions = {}
+        # Keras rounds to half within a layer too, Kiln where it stores.
+        def within(tolerance):
+            return max(tolerance, 5e-3) if name == 'mixed' else tolerance
         for name, keras in made.items():
             with self.subTest(model=name, direction='Keras to Kiln'):
                 model, trained = self.path(name + '.keras'), self.path(name + '.kiln.keras')
                 epochs = keras['epochs']
                 for kind in ('.keras', '.h5'):
-                    self.near(self.predict(self.path(name + kind), name), keras['predictions'], 1e-5, kind)
+                    self.near(self.predict(self.path(name + kind), name), keras['predictions'], within(1e-5), kind)
                 history = self.fit(model, name, epochs, trained)
                 for figure, course in keras['history'].items():
-                    self.near(history[figure], course[:epochs], 1e-4, figure)
+                    self.near(history[figure], course[:epochs], within(1e-4), figure)
                 predictions[name] = self.predict(trained, name)
                 # Kiln's own file goes on, too.
                 history = self.fit(trained, name, epochs, self.path('again.keras'))
                 for figure, course in keras['history'].items():
-                    self.near(history[figure], course[epochs:], 2e-4, figure)
+                    self.near(history[figure], course[epochs:], within(2e-4), figure)
                 # The same by the weights alone.
                 self.ok('convert', trained, self.path(name + '.kiln.json'))
                 self.ok('convert', trained, self.path(name + '.kiln.weights.h5'))
         checked = self.keras_side('check')
         for name, keras in checked.items():
             with self.subTest(model=name, direction='Kiln to Keras'):
-                self.near(predictions[name], keras['predictions'], 1e-5, 'predictions')
-                self.near(predictions[name], keras['weights'], 1e-5, 'weights alone')
+                self.near(predictions[name], keras['predictions'], within(1e-5), 'predictions')
+                self.near(predictions[name], keras['weights'], within(1e-5), 'weights alone')
                 epochs = made[name]['epochs']
                 self.assertEqual(keras['iterations'], made[name]['iterations'] + epochs)
                 self.assertEqual([len(v) for v in keras['variables']], [len(v) for v in made[name]['variables']])
                 for figure, course in made[name]['history'].items():
-                    self.near(keras['history'][figure], course[epochs:], 2e-4, figure)
+                    self.near(keras['history'][figure], course[epochs:], within(2e-4), figure)
 
 
 if __name__ == '__main__':

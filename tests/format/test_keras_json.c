@@ -280,10 +280,15 @@ static const struct {
     {DENSE("\"units\": 3, \"kernel_constraint\": {\"class_name\": \"MaxNorm\"}"),
      "file: layer d (Dense): kernel_constraint: only null is supported"},
     {DENSE("\"units\": 3, \"dtype\": \"float16\""),
-     "file: layer d (Dense): dtype: \"float16\" is not supported, only float32"},
+     "file: layer d (Dense): dtype: \"float16\" is not supported, only float32 and "
+     "mixed_float16"},
+    {DENSE("\"units\": 3, \"dtype\": {\"class_name\": \"DTypePolicy\", \"config\": {\"name\": "
+           "\"mixed_bfloat16\"}}"),
+     "file: layer d (Dense): dtype: \"mixed_bfloat16\" is not supported, only float32 and "
+     "mixed_float16"},
     {DENSE("\"units\": 3, \"dtype\": {\"class_name\": \"DTypePolicy\", \"config\": {\"name\": "
            "\"mixed_float16\"}}"),
-     "file: layer d (Dense): dtype: \"mixed_float16\" is not supported, only float32"},
+     NULL},
     {MODEL(", {\"class_name\": \"Dropout\", \"config\": {\"rate\": 2}}"),
      "file: Dropout layer: rate is 2; it must be between 0 and 1"},
     {MODEL(", {\"class_name\": \"Dropout\", \"config\": {\"rate\": 0.5, \"noise_shape\": [1]}}"),
