@@ -5,7 +5,7 @@ _kiln()
     local commands="devices new summary fit evaluate predict generate convert plot bench compare profile report tune help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm512 forecast"
     networks+=" simple_rnn lstm gru bilstm_classifier"
-    local common="--device --gemm --batch-size --seed --verbose --check-numerics --help"
+    local common="--device --gemm --dtype --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
     local text="--task --sequence-length --split --standardize --max-tokens --text-column --label-column --contiguous"
     local series="--window --horizon --column --features --log --difference --scale --test-rows --test-split --stride
@@ -17,6 +17,10 @@ _kiln()
         return
     fi
     case $previous in
+    --dtype)
+        mapfile -t COMPREPLY < <(compgen -W "float32 mixed_float16" -- "$word")
+        return
+        ;;
     --gemm)
         mapfile -t COMPREPLY < <(compgen -W "auto clblast tile" -- "$word")
         return

@@ -67,7 +67,9 @@ char *kiln_device_paths(const kiln_device *device)
     add_unused(&out, "unified memory", info->has_unified_memory,
                "batches are copied: they are gathered and shuffled on the way");
     add_unused(&out, "fp16 arithmetic", info->has_fp16, "Kiln computes with float32");
-    add_unused(&out, "half storage", true, "Kiln stores float32");
+    add(&out, "half storage", "yes",
+        serial ? "for models of mixed_float16 (--dtype); the convolutions of a CPU read float32"
+               : "for models of mixed_float16 (--dtype): activations and their gradients");
     add_unused(&out, "subgroups", info->has_subgroups, "no kernel is written for them");
     add_unused(&out, "command buffers", list_has_extension(extensions, "cl_khr_command_buffer"),
                "launches are enqueued one by one");
