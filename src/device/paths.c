@@ -72,7 +72,7 @@ char *kiln_device_paths(const kiln_device *device)
                : "for models of mixed_float16 (--dtype): activations and their gradients");
     add_unused(&out, "subgroups", info->has_subgroups, "no kernel is written for them");
     add_unused(&out, "command buffers", list_has_extension(extensions, "cl_khr_command_buffer"),
-               "launches are enqueued one by one");
+               "launches one by one are as fast where it was tried (PoCL)");
     add_unused(&out, "out-of-order queue", queues & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE,
                "launches run in the order of the plan");
     if (out.failed) {
