@@ -76,7 +76,7 @@ static const double least_flops = 4e6;
 /* On a CPU, CLBlast is worth seconds of compilation only to products that take tile longer than
  * this. */
 static const double clblast_on_cpu_seconds = 1e-3;
-/* Seconds that all trials of a process may take together. After them the first candidate is still
+/* Seconds that all trials may take together, until a device is closed. After them the first candidate is still
  * checked, and where CLBlast takes part from the beginning, so is that. */
 static const double budget = 2.0;
 
@@ -262,4 +262,7 @@ void blas_forget_device(kiln_device *device)
 {
     clblast_forget();
     record_forget(device);
+    pthread_mutex_lock(&trials.lock);
+    trials.spent = 0;
+    pthread_mutex_unlock(&trials.lock);
 }
