@@ -390,7 +390,7 @@ static kiln_status store_gates(code *c, ir_id id, bool *scalar_only)
     const builder *b = c->b;
     argument a = {.kind = ARGUMENT_NODE, .written = true, .where = place_written(b, id)};
     int k;
-    a.type = code_storage_type(place_dtype(b, a.where.owner));
+    a.type = place_type(b, a.where.owner);
     KILN_TRY(code_buffer(c, &a, &k));
     for (int gate = 0; gate < b->clusters[c->cluster].gates; gate++) {
         char name[SHORT];

@@ -96,7 +96,7 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
         if (plan_has_own_kernel(p, g))
             snprintf(name, sizeof name, "kiln_group_%zu", g->kernel);
         else
-            snprintf(name, sizeof name, "kiln_%d", l->variant);
+            snprintf(name, sizeof name, PLAN_PREFIX, l->variant);
         KILN_TRY(device_kernel(p->device, program, name, &c->kernel));
         KILN_TRY(size_group(p, c));
     }

@@ -73,6 +73,10 @@ kiln_status plan_join_parts(plan *p);
 /* panels.c: the right sides of products in loops, laid out for their kernels before the loop. */
 kiln_status plan_lay_out_panels(plan *p);
 
+/* What the names of a launch's functions begin with, by number. None is the beginning of another: Oclgrind 21.10 would
+ * count the other's local memory too. */
+#define PLAN_PREFIX "kiln_%04d"
+
 /* plan_program.c */
 kiln_status plan_build(plan *p, cl_program *program);
 /* Whether a group's kernel is written by plan_build: a product's template for work-groups brings

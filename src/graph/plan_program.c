@@ -21,7 +21,7 @@ static void add_functions(text *source, const char *from, int number)
             break;
         }
         text_bytes(source, s, (size_t)(at - s));
-        text_add(source, "kiln_%d", number);
+        text_add(source, PLAN_PREFIX, number);
     }
     text_add(source, "\n");
 }
@@ -29,7 +29,7 @@ static void add_functions(text *source, const char *from, int number)
 /* in_loop: `time` is the time step. */
 static void add_call(text *source, const launch *l, const char *item, bool in_loop)
 {
-    text_add(source, "kiln_%d_body(", l->variant);
+    text_add(source, PLAN_PREFIX "_body(", l->variant);
     for (int i = 0; i < l->argument_count; i++) {
         int64_t stride = l->arguments[i].where.stride;
         text_add(source, "p%d, o%d", l->map[i], l->map[i]);
