@@ -409,11 +409,11 @@ void trial_run_everywhere(trial *t, const char *label)
 {
     HARNESS_EACH_DEVICE(device)
     {
-        bool usual = device->serial_kernels;
+        bool usual = device->serial_kernels, small = device->info.largest_work_group < 256;
         for (int parallel = 0; parallel < 2; parallel++) {
             /* On a slow one only one way or the other; serial kernels take the longest to compile.
-             */
-            if (t->only_usual_on && strstr(device->info.name, t->only_usual_on)
+             * With small work-groups its own: in the other kernels they have one work-item. */
+            if (small || (t->only_usual_on && strstr(device->info.name, t->only_usual_on))
                     ? usual == (parallel == 1)
                     : harness_is_slow(device) && (t->seed % 4 == 0) == (parallel == 1))
                 continue;
