@@ -5,6 +5,7 @@ _kiln()
     local commands="devices new summary fit evaluate predict generate convert plot bench compare profile report tune help"
     local networks="mlp mlp1024 cnn lenet resnet20 mobilenet_small tabular lstm512 forecast"
     networks+=" simple_rnn lstm gru bilstm_classifier"
+    [[ $word != *-* ]] || networks=${networks// /-tiny }-tiny
     local common="--device --gemm --dtype --batch-size --seed --verbose --check-numerics --help"
     local pictures="--image-size --color-mode --skip-unreadable"
     local text="--task --sequence-length --split --standardize --max-tokens --text-column --label-column --contiguous"

@@ -21,8 +21,8 @@ VENDORS = '/etc/OpenCL/vendors'
 
 # Suites that compute on a device, in the order of the floors. On the slow drivers only those run whose
 # programs shrink to small sizes there; the rest has nothing to learn from a second driver.
-DEVICE_SUITES = ['device', 'blas', 'op', 'graph', 'check', 'model', 'train', 'cli']
-SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train'], 'oclgrind': ['op', 'check']}
+DEVICE_SUITES = ['device', 'blas', 'op', 'graph', 'check', 'model', 'train', 'network', 'cli']
+SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train', 'network'], 'oclgrind': ['op', 'check', 'network']}
 TIMEOUT_FACTOR = {'rusticl': 2, 'oclgrind': 3}
 
 # Devices that PoCL's is made to look like (docs/environment.md): what kernels do where work-items are threads, where
@@ -32,7 +32,7 @@ MASKS = {
     'pocl-group-64': 'limits:threads,limits:group:64,limits:items:64:16:4,limits:local:16384,limits:no-fp64',
     'pocl-group-128': 'limits:threads,limits:group:128,limits:allocation:134217728,limits:alignment:4096',
 }
-MASK_SUITES = ['blas', 'op', 'graph', 'train']
+MASK_SUITES = ['blas', 'op', 'graph', 'network', 'train']
 # What runs under them when no drivers are named: the rest takes too long for every change.
 MASK_SUITES_USUAL = {'pocl-group-64': ['op'], 'pocl-group-128': ['op']}
 

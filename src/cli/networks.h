@@ -6,19 +6,22 @@
 
 #include <kiln/kiln.h>
 
-typedef struct network {
+typedef struct network network;
+struct network {
     const char *name;
-    const char *summary;
-    int64_t batch_size; /* of its benchmark */
-    const char *task;   /* of text: "generate" or "classify"; NULL: it takes no text */
-    double rate;        /* learning rate of task "generate"; 0: the optimizer's */
-    kiln_shape sized;   /* by its data: a sample where there are none; rank 0: always the same */
+    const char *summary; /* NULL for a tiny one */
+    int64_t batch_size;  /* of its benchmark */
+    const char *task;    /* of text: "generate" or "classify"; NULL: it takes no text */
+    double rate;         /* learning rate of task "generate"; 0: the optimizer's */
+    kiln_shape sized;    /* by its data: a sample where there are none; rank 0: always the same */
     int64_t words; /* a sample is a sequence of whole numbers below this, each with the next one
                       as its target (or two classes, of task "classify"); 0: it is not */
-    kiln_model *(*build)(const kiln_dataset *data);
-} network;
+    bool tiny;     /* a small size of another one */
+    kiln_model *(*build)(const network *which, const kiln_dataset *data);
+};
 
-/* Ends with a nameless one. */
+/* Ends with a nameless one. Each of them has a tiny size too, which network_find knows as
+ * NAME-tiny: the same layers with few units, for a slow device or a quick trial. */
 extern const network networks[];
 
 /* NULL when there is none of that name; no failure is recorded. */
@@ -40,10 +43,10 @@ typedef struct network_weights {
 extern network_weights network_initial;
 
 /* In networks_recurrent.c. */
-kiln_model *network_build_simple_rnn(const kiln_dataset *data);
-kiln_model *network_build_lstm(const kiln_dataset *data);
-kiln_model *network_build_gru(const kiln_dataset *data);
-kiln_model *network_build_bilstm_classifier(const kiln_dataset *data);
+kiln_model *network_build_simple_rnn(const network *which, const kiln_dataset *data);
+kiln_model *network_build_lstm(const network *which, const kiln_dataset *data);
+kiln_model *network_build_gru(const network *which, const kiln_dataset *data);
+kiln_model *network_build_bilstm_classifier(const network *which, const kiln_dataset *data);
 
 /* How many outputs the targets of a data set want: its classes, or the elements of a float target.
  */

@@ -72,9 +72,10 @@ static int64_t numbers_below(const data_column *x, int64_t samples)
     return (int64_t)most + 1;
 }
 
-static kiln_status find_sizes(const char *name, const kiln_dataset *data, bool classify, sizes *s)
+static kiln_status find_sizes(const network *which, const kiln_dataset *data, bool classify,
+                              sizes *s)
 {
-    *s = (sizes){64, 65, classify ? 2 : 65, classify};
+    *s = (sizes){which->sized.dims[0], 65, classify ? 2 : 65, classify};
     if (data == NULL)
         return KILN_OK;
     const data_column *x = &data->inputs[0];
@@ -84,7 +85,7 @@ static kiln_status find_sizes(const char *name, const kiln_dataset *data, bool c
                 KILN_ERROR_ARGUMENT,
                 "%s: the network takes text or sequences of whole numbers, and %s holds "
                 "neither; give a text file",
-                name, data->origin);
+                which->name, data->origin);
         *s = (sizes){x->shape.dims[0], numbers_below(x, data->samples), 0, classify};
         s->outputs = classify ? network_outputs(data) : s->tokens;
         return KILN_OK;
@@ -96,21 +97,22 @@ static kiln_status find_sizes(const char *name, const kiln_dataset *data, bool c
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: the network reads a text in both directions, and cannot tell what "
                          "follows; use lstm or gru, or --task classify",
-                         name);
+                         which->name);
     s->outputs = s->classify ? network_outputs(data) : s->tokens;
     return KILN_OK;
 }
 
 /* A character model, or with labelled lines a classifier. */
-static kiln_model *build_text(const char *name, recurrent_builder build, const kiln_dataset *data)
+static kiln_model *build_text(const network *which, recurrent_builder build,
+                              const kiln_dataset *data)
 {
     sizes s;
     initializers i;
-    if (find_sizes(name, data, false, &s) != KILN_OK)
+    if (find_sizes(which, data, false, &s) != KILN_OK)
         return NULL;
-    int64_t units = s.classify ? 64 : 256;
+    int64_t units = which->tiny ? 16 : s.classify ? 64 : 256, width = which->tiny ? 8 : 64;
     initializers_of(&i, units, units);
-    return kiln_sequential(kiln_embedding(s.tokens, 64, .embeddings_initializer = i.embeddings,
+    return kiln_sequential(kiln_embedding(s.tokens, width, .embeddings_initializer = i.embeddings,
                                           .mask_zero = s.classify ? KILN_YES : KILN_NO,
                                           .input_shape = KILN_SHAPE(s.length)),
                            recurrent(build, units, !s.classify, &i),
@@ -118,32 +120,33 @@ static kiln_model *build_text(const char *name, recurrent_builder build, const k
                                       .bias_initializer = i.dense_bias));
 }
 
-kiln_model *network_build_simple_rnn(const kiln_dataset *data)
+kiln_model *network_build_simple_rnn(const network *which, const kiln_dataset *data)
 {
-    return build_text("simple_rnn", kiln_simple_rnn_with, data);
+    return build_text(which, kiln_simple_rnn_with, data);
 }
 
-kiln_model *network_build_lstm(const kiln_dataset *data)
+kiln_model *network_build_lstm(const network *which, const kiln_dataset *data)
 {
-    return build_text("lstm", kiln_lstm_with, data);
+    return build_text(which, kiln_lstm_with, data);
 }
 
-kiln_model *network_build_gru(const kiln_dataset *data)
+kiln_model *network_build_gru(const network *which, const kiln_dataset *data)
 {
-    return build_text("gru", kiln_gru_with, data);
+    return build_text(which, kiln_gru_with, data);
 }
 
-kiln_model *network_build_bilstm_classifier(const kiln_dataset *data)
+kiln_model *network_build_bilstm_classifier(const network *which, const kiln_dataset *data)
 {
     sizes s;
     initializers i;
-    if (find_sizes("bilstm_classifier", data, true, &s) != KILN_OK)
+    if (find_sizes(which, data, true, &s) != KILN_OK)
         return NULL;
-    initializers_of(&i, 64, 128);
-    return kiln_sequential(kiln_embedding(s.tokens, 64, .embeddings_initializer = i.embeddings,
+    const int64_t units = which->tiny ? 8 : 64;
+    initializers_of(&i, units, 2 * units);
+    return kiln_sequential(kiln_embedding(s.tokens, units, .embeddings_initializer = i.embeddings,
                                           .mask_zero = KILN_YES,
                                           .input_shape = KILN_SHAPE(s.length)),
-                           kiln_bidirectional(recurrent(kiln_lstm_with, 64, false, &i)),
+                           kiln_bidirectional(recurrent(kiln_lstm_with, units, false, &i)),
                            kiln_dense(s.outputs, .kernel_initializer = i.dense_kernel,
                                       .bias_initializer = i.dense_bias));
 }

@@ -94,7 +94,9 @@ const command command_new = {
     .summary = "write a built-in network as Keras JSON to start from",
     .help =
         "Writes a built-in network in the JSON that Keras's model.to_json() writes, to be edited\n"
-        "and then trained with kiln fit FILE.json. Without NAME it lists the networks there are.",
+        "and then trained with kiln fit FILE.json. Without NAME it lists the networks there are. Each has a\n"
+        "small size too, for a slow device or a quick trial: mlp-tiny, cnn-tiny and so on, wherever a\n"
+        "built-in network is named.",
     .example = "  kiln new mlp -o model.json\n  kiln fit model.json mnist -o digits.keras",
     .options = options,
     .option_count = sizeof options / sizeof *options,
