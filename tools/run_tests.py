@@ -22,7 +22,7 @@ VENDORS = '/etc/OpenCL/vendors'
 # Suites that compute on a device, in the order of the floors. On the slow drivers only those run whose
 # programs shrink to small sizes there; the rest has nothing to learn from a second driver.
 DEVICE_SUITES = ['device', 'blas', 'op', 'graph', 'check', 'model', 'train', 'network', 'cli']
-SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train', 'network'], 'oclgrind': ['op', 'check', 'network']}
+SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train'], 'oclgrind': ['op', 'check']}
 TIMEOUT_FACTOR = {'rusticl': 2, 'oclgrind': 3}
 
 # Devices that PoCL's is made to look like (docs/environment.md): what kernels do where work-items are threads, where

@@ -1,4 +1,4 @@
-/* The tiny sizes of the built-in networks, on every driver alike: the loss of 20 steps and every
+/* The tiny sizes of the built-in networks: the loss of 20 steps and every
  * gradient of the first against Keras's in double precision, from the same weights and batches. */
 #include "cli/networks.h"
 #include "format/keras_json.h"
