@@ -22,7 +22,7 @@ VENDORS = '/etc/OpenCL/vendors'
 # Suites that compute on a device, in the order of the floors. On the slow drivers only those run whose
 # programs shrink to small sizes there; the rest has nothing to learn from a second driver.
 DEVICE_SUITES = ['device', 'blas', 'op', 'graph', 'check', 'model', 'train', 'network', 'cli']
-SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'train'], 'oclgrind': ['op', 'check']}
+SLOW_SUITES = {'rusticl': ['device', 'blas', 'op', 'graph', 'network', 'train'], 'oclgrind': ['op', 'check', 'network']}
 TIMEOUT_FACTOR = {'rusticl': 2, 'oclgrind': 3}
 
 # Devices that PoCL's is made to look like (docs/environment.md): what kernels do where work-items are threads, where
@@ -33,8 +33,6 @@ MASKS = {
     'pocl-group-128': 'limits:threads,limits:group:128,limits:allocation:134217728,limits:alignment:4096',
 }
 MASK_SUITES = ['blas', 'op', 'graph', 'network', 'train']
-# What runs under them when no drivers are named: the rest takes too long for every change.
-MASK_SUITES_USUAL = {'pocl-group-64': ['op'], 'pocl-group-128': ['op']}
 
 
 class Driver:
@@ -164,9 +162,9 @@ def suite_of(test):
     return test['suite'][0].split(':')[-1] if test['suite'] else ''
 
 
-def wanted_on(driver, suite, first, named):
+def wanted_on(driver, suite, first):
     if driver.name in MASKS:
-        return suite in (MASK_SUITES if named else MASK_SUITES_USUAL.get(driver.name, []))
+        return suite in MASK_SUITES
     if driver.name in SLOW_SUITES:
         return suite in SLOW_SUITES[driver.name]
     return first or suite in DEVICE_SUITES
@@ -184,7 +182,7 @@ def main():
 
     passed, failed, skips = 0, 0, []
     known = drivers()
-    chosen = arguments.drivers.split(',') if arguments.drivers else [driver.name for driver in known]
+    chosen = arguments.drivers.split(',') if arguments.drivers else [driver.name for driver in known if driver.name not in MASKS]
     if arguments.sanitized and not arguments.drivers:
         chosen = ['pocl']
     for name in chosen:
@@ -212,7 +210,7 @@ def main():
     present = [driver for driver in known if driver.name in chosen and not driver.reason]
     try:
         for index, driver in enumerate(present):
-            selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0, arguments.drivers)]
+            selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0)]
             if arguments.words:
                 selected = [test for test in selected
                             if any(word in test['name'] or word == suite_of(test) for word in arguments.words)]
