@@ -236,8 +236,8 @@ static kiln_status read_dtype(kiln_layer *layer, const json_t *value)
         layer->input_dtype = KILN_INT32;
         return KILN_OK;
     }
-    return kiln_fail(KILN_ERROR_UNSUPPORTED, "\"%.100s\" is not supported, only float32 and mixed_float16",
-                     name ? name : "?");
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "\"%.100s\" is not supported, only float32 and %s",
+                     name ? name : "?", layer->cls == &input_class ? "int32" : "mixed_float16");
 }
 
 /* Keys that any layer may have. *known is false for others. */

@@ -328,7 +328,7 @@ static const struct {
     {INPUT("\"batch_shape\": [null, 3], \"sparse\": true"),
      "file: layer 1 (InputLayer): sparse: only false is supported"},
     {INPUT("\"batch_shape\": [null, 3], \"dtype\": \"string\""),
-     "file: layer 1 (InputLayer): dtype: \"string\" is not supported, only float32"},
+     "file: layer 1 (InputLayer): dtype: \"string\" is not supported, only float32 and int32"},
     {INPUT("\"name\": \"x\""),
      "file: layer x: its shape is missing: give that of one sample, for example (28, 28)"},
     {"{\"class_name\": \"Sequential\", \"config\": [{\"class_name\": \"Dense\", \"config\": "
