@@ -121,51 +121,27 @@
 #define KILN_HALF_C 0
 #endif
 
-/* What the operands and the result are stored as, and how an element of them is read from p. */
-#if KILN_HALF_A
-#define KG_TYPE_A half
-#define KG_READ_A(p, i) vload_half((i), (p))
-#else
-#define KG_TYPE_A float
-#define KG_READ_A(p, i) (p)[i]
-#endif
-#if KILN_HALF_B
-#define KG_TYPE_B half
-#define KG_READ_B(p, i) vload_half((i), (p))
-#else
-#define KG_TYPE_B float
-#define KG_READ_B(p, i) (p)[i]
-#endif
-#if KILN_HALF_C
-#define KG_TYPE_C half
-#define KG_WRITE_C(x, i) vstore_half((x), (i), c)
-#define KG_WRITE16_C(x, i) vstore_half16((x), 0, c + (i))
-#else
-#define KG_TYPE_C float
-#define KG_WRITE_C(x, i) c[i] = (x)
-#define KG_WRITE16_C(x, i) vstore16((x), 0, c + (i))
-#endif
-
 #define KG_GLUE2(a, b) a##_##b
 #define KG_GLUE(a, b) KG_GLUE2(a, b)
 #define KG(suffix) KG_GLUE(KILN_NAME, suffix)
+#define KG_STORED(x) KG_GLUE(KILN_STORED, KILN_HALF_##x)
 #define KG_PARAMS                                                                                                      \
-    __global const KG_TYPE_A *a, ulong a_offset, __global const KG_TYPE_B *b, ulong b_offset, __global KG_TYPE_C *c,   \
-        ulong c_offset KILN_EXTRA_PARAMS
+    __global const KG_STORED(A) *a, ulong a_offset, __global const KG_STORED(B) *b, ulong b_offset,                    \
+        __global KG_STORED(C) *c, ulong c_offset KILN_EXTRA_PARAMS
 #define KG_ARGS a, a_offset, b, b_offset, c, c_offset KILN_EXTRA_ARGS
 #define KILN_C_AT(batch, row, col)                                                                                     \
     (c_offset + (batch) / KILN_BATCH1 * (ulong)KILN_SC0 + (batch) % KILN_BATCH1 * (ulong)KILN_SC1 +                    \
      (row) * (ulong)KILN_LDC + (col))
 #ifndef KILN_STORE_C1
-#define KILN_STORE_C1(batch, row, col, x) KG_WRITE_C(x, KILN_C_AT(batch, row, col))
+#define KILN_STORE_C1(batch, row, col, x) KG_GLUE(KILN_WRITE, KILN_HALF_C)(x, c, KILN_C_AT(batch, row, col))
 #endif
 #ifndef KILN_LOAD_A
 #define KILN_LOAD_A(batch, row, k)                                                                                     \
-    KG_READ_A(a, a_at + (KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k)))
+    KG_GLUE(KILN_READ, KILN_HALF_A)(a, a_at + (KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k)))
 #endif
 #ifndef KILN_LOAD_B
 #define KILN_LOAD_B(batch, k, col)                                                                                     \
-    KG_READ_B(b, b_at + (KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col)))
+    KG_GLUE(KILN_READ, KILN_HALF_B)(b, b_at + (KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col)))
 #endif
 
 #define KG_ITEMS (KILN_LX * KILN_LY)
@@ -264,6 +240,7 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_GLUE2
 #undef KG_ITEMS
 #undef KG_PARAMS
+#undef KG_STORED
 #undef KG_TU
 #undef KG_UNITS
 #undef KG_WM
@@ -298,13 +275,6 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_TB
 #undef KILN_TM
 #undef KILN_TN
-#undef KG_TYPE_A
-#undef KG_TYPE_B
-#undef KG_TYPE_C
-#undef KG_READ_A
-#undef KG_READ_B
-#undef KG_WRITE_C
-#undef KG_WRITE16_C
 #undef KILN_HALF_A
 #undef KILN_HALF_B
 #undef KILN_HALF_C

@@ -124,37 +124,13 @@
 #define KILN_HALF_C 0
 #endif
 
-/* What the operands and the result are stored as, and how an element of them is read from p. */
-#if KILN_HALF_A
-#define KG_TYPE_A half
-#define KG_READ_A(p, i) vload_half((i), (p))
-#else
-#define KG_TYPE_A float
-#define KG_READ_A(p, i) (p)[i]
-#endif
-#if KILN_HALF_B
-#define KG_TYPE_B half
-#define KG_READ_B(p, i) vload_half((i), (p))
-#else
-#define KG_TYPE_B float
-#define KG_READ_B(p, i) (p)[i]
-#endif
-#if KILN_HALF_C
-#define KG_TYPE_C half
-#define KG_WRITE_C(x, i) vstore_half((x), (i), c)
-#define KG_WRITE16_C(x, i) vstore_half16((x), 0, c + (i))
-#else
-#define KG_TYPE_C float
-#define KG_WRITE_C(x, i) c[i] = (x)
-#define KG_WRITE16_C(x, i) vstore16((x), 0, c + (i))
-#endif
-
 #define KG_GLUE2(a, b) a##_##b
 #define KG_GLUE(a, b) KG_GLUE2(a, b)
 #define KG(suffix) KG_GLUE(KILN_NAME, suffix)
+#define KG_STORED(x) KG_GLUE(KILN_STORED, KILN_HALF_##x)
 #define KG_PARAMS                                                                                                      \
-    __global const KG_TYPE_A *a, ulong a_offset, __global const KG_TYPE_B *b, ulong b_offset, __global KG_TYPE_C *c,   \
-        ulong c_offset KILN_EXTRA_PARAMS
+    __global const KG_STORED(A) *a, ulong a_offset, __global const KG_STORED(B) *b, ulong b_offset,                    \
+        __global KG_STORED(C) *c, ulong c_offset KILN_EXTRA_PARAMS
 #define KG_ARGS a, a_offset, b, b_offset, c, c_offset KILN_EXTRA_ARGS
 
 /* A matrix smaller than the register tile gets a tile of its own size. */
@@ -200,10 +176,10 @@
      (row) * (ulong)KILN_LDC + (col))
 #ifndef KILN_STORE_C16
 #define KG_PLAIN
-#define KILN_STORE_C16(batch, row, col, v) KG_WRITE16_C(v, KILN_C_AT(batch, row, col))
+#define KILN_STORE_C16(batch, row, col, v) KG_GLUE(KILN_WRITE16, KILN_HALF_C)(v, c, KILN_C_AT(batch, row, col))
 #endif
 #ifndef KILN_STORE_C1
-#define KILN_STORE_C1(batch, row, col, x) KG_WRITE_C(x, KILN_C_AT(batch, row, col))
+#define KILN_STORE_C1(batch, row, col, x) KG_GLUE(KILN_WRITE, KILN_HALF_C)(x, c, KILN_C_AT(batch, row, col))
 #endif
 
 /* Where op(A)[i][k] lies from the tile's first element on, and rows of op(B). Packed rows are a little longer than they
@@ -271,9 +247,9 @@ KG_DEFINE_TILE(low_tile, KG_LOW)
 static inline void KG(pack_a)(KG_PARAMS, float *packed, size_t batch, size_t row0, size_t rows, size_t k0, size_t count)
 {
 #ifndef KILN_LOAD_A
-    __global const KG_TYPE_A *from = a + KG_A_BATCH(batch);
+    __global const KG_STORED(A) *from = a + KG_A_BATCH(batch);
 #define KILN_LOAD_A(batch, row, k)                                                                                     \
-    KG_READ_A(from, KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k))
+    KG_GLUE(KILN_READ, KILN_HALF_A)(from, KILN_TA ? (k) * (size_t)KILN_LDA + (row) : (row) * (size_t)KILN_LDA + (k))
 #endif
 #if KILN_TA
     for (size_t k = 0; k < count; k++)
@@ -326,14 +302,14 @@ static inline void KG(pack_b)(KG_PARAMS, float *packed, size_t batch, size_t k0,
         packed[i] = 0.0f;
 #endif
 #ifndef KILN_LOAD_B
-    __global const KG_TYPE_B *from = b + KG_B_BATCH(batch);
+    __global const KG_STORED(B) *from = b + KG_B_BATCH(batch);
 #if KILN_TB && !KG_NARROW && !KILN_HALF_B
     for (; k_done + 16 <= count; k_done += 16)
         for (size_t j = 0; j < KG_RN; j += 16)
             KG(transpose)(packed + k_done * KG_B_ROW + j, from + (col0 + j) * KILN_LDB + k0 + k_done);
 #endif
 #define KILN_LOAD_B(batch, k, col)                                                                                     \
-    KG_READ_B(from, KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col))
+    KG_GLUE(KILN_READ, KILN_HALF_B)(from, KILN_TB ? (col) * (size_t)KILN_LDB + (k) : (k) * (size_t)KILN_LDB + (col))
 #endif
     for (size_t k = k_done; k < count; k++)
         for (size_t j = 0; j < cols; j++)
@@ -504,6 +480,7 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KG_PACK_A
 #undef KG_PACK_B
 #undef KG_PARAMS
+#undef KG_STORED
 #undef KG_PLAIN
 #undef KG_RM
 #undef KG_RN
@@ -542,13 +519,6 @@ __kernel void KILN_NAME(KG_PARAMS)
 #undef KILN_TB
 #undef KILN_TM
 #undef KILN_TN
-#undef KG_TYPE_A
-#undef KG_TYPE_B
-#undef KG_TYPE_C
-#undef KG_READ_A
-#undef KG_READ_B
-#undef KG_WRITE_C
-#undef KG_WRITE16_C
 #undef KILN_HALF_A
 #undef KILN_HALF_B
 #undef KILN_HALF_C
