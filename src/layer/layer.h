@@ -66,8 +66,9 @@ typedef struct layer_call {
     plan_assign *assigns; /* what weights become after the step (moving statistics); the caller
                              frees them */
     size_t assign_count, assign_capacity;
-    /* Places of layers whose policy is float32, by which their nodes are known; the caller frees
-     * them. */
+    /* Of a mixed model: places of layers whose policy is float32, by which their nodes are known;
+     * the caller frees them. */
+    bool mixed;
     char **float_places;
     size_t float_count, float_capacity;
 } layer_call;

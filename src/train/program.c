@@ -69,7 +69,8 @@ static kiln_status build_outputs(build *b)
     layer_call call = {.graph = &b->graph,
                        .training = b->mode == TRAINING_FIT || b->mode == TRAINING_GRADIENTS,
                        .loss = IR_NONE,
-                       .output_masks = b->output_masks};
+                       .output_masks = b->output_masks,
+                       .mixed = model_is_mixed(b->t->model)};
     kiln_status status = model_build_graph(b->t->model, &call, b->inputs, b->outputs);
     b->loss = call.loss;
     b->assigns = call.assigns;
