@@ -37,6 +37,8 @@ void program_cache_open(program_cache *cache, kiln_device *device, const char *p
     kiln_error_save(&before);
     cache->device = device;
     cache->binaries = env_debug("program-cache") || !program_cache_driver_keeps(device);
+    cache->late = !env_debug("program-cache") &&
+                  strstr(device->info.platform, "Portable Computing Language") != NULL;
     cache->identity =
         str_format("%s\n%s\n%s\n%s\n%s\n%s\n", device->info.name, device->info.vendor,
                    device->info.driver, device->info.version, platform_version, KILN_VERSION);
@@ -138,7 +140,7 @@ cl_program program_cache_load(program_cache *cache, const uint64_t hash[2], cons
 bool program_cache_knows(const program_cache *cache, const uint64_t hash[2])
 {
     kiln_error_record before;
-    if (cache->binaries)
+    if (cache->binaries && !cache->late)
         return false; /* it would have been loaded */
     kiln_error_save(&before);
     char *path = entry_path(cache, hash, false);
@@ -176,12 +178,14 @@ void program_cache_store(program_cache *cache, const uint64_t hash[2], cl_progra
 {
     kiln_error_record before;
     kiln_error_save(&before);
-    char *path = entry_path(cache, hash, cache->binaries);
+    char *mark = entry_path(cache, hash, false), *path = entry_path(cache, hash, true);
+    bool marked = mark && file_exists(mark);
     cache->grown = true;
-    if (path && cache->binaries)
+    if (path && cache->binaries && (marked || !cache->late))
         store_binary(cache, path, hash, program);
-    else if (path && !file_exists(path))
-        file_write_atomic(path, "", 0);
+    else if (mark && !marked)
+        file_write_atomic(mark, "", 0);
+    free(mark);
     free(path);
     kiln_error_restore(&before);
 }

@@ -1,9 +1,11 @@
 /* Compiled programs on disk, under "programs" in the cache folder.
  *
  * Where the driver keeps compiled programs itself, only an empty mark is left, which says that this
- * program has been compiled before. The folder is kept below 256 MiB: what was not used for longest
- * goes first. Nothing here can fail in a way that matters: a bad entry is one
- * that is not there. */
+ * program has been compiled before. PoCL keeps them too, but loads a binary faster; as it compiles
+ * each kernel once more to make one, a program gets its mark in the first process that uses it and
+ * its binary in the second: what is used once, as most of what tests compile, costs nothing more.
+ * The folder is kept below 256 MiB: what was not used for longest goes first. Nothing here can fail
+ * in a way that matters: a bad entry is one that is not there. */
 #ifndef DEVICE_PROGRAM_CACHE_H
 #define DEVICE_PROGRAM_CACHE_H
 
@@ -13,6 +15,7 @@ typedef struct program_cache {
     kiln_device *device;
     char *identity; /* device, driver, platform and Kiln's version; NULL: no cache */
     bool binaries;  /* keep them; else only the marks */
+    bool late;      /* keep them of programs that have their mark */
     bool grown;     /* something was stored: the folder may have become too large */
 } program_cache;
 
@@ -28,8 +31,8 @@ cl_program program_cache_load(program_cache *cache, const uint64_t hash[2], cons
 /* Was this program compiled before, so that the driver probably has it? */
 bool program_cache_knows(const program_cache *cache, const uint64_t hash[2]);
 
-/* Called when a device is closed, not when a program is built: PoCL compiles each kernel once more
- * to make a binary, and the first training step should not wait for that. */
+/* Called when a device is closed, not when a program is built: the first training step should not
+ * wait for what a driver does to make a binary. */
 void program_cache_store(program_cache *cache, const uint64_t hash[2], cl_program program);
 
 #endif

@@ -192,10 +192,10 @@ kiln_status config_write(const model_training *t, text *out)
 {
     json_t *loss, *weights, *metrics;
     goals_config(t, &loss, &weights, &metrics);
-    json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:n, s:b, s:i, s:b}", "optimizer",
+    json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:n, s:b, s:i, s:s}", "optimizer",
                             optimizer_config(&t->optimizer), "loss", loss, "loss_weights", weights,
                             "metrics", metrics, "weighted_metrics", "run_eagerly", 0,
-                            "steps_per_execution", 1, "jit_compile", 0);
+                            "steps_per_execution", 1, "jit_compile", "auto");
     char *words = all ? json_dumps(all, JSON_PRESERVE_ORDER) : NULL;
     json_decref(all);
     if (words == NULL)

@@ -11,6 +11,10 @@ import sys
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Compiling takes most of the time: as little optimizing as may be, and what `make` compiled serves `check`.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(sys.argv[2], "compiled")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import keras
 import numpy as np
@@ -301,7 +305,7 @@ def make(folder):
         if case is one_goal:  # Keras wants a target for it, Kiln does not
             del columns["kind"]
         np.savez(folder / (name + ".npz"), **columns)
-        made[name] = state(model)
+        made[name] = dict(state(model), jit_compile=model.jit_compile)
         epochs = 1 if case is stateful else 5
         courses = [train(model, x, y, epochs) for _ in range(2)]
         made[name]["epochs"] = epochs
@@ -314,6 +318,7 @@ def check(folder):
     for case in CASES:
         name = case.__name__
         model = keras.models.load_model(folder / (name + ".kiln.keras"))
+        assert model.jit_compile == made[name]["jit_compile"], name
         arrays = np.load(folder / (name + ".npz"))
         x, names = inputs(model), [] if "y" in arrays else model.output_names
         y = [arrays[n] if n in arrays else np.zeros((ROWS, 3)) for n in names] or arrays["y"]
