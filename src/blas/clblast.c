@@ -13,6 +13,7 @@
 
 static pthread_mutex_t clblast_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool clblast_used; /* guarded by the lock */
+float clblast_alpha = 1;
 
 static const char *status_meaning(CLBlastStatusCode status)
 {
@@ -180,11 +181,11 @@ kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *p, cl_
         const size_t c_at = c_offset + (size_t)(i * p->stride_c[outer]);
         if (p->batch[inner] > 1)
             status = CLBlastSgemmStridedBatched(
-                CLBlastLayoutRowMajor, ta, tb, m, n, k, 1.0f, a, a_at, lda,
+                CLBlastLayoutRowMajor, ta, tb, m, n, k, clblast_alpha, a, a_at, lda,
                 (size_t)p->stride_a[inner], b, b_at, ldb, (size_t)p->stride_b[inner], 0.0f, c, c_at,
                 ldc, (size_t)p->stride_c[inner], (size_t)p->batch[inner], &queue, NULL);
         else
-            status = CLBlastSgemmWithTempBuffer(CLBlastLayoutRowMajor, ta, tb, m, n, k, 1.0f, a,
+            status = CLBlastSgemmWithTempBuffer(CLBlastLayoutRowMajor, ta, tb, m, n, k, clblast_alpha, a,
                                                 a_at, lda, b, b_at, ldb, 0.0f, c, c_at, ldc, &queue,
                                                 NULL, scratch_bytes ? scratch : NULL);
     }

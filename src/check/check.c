@@ -45,6 +45,11 @@ static char *verdict_path(const kiln_device *device)
     return device_record_path(device, "checks", KILN_VERSION);
 }
 
+static char *clblast_path(const kiln_device *device)
+{
+    return device_record_path(device, "checks", KILN_VERSION "-clblast");
+}
+
 static bool any_word(const char *const *words)
 {
     for (; *words; words++)
@@ -284,18 +289,77 @@ kiln_status check_device(kiln_device *device)
     return status;
 }
 
-/* A word on CLBlast. Whichever way plans go, each of its products is compared before one is chosen. */
-static kiln_status add_clblast(session *s)
+/* ---- CLBlast ---- */
+
+/* "right", or what is wrong. Fails only with a lost device, or without memory. */
+static kiln_status run_clblast(kiln_device *device, char *finding, size_t size)
 {
-    text_add(&s->report, "\nCLBlast:\n");
     kiln_error_record before;
     kiln_error_save(&before);
-    kiln_status status = s->left_out ? KILN_OK : check_run(s->device, &check_clblast);
-    if (s->device->lost || status == KILN_ERROR_MEMORY)
+    kiln_status status = check_run(device, &check_clblast);
+    if (device->lost || status == KILN_ERROR_MEMORY)
         return status;
-    text_add(&s->report, "  %-34s %s\n", check_clblast.name,
-             s->left_out ? left_out : status == KILN_OK ? "right" : kiln_last_error());
+    device->clblast_verdict = status == KILN_OK ? 1 : -1;
+    snprintf(finding, size, "%s", status == KILN_OK ? "right" : kiln_last_error());
     kiln_error_restore(&before);
+    return KILN_OK;
+}
+
+static kiln_status add_clblast(session *s)
+{
+    char finding[1024];
+    snprintf(finding, sizeof finding, "%s", left_out);
+    if (!s->left_out)
+        KILN_TRY(run_clblast(s->device, finding, sizeof finding));
+    text_add(&s->report, "\nCLBlast:\n  %-34s %s\n", check_clblast.name, finding);
+    return KILN_OK;
+}
+
+/* From its file, or by running it. */
+static kiln_status judge_clblast(kiln_device *device)
+{
+    char finding[1024] = "";
+    void *data;
+    size_t bytes;
+    text out = {0};
+    kiln_error_record before;
+    kiln_error_save(&before);
+    char *path = is_kept() ? clblast_path(device) : NULL;
+    if (path && file_exists(path) && file_read(path, LARGEST_FILE, &data, &bytes) == KILN_OK) {
+        if (sscanf(data, "products by CLBlast: %1023[^\n]", finding) == 1)
+            device->clblast_verdict = strcmp(finding, "right") == 0 ? 1 : -1;
+        free(data);
+    }
+    kiln_error_restore(&before);
+    kiln_status status = KILN_OK;
+    if (device->clblast_verdict == 0) {
+        status = run_clblast(device, finding, sizeof finding);
+        text_add(&out, "%s: %s\n# Delete this file to have CLBlast checked again.\n", check_clblast.name, finding);
+        if (status == KILN_OK && path && !out.failed)
+            file_write_atomic(path, out.data, out.length);
+        if (status == KILN_OK)
+            kiln_error_restore(&before); /* a cache that cannot be written is no failure */
+        text_free(&out);
+    }
+    if (status == KILN_OK && device->clblast_verdict < 0 && device_on_warning) {
+        char why[1100];
+        snprintf(why, sizeof why, "%s: %s", check_clblast.name, finding);
+        device_on_warning("with the engine tile", why);
+    }
+    free(path);
+    return status;
+}
+
+kiln_status check_engine(kiln_device *device, blas_engine *engine)
+{
+    if (*engine == BLAS_AUTO)
+        KILN_TRY(blas_engine_asked(engine));
+    if (*engine != BLAS_CLBLAST || is_trusted())
+        return KILN_OK;
+    if (device->clblast_verdict == 0)
+        KILN_TRY(judge_clblast(device));
+    if (device->clblast_verdict < 0)
+        *engine = BLAS_TILE;
     return KILN_OK;
 }
 

@@ -8,12 +8,18 @@
 #ifndef CHECK_CHECK_H
 #define CHECK_CHECK_H
 
+#include "blas/blas.h"
 #include "device/device.h"
 
 /* Reads the verdict on a device, or runs the check for it, once for an open device; then has the device avoid
  * what is wrong. Fails where no way gives right results: the message names the kernels, what they gave and the
  * driver. KILN_CHECK=off trusts the device. */
 kiln_status check_device(kiln_device *device);
+
+/* The engine for products where *engine is asked for: itself, or what KILN_GEMM names. CLBlast asked for by name is
+ * compared with the host, once for a device, driver and version of Kiln; where it is wrong, tile takes its place,
+ * which is said. (Where nobody asks, each of its products is compared before it is chosen.) */
+kiln_status check_engine(kiln_device *device, blas_engine *engine);
 
 /* Seconds after which the check before a first use begins no further case, and kiln_device_check none of
  * what nothing uses; for tests. */

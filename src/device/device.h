@@ -32,6 +32,7 @@ struct kiln_device {
     unsigned avoid;          /* DEVICE_AVOID_...: what plans do without */
     bool checked;            /* check_device has trusted it */
     bool clblast_ready;      /* CLBlast has been given the parameters on record */
+    int clblast_verdict;     /* of check_engine: 1 right, -1 wrong, 0 not known yet */
     uint64_t group_limit;    /* work-items of a work-group: the device's most, or fewer where a kernel allowed fewer */
     int references;          /* guarded by a lock in device.c */
 };

@@ -1,6 +1,7 @@
 /* Builds the graph of a mode, batch size and types of data, and its plan. */
 #include "train/training.h"
 
+#include "check/check.h"
 #include "graph/autodiff.h"
 
 #include <string.h>
@@ -297,10 +298,12 @@ static kiln_status make_gradients_plan(const build *b, plan_request *request, pr
 static kiln_status make_plan(build *b, program *p)
 {
     model_training *t = b->t;
+    blas_engine engine = t->engine;
+    KILN_TRY(check_engine(t->device, &engine));
     plan_request request = {.name = mode_names[b->mode],
                             .graph = &b->graph,
                             .loss = IR_NONE,
-                            .engine = t->engine,
+                            .engine = engine,
                             .half = model_is_mixed(t->model),
                             .float_count = b->float_count,
                             .float_places = b->float_places,

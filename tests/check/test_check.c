@@ -1,5 +1,6 @@
 /* The check of a device: that it passes on sound drivers, finds planted faults, and puts aside what it can. */
 #include "base/file.h"
+#include "blas/clblast.h"
 #include "check/check.h"
 #include "check/work.h"
 #include "device/miscompile.h"
@@ -242,6 +243,60 @@ START_TEST(verdicts_are_kept)
 }
 END_TEST
 
+static int clblast_warnings;
+static void on_clblast_warning(const char *way, const char *why)
+{
+    clblast_warnings++;
+    ck_assert_str_eq(way, "with the engine tile");
+    ck_assert_ptr_nonnull(strstr(why, "products by CLBlast: a b: element"));
+}
+
+/* What check_engine makes of an engine. */
+static blas_engine asked_for(kiln_device *device, blas_engine engine, bool forget)
+{
+    if (forget)
+        device->clblast_verdict = 0;
+    harness_ok(check_engine(device, &engine));
+    return engine;
+}
+
+/* CLBlast asked for by name is compared once; where it is wrong, tile takes its place, which is said. */
+START_TEST(a_wrong_clblast_is_put_aside)
+{
+    unsetenv("KILN_CHECK");
+    setenv("KILN_CACHE_DIR", harness_folder(), 1);
+    device_on_warning = on_clblast_warning;
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        clblast_warnings = 0;
+        ck_assert_int_eq(asked_for(device, BLAS_AUTO, true), BLAS_AUTO);
+        ck_assert_int_eq(device->clblast_verdict, 0);
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, false), BLAS_CLBLAST);
+        clblast_alpha = 1.25f;
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, false), BLAS_CLBLAST); /* not again */
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, true), BLAS_CLBLAST);  /* its file is believed */
+        char *path = device_record_path(device, "checks", KILN_VERSION "-clblast");
+        harness_ok(file_write_atomic(path, "?", 1));
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, true), BLAS_TILE);
+        ck_assert_int_eq(clblast_warnings, 1);
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, false), BLAS_TILE);
+        ck_assert_int_eq(clblast_warnings, 1);
+        clblast_alpha = 1;
+        ck_assert_int_eq(asked_for(device, BLAS_CLBLAST, true), BLAS_TILE); /* from the file */
+        ck_assert_int_eq(clblast_warnings, 2);
+        setenv("KILN_GEMM", "clblast", 1);
+        ck_assert_int_eq(asked_for(device, BLAS_AUTO, false), BLAS_TILE);
+        unsetenv("KILN_GEMM");
+        ck_assert_int_eq(asked_for(device, BLAS_TILE, false), BLAS_TILE);
+        free(path);
+    }
+    device_on_warning = NULL;
+    harness_remove_folder();
+}
+END_TEST
+
 int main(void)
 {
     check_patience = 1e9;
@@ -252,6 +307,7 @@ int main(void)
     tcase_add_test(tests, every_fault_is_tried);
     tcase_add_test(tests, what_is_wrong_is_put_aside);
     tcase_add_test(tests, winograd_is_put_aside);
+    tcase_add_test(tests, a_wrong_clblast_is_put_aside);
     tcase_add_test(tests, no_way_is_refused);
     tcase_add_test(tests, the_report_of_a_sound_device);
     tcase_add_test(tests, verdicts_are_kept);
