@@ -133,10 +133,11 @@ static void use_recorded(kiln_device *device)
     kiln_error_restore(&before);
 }
 
-void clblast_keep(kiln_device *device, const char *set, double gflops)
+void clblast_keep(kiln_device *device, const char *set, const blas_product *p, double gflops)
 {
     char value[RECORD_TEXT];
-    snprintf(value, sizeof value, "%s, %.1f GFLOP/s at 512 x 512 x 512 (tuned)", set, gflops);
+    snprintf(value, sizeof value, "%s, %.1f GFLOP/s at %lld x %lld x %lld (tuned)", set, gflops, (long long)p->m,
+             (long long)p->n, (long long)p->k);
     record_keep(device, set_key, gflops > 0 ? value : NULL);
 }
 

@@ -48,7 +48,7 @@ bool tune_is_done(kiln_device *device, const workload *w);
 const char *clblast_set(const kiln_device *device, int i);
 /* Has CLBlast use a set from now on, its indirect kernel alone. Sets it refuses fail. */
 kiln_status clblast_use(kiln_device *device, const char *set);
-/* Keeps a set, which the first use of CLBlast on a device then asks for; speed 0: none. */
-void clblast_keep(kiln_device *device, const char *set, double gflops);
+/* Keeps a set and its speed at a product, which the first use of CLBlast on a device then asks for; speed 0: none. */
+void clblast_keep(kiln_device *device, const char *set, const blas_product *p, double gflops);
 
 #endif

@@ -30,6 +30,10 @@ int cli_print_json(json_t *value);
 /* Appends a text as a cell of CSV. */
 void cli_add_cell(text *out, const char *cell);
 
+/* "[=====...............]" for a share of 0 to 1 of what is to be done. */
+enum { CLI_BAR = 23 };
+const char *cli_bar(double share, char out[CLI_BAR]);
+
 /* Does a name end like this, in any case of letters? */
 bool cli_ends_with(const char *name, const char *end);
 

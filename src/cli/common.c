@@ -38,6 +38,17 @@ int cli_print_json(json_t *value)
     return EXIT_DONE;
 }
 
+const char *cli_bar(double share, char out[CLI_BAR])
+{
+    enum { WIDTH = CLI_BAR - 3 };
+    const int done = share <= 0 ? 0 : share >= 1 ? WIDTH : (int)(WIDTH * share);
+    out[0] = '[';
+    memset(out + 1, '=', (size_t)done);
+    memset(out + 1 + done, '.', (size_t)(WIDTH - done));
+    memcpy(out + 1 + WIDTH, "]", 2);
+    return out;
+}
+
 void cli_add_cell(text *out, const char *cell)
 {
     if (strpbrk(cell, ",\"\n\r") == NULL) {

@@ -67,7 +67,9 @@ static int on_download(void *user, const char *file, int64_t done, int64_t total
     static int shown;
     (void)user;
     bool terminal = isatty(STDERR_FILENO);
-    int percent = total > 0 ? (int)(100 * (double)done / (double)total) : 0;
+    char bar[CLI_BAR];
+    double share = total > 0 ? (double)done / (double)total : 0;
+    int percent = (int)(100 * share);
     if (strncmp(last, file, sizeof last - 1) != 0) {
         snprintf(last, sizeof last, "%s", file);
         shown = -1;
@@ -77,8 +79,7 @@ static int on_download(void *user, const char *file, int64_t done, int64_t total
     if (!terminal || percent == shown)
         return 0;
     shown = percent;
-    fprintf(stderr, "\rdownloading %s [%.*s%.*s] %3d %%%s", file, percent / 5,
-            "====================", 20 - percent / 5, "....................", percent,
+    fprintf(stderr, "\rdownloading %s %s %3d %%%s", file, cli_bar(share, bar), percent,
             percent == 100 ? "\n" : "");
     return 0;
 }
@@ -94,9 +95,9 @@ static int on_reading(void *user, const char *source, int64_t done, int64_t tota
     if (begun == 0)
         begun = clock_seconds();
     if (clock_seconds() - begun > 0.3 && (!end || drawn)) { /* nothing for what takes no time */
-        int percent = total > 0 ? (int)(100 * (double)done / (double)total) : 0;
-        fprintf(stderr, "\rreading %s [%.*s%.*s] %3d %%%s", source, percent / 5,
-                "====================", 20 - percent / 5, "....................", percent,
+        char bar[CLI_BAR];
+        double share = total > 0 ? (double)done / (double)total : 0;
+        fprintf(stderr, "\rreading %s %s %3d %%%s", source, cli_bar(share, bar), (int)(100 * share),
                 end ? "\n" : "");
         drawn = true;
     }

@@ -1,9 +1,8 @@
 /* kiln tune */
-#include "blas/tune.h"
+#include "cli/tune.h"
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/process.h"
 #include "cli/objective.h"
 #include "cli/practice.h"
 #include "cli/steps.h"
@@ -37,68 +36,16 @@ static const option options[] = {
     {"--import", OPTION_TEXT, AT(load), "FILE", "takes over such a file; tunes nothing", 0},
 };
 
-/* Seconds a candidate may take: compiling, checking, timing. CLBlast compiles for longer. */
-static double time_limit(bool clblast)
-{
-    return given.limit > 0 ? given.limit : clblast ? 120 : 30;
-}
-
-enum { MOST_PRODUCTS = 64, MOST_TRIED = 400 };
-
-/* ---- the child: one candidate beside the best so far, in one process ---- */
-
-static int report(const candidate *challenger, const candidate *incumbent)
-{
-    return cli_print_json(json_pack(
-        "{s:b, s:f, s:f, s:b, s:f, s:f}", "right", challenger->right, "seconds",
-        challenger->seconds, "least", challenger->least, "incumbent_right",
-        incumbent ? incumbent->right : 0, "incumbent_seconds", incumbent ? incumbent->seconds : 0.0,
-        "incumbent_least", incumbent ? incumbent->least : 0.0));
-}
-
-/* words: "--child" DEVICE PRODUCT CANDIDATE INCUMBENT, or PARAMETERS of CLBlast and "". */
-static int child(char **words)
-{
-    candidate list[2] = {{0}};
-    workload w;
-    bool is_set = strncmp(words[3], "GEMMK", 5) == 0;
-    if (!workload_read(words[2], &w) ||
-        !(is_set ? candidate_read("clblast", &list[0]) : candidate_read(words[3], &list[0])) ||
-        (words[4][0] && !candidate_read(words[4], &list[1])))
-        return EXIT_USAGE;
-    if (words[4][0]) { /* the incumbent first: what is right comes before what may not be */
-        candidate c = list[0];
-        list[0] = list[1];
-        list[1] = c;
-    }
-    kiln_device *device = kiln_device_open(words[1]);
-    int count = words[4][0] ? 2 : 1;
-    kiln_status status = device ? KILN_OK : kiln_last_status();
-    if (status == KILN_OK && is_set)
-        status = clblast_use(device, words[3]);
-    /* Half of the time for windows: what is very slow is timed in fewer. */
-    if (status == KILN_OK)
-        status = workload_measure(device, &w, list, count, MEASURE_MOST_WINDOWS,
-                                  time_limit(is_set || list[0].engine == BLAS_CLBLAST) / 2);
-    kiln_device_close(device);
-    if (status != KILN_OK)
-        return cli_fail();
-    return report(&list[count - 1], count > 1 ? &list[0] : NULL);
-}
-
 /* ---- the products of a network ---- */
 
-static struct {
-    workload items[MOST_PRODUCTS];
-    int count;
-} wanted;
+static tune_list wanted;
 
 static void add_work(workload w)
 {
     for (int i = 0; i < wanted.count; i++)
         if (strcmp(wanted.items[i].key, w.key) == 0)
             return;
-    if (wanted.count < MOST_PRODUCTS)
+    if (wanted.count < TUNE_MOST_PRODUCTS)
         wanted.items[wanted.count++] = w;
 }
 
@@ -157,227 +104,6 @@ static kiln_status collect_shape(kiln_device *device, const char *shape)
     blas_product p = blas_plain(m, n, k, left == 'T', right == 'T');
     add_product(&p, false);
     add_product(&p, true);
-    return KILN_OK;
-}
-
-/* ---- the search ---- */
-
-typedef struct search {
-    kiln_device *device;
-    char selector[24];
-    int number; /* of the product */
-    char began[RECORD_TEXT]; /* the choice it began with */
-    candidate best;
-    double first, gain; /* seconds the first choice took, and how much faster the best is: from runs side by side,
-                           for the machine may do other things in between */
-    double end;         /* the clock's time to stop */
-    int tried, failed, wrong;
-    char *names[MOST_TRIED];
-    kiln_status status;
-} search;
-
-static void say(const search *s)
-{
-    const blas_product *p = &wanted.items[s->number].product;
-    if (common.verbose == 0 || !isatty(STDERR_FILENO) || s->first <= 0)
-        return;
-    fprintf(stderr, "\r\033[K%d of %d: %s: %.1f GFLOP/s after %d tries (began with %.1f)",
-            s->number + 1, wanted.count, wanted.items[s->number].key,
-            product_flops(p) / s->first * s->gain * 1e-9, s->tried,
-            product_flops(p) / s->first * 1e-9);
-}
-
-/* Runs this program for one candidate. Its results, or NULL: that candidate is none. */
-static json_t *try_in_child(search *s, const char *product, const char *what, const char *beside,
-                            double limit)
-{
-    char *self = process_self();
-    json_t *result = NULL;
-    process_end end = {0};
-    const char *words[] = {self, "tune", "--child", s->selector, product, what, beside, NULL};
-    s->status = self ? process_run(words, limit, &end) : kiln_last_status();
-    free(self);
-    if (s->status == KILN_OK && end.code == 0 && !end.timed_out && !end.signal && end.out.data)
-        result = json_loadb(end.out.data, end.out.length, 0, NULL);
-    process_free(&end);
-    if (result == NULL)
-        s->failed++;
-    else if (!json_is_true(json_object_get(result, "right")))
-        s->wrong++;
-    return result;
-}
-
-static double number(const json_t *object, const char *key)
-{
-    return json_number_value(json_object_get(object, key));
-}
-
-static bool is_known(search *s, const char *name)
-{
-    int i = 0;
-    while (i < MOST_TRIED && s->names[i] && strcmp(s->names[i], name) != 0)
-        i++;
-    if (i == MOST_TRIED || s->names[i])
-        return true;
-    s->names[i] = str_copy(name);
-    return s->names[i] == NULL;
-}
-
-/* What a child found out of a candidate and of the best so far. */
-typedef struct verdict {
-    bool right, known; /* known: so is the best */
-    double seconds, least, its_seconds, its_least;
-} verdict;
-
-/* Medians and best windows both say that the candidate takes less time, as noise alone rarely does. */
-static bool is_faster(const verdict *v)
-{
-    return v->right && v->seconds > 0 &&
-           (!v->known || (v->seconds < 0.97 * v->its_seconds && v->least < 0.99 * v->its_least));
-}
-
-static verdict side_by_side(search *s, const candidate *c, const candidate *beside)
-{
-    char name[RECORD_TEXT], other[RECORD_TEXT];
-    candidate_write(c, name, sizeof name);
-    candidate_write(beside, other, sizeof other);
-    json_t *result = try_in_child(s, wanted.items[s->number].key, name, other,
-                                  time_limit(c->engine == BLAS_CLBLAST));
-    verdict v = {.right = json_is_true(json_object_get(result, "right")),
-                 .known = json_is_true(json_object_get(result, "incumbent_right")),
-                 .seconds = number(result, "seconds"),
-                 .least = number(result, "least"),
-                 .its_seconds = number(result, "incumbent_seconds"),
-                 .its_least = number(result, "incumbent_least")};
-    json_decref(result);
-    return v;
-}
-
-/* Is the candidate better than the best, and once more so? Then it becomes it. */
-static bool beats(search *s, const candidate *c)
-{
-    char name[RECORD_TEXT];
-    candidate_write(c, name, sizeof name);
-    if (is_known(s, name))
-        return false;
-    verdict v = side_by_side(s, c, &s->best);
-    s->tried++;
-    if (v.known && v.its_seconds > 0) {
-        if (s->first <= 0)
-            s->first = v.its_seconds;
-        s->best.seconds = v.its_seconds;
-        s->best.right = true;
-    }
-    bool better = is_faster(&v);
-    if (better && v.known) {
-        v = side_by_side(s, c, &s->best);
-        better = is_faster(&v);
-    }
-    if (better) {
-        s->gain *= v.known ? v.its_seconds / v.seconds : 1;
-        s->best = *c;
-        s->best.seconds = v.seconds;
-        s->best.right = true;
-    }
-    say(s);
-    return better;
-}
-
-/* The best beside what it began with: the gains of single steps add up their luck. What is no faster in the end
- * gives way again. */
-static void settle(search *s, const candidate *first)
-{
-    char best[RECORD_TEXT], name[RECORD_TEXT];
-    candidate_write(&s->best, best, sizeof best);
-    candidate_write(first, name, sizeof name);
-    if (strcmp(best, name) == 0 || !s->best.right || s->first <= 0)
-        return;
-    verdict v = side_by_side(s, &s->best, first);
-    if (!v.known || v.its_seconds <= 0)
-        return;
-    s->first = v.its_seconds;
-    s->gain = v.right && v.seconds > 0 ? v.its_seconds / v.seconds : 0;
-    if (s->gain > 1) {
-        s->best.seconds = v.seconds;
-        return;
-    }
-    s->gain = 1;
-    s->best = *first;
-    s->best.seconds = v.its_seconds;
-    s->best.right = true;
-}
-
-static bool is_over(const search *s)
-{
-    return clock_seconds() > s->end || (given.tries >= 0 && s->tried >= given.tries);
-}
-
-static kiln_status tune_product(search *s)
-{
-    const workload *w = &wanted.items[s->number];
-    KILN_TRY(tune_incumbent(s->device, w, &s->best));
-    const candidate first = s->best;
-    candidate_write(&first, s->began, sizeof s->began);
-    is_known(s, s->began);
-    bool over = given.tries == 0;
-    /* On a CPU it compiles for seconds and is rarely faster. */
-    if (!over && w->clblast && (given.clblast || s->device->info.type != KILN_DEVICE_CPU)) {
-        candidate c = {.engine = BLAS_CLBLAST};
-        beats(s, &c);
-        over = is_over(s);
-    }
-    for (bool moved = true; moved && !over && s->status == KILN_OK;) {
-        candidate list[TUNE_NEIGHBOURS];
-        int count = tune_neighbours(s->device, w, &s->best, list);
-        moved = false;
-        for (int i = 0; i < count && !moved && !over && s->status == KILN_OK; i++) {
-            moved = beats(s, &list[i]);
-            over = is_over(s);
-        }
-        if (moved)
-            tune_keep(s->device, w, &s->best, false);
-    }
-    KILN_TRY(s->status);
-    settle(s, &first);
-    KILN_TRY(s->status);
-    if (s->best.right)
-        tune_keep(s->device, w, &s->best, !over);
-    return KILN_OK;
-}
-
-/* CLBlast's parameters, on a product of middling size. */
-static kiln_status tune_clblast(search *s, double *before, double *after)
-{
-    blas_product p = blas_plain(512, 512, 512, false, false);
-    char key[RECORD_TEXT];
-    const char *best = NULL, *set;
-    product_write(&p, true, key);
-    *before = *after = 0;
-    for (int i = -1; s->status == KILN_OK; i++) {
-        if (i >= 0 && ((set = clblast_set(s->device, i)) == NULL || clock_seconds() > s->end))
-            break;
-        /* Without a set: as the database has it. */
-        json_t *result = try_in_child(s, key, i < 0 ? "clblast" : set, "", time_limit(true));
-        s->tried++;
-        double seconds = number(result, "seconds");
-        bool right = json_is_true(json_object_get(result, "right"));
-        json_decref(result);
-        if (!right || seconds <= 0)
-            continue;
-        double speed = product_flops(&p) / seconds * 1e-9;
-        if (i < 0)
-            *before = *after = speed;
-        else if (speed > 1.03 * *after) {
-            *after = speed;
-            best = set;
-        }
-        if (common.verbose > 0 && isatty(STDERR_FILENO))
-            fprintf(stderr, "\r\033[KCLBlast, 512x512x512: %.1f GFLOP/s after %d tries (began with %.1f)",
-                    *after, s->tried, *before);
-    }
-    KILN_TRY(s->status);
-    if (best)
-        clblast_keep(s->device, best, *after);
     return KILN_OK;
 }
 
@@ -481,27 +207,27 @@ static int print_rows(const row *rows, kiln_device *device)
     return EXIT_DONE;
 }
 
-static kiln_status tune_all(kiln_device *device, const char *selector, row *rows)
+static kiln_status tune_all(kiln_device *device, const char *selector, const tune_limits *limits, row *rows)
 {
     double end = clock_seconds() + 60 * given.minutes;
     if (given.clblast) {
-        search s = {.device = device, .end = end};
+        tune_search s = {.device = device, .list = &wanted, .limits = *limits, .begun = clock_seconds(), .end = end};
         double before, after;
+        char name[TUNE_NAME];
         snprintf(s.selector, sizeof s.selector, "%s", selector);
-        KILN_TRY(tune_clblast(&s, &before, &after));
-        fprintf(stderr, "%sCLBlast, 512x512x512: %.1f GFLOP/s, before %.1f; %d tried, %d failed, %d wrong\n",
-                isatty(STDERR_FILENO) && common.verbose > 0 ? "\r\033[K" : "", after, before, s.tried,
-                s.failed, s.wrong);
+        KILN_TRY(tune_clblast(&s, name, &before, &after));
+        fprintf(stderr, "%s%s: %.1f GFLOP/s, before %.1f; %d tried, %d failed, %d wrong\n",
+                tune_shows() ? "\r\033[K" : "", name, after, before, s.tried, s.failed, s.wrong);
     }
     for (int i = 0; i < wanted.count; i++) {
         const blas_product *p = &wanted.items[i].product;
-        search s = {.device = device, .number = i, .gain = 1};
+        tune_search s = {.device = device, .list = &wanted, .limits = *limits, .number = i, .gain = 1};
         snprintf(s.selector, sizeof s.selector, "%s", selector);
         rows[i].skipped = !given.again && tune_is_done(device, &wanted.items[i]);
         if (rows[i].skipped)
             continue;
-        double now = clock_seconds();
-        s.end = now + (end > now ? (end - now) / (wanted.count - i) : 0);
+        s.begun = clock_seconds();
+        s.end = s.begun + (end > s.begun ? (end - s.begun) / (wanted.count - i) : 0);
         kiln_status status = tune_product(&s);
         if (s.first > 0) {
             rows[i].before = product_flops(p) / s.first * 1e-9;
@@ -511,11 +237,11 @@ static kiln_status tune_all(kiln_device *device, const char *selector, row *rows
         rows[i].tried = s.tried;
         rows[i].failed = s.failed;
         rows[i].wrong = s.wrong;
-        for (int k = 0; k < MOST_TRIED; k++)
+        for (int k = 0; k < TUNE_MOST_TRIED; k++)
             free(s.names[k]);
         KILN_TRY(status);
     }
-    if (common.verbose > 0 && isatty(STDERR_FILENO))
+    if (tune_shows())
         fprintf(stderr, "\r\033[K");
     return KILN_OK;
 }
@@ -530,13 +256,14 @@ static kiln_status tune(kiln_device *device, const network *which, row *rows)
                          "network %s: it has no product that is large enough to be tuned and no convolution without "
                          "pooling, and products within rows go by rule; --shape MxNxK tunes one of your own",
                          which->name);
-    return tune_all(device, selector, rows);
+    const tune_limits limits = {given.limit, given.tries, given.clblast};
+    return tune_all(device, selector, &limits, rows);
 }
 
 static int run(int count, char **words)
 {
     if (count == 5 && strcmp(words[0], "--child") == 0)
-        return child(words);
+        return tune_child(words);
     int status = options_parse(&command_tune, &given, &count, words);
     if (status >= 0)
         return status;
@@ -545,7 +272,7 @@ static int run(int count, char **words)
         return usage_error(&command_tune,
                            "there is no built-in network '%s': kiln new lists those there are",
                            words[0]);
-    static row rows[MOST_PRODUCTS];
+    static row rows[TUNE_MOST_PRODUCTS];
     kiln_device *device = NULL;
     int taken = 0;
     kiln_status done = session_start();
@@ -574,8 +301,8 @@ const command command_tune = {
             "its convolutions without pooling. Each candidate runs in a process of its own, is compared with the host's\n"
             "result, and timed beside the best so far, which stays unless it is beaten by 3 % twice. What is\n"
             "found is kept in a readable file for each device and driver, in the cache; a tuning that\n"
-            "was stopped goes on where it was. --clblast tunes CLBlast's own parameters, which takes\n"
-            "minutes of compiling.",
+            "was stopped goes on where it was. --clblast tunes CLBlast's own parameters with the product that\n"
+            "takes longest, which takes minutes of compiling.",
     .example = "  kiln tune mlp1024 --batch-size 256 --minutes 5\n"
                "  kiln tune --shape 512x512x512 --clblast\n  kiln tune --export gpu.txt",
     .options = options,

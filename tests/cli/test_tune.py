@@ -2,9 +2,10 @@
 """Looking for faster products: kiln tune."""
 import os
 import re
+import subprocess
 import unittest
 
-from support import Case, kiln, main
+from support import Case, KILN, environment, kiln, main
 
 
 class Tune(Case):
@@ -106,6 +107,19 @@ class Tune(Case):
         self.assertRegex(self.record(), r'(?m)^%s = (winograd|direct) .*, [\d.]+ GFLOP/s$' % name)
         other = dict(self.env, KILN_DEBUG='limits:threads')
         self.fails('tune', '--shape', name, env=other, says='convolutions go by rule')
+
+    def test_a_bar_on_a_terminal(self):
+        ours, its = os.openpty()
+        done = subprocess.run([KILN, 'tune', '--shape', '64x96x512,NT', '--tries', '1'], env=environment(self.env),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=its)
+        os.close(its)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        self.assertEqual(done.returncode, 0, shown)
+        bars = re.findall(r'\r\033\[K\[(=*)(\.*)\] (\S[^:\r]*): [\d.]+ GFLOP/s after 1 tries \(began with [\d.]+\)', shown)
+        self.assertEqual([name for _, _, name in bars], ['64x96x512 NT ld=512,512,96', '64x96x512 NT ld=512,512,96 tile'])
+        self.assertEqual([len(done) + len(left) for done, left, _ in bars], [20, 20])
+        self.assertGreaterEqual(len(bars[1][0]), 10)
 
     def test_products_of_a_network(self):
         done = kiln('tune', 'tabular', '--minutes', 0.01, env=self.env)
