@@ -94,7 +94,7 @@ _kiln()
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
-                --csv-log --log-json --tensorboard --report --history --initial-weights --embeddings-initializer
+                --csv-log --log-json --tensorboard --report --history --initial-weights --embedding-vectors --freeze-vectors --embeddings-initializer
                 --kernel-initializer --recurrent-initializer --bias-initializer $series $pictures $text $common"
             ;;
         evaluate) options="--json --loss --metrics --label $forecast $pictures $text $common" ;;

@@ -54,6 +54,10 @@ static const option options[] = {
      "of its recurrent layer's recurrent kernel", 0},
     {"--bias-initializer", OPTION_TEXT, AT(initial.bias), "NAME", "of its recurrent layer's biases",
      0},
+    {"--embedding-vectors", OPTION_TEXT, AT(vectors), "FILE",
+     "fills its Embedding from a text file of word2vec or GloVe, which says how wide it is", 0},
+    {"--freeze-vectors", OPTION_FLAG, AT(freeze_vectors), NULL,
+     "the Embedding keeps them as they are", 0},
     {"--early-stopping", OPTION_WHOLE, AT(early_stopping), "N",
      "stops after N epochs without a better (validation) loss, and keeps the best weights", 0},
     {"--csv-log", OPTION_TEXT, AT(csv_log), "FILE", "the figures of each epoch, as they come", 0},
@@ -82,6 +86,8 @@ static int check_usage(void)
         strcmp(given.initial_weights, "pytorch") != 0)
         return usage_error(&command_fit, "--initial-weights '%s': it takes keras or pytorch",
                            given.initial_weights);
+    if (given.freeze_vectors && given.vectors == NULL)
+        return usage_error(&command_fit, "--freeze-vectors: --embedding-vectors FILE says which");
     size_t length = given.report ? strlen(given.report) : 0;
     if (given.report && (length < 5 || strcmp(given.report + length - 5, ".html") != 0))
         return usage_error(&command_fit, "--report '%s': it takes a .html file", given.report);

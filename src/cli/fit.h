@@ -8,8 +8,8 @@
 
 typedef struct fit_options {
     const char *output, *history, *csv_log, *label, *class_weight, *validation_data, *checkpoint,
-        *tensorboard, *log_json, *report, *initial_weights;
-    bool resume;
+        *tensorboard, *log_json, *report, *initial_weights, *vectors;
+    bool resume, freeze_vectors;
     int64_t epochs, steps_per_epoch, early_stopping;
     double validation_split;
     objective_options objective;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cli/series.h"
 #include "cli/text_data.h"
+#include "format/word_vectors.h"
 #include "train/resume.h"
 
 #include <string.h>
@@ -34,6 +35,29 @@ static kiln_status choose_weights(const fitting *f)
     network_initial = *w;
     network_initial.pytorch =
         f->given->initial_weights && strcmp(f->given->initial_weights, "pytorch") == 0;
+    return f->given->vectors ? word_vectors_width(f->given->vectors, &network_initial.width) : KILN_OK;
+}
+
+/* --embedding-vectors: the data's words in the file, if there are any. */
+static kiln_status load_vectors(const fitting *f)
+{
+    const model_text *words = &f->data->text;
+    size_t missing;
+    if (words->tokens == NULL)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "--embedding-vectors %s: %s holds no text, whose words could be looked up in it",
+                         f->given->vectors, f->data_name);
+    KILN_TRY(kiln_load_word_vectors(&missing, f->model, .path = f->given->vectors, .count = words->token_count,
+                                    .words = (const char *const *)words->tokens,
+                                    .freeze = f->given->freeze_vectors ? KILN_YES : KILN_NO));
+    const size_t named = words->token_count - (model_text_reserves(words) ? 2 : 0);
+    const size_t found = words->token_count - (words->tokens[0][0] == '\0') - missing;
+    if (found == 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "--embedding-vectors %s: not one of the %zu words of %s is in it",
+                         f->given->vectors, named, f->data_name);
+    if (common.verbose > 0)
+        printf("vectors: %s of %s words are in %s\n", session_count((int64_t)found),
+               session_count((int64_t)named), f->given->vectors);
     return KILN_OK;
 }
 
@@ -140,6 +164,8 @@ kiln_status fit_open(fitting *f)
             return kiln_last_status();
     }
     KILN_TRY(take_seed(f));
+    if (f->given->vectors)
+        KILN_TRY(load_vectors(f));
     KILN_TRY(session_match(f->data, f->model, true));
     if (f->validation)
         KILN_TRY(session_match(f->validation, f->model, true));

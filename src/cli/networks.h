@@ -39,6 +39,7 @@ kiln_model *network_build(const network *which, const kiln_dataset *data);
 typedef struct network_weights {
     bool pytorch; /* as PyTorch draws them; else as Keras does */
     const char *embeddings, *kernel, *recurrent, *bias; /* initializers; NULL: as above */
+    int64_t width; /* of the Embedding; 0: the network's own */
 } network_weights;
 extern network_weights network_initial;
 

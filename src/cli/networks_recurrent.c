@@ -43,6 +43,11 @@ static initializers *initializers_of(initializers *i, int64_t units, int64_t inp
     return i;
 }
 
+static int64_t embedding_width(int64_t usual)
+{
+    return network_initial.width > 0 ? network_initial.width : usual;
+}
+
 typedef kiln_layer *(*recurrent_builder)(const kiln_recurrent_args *args);
 
 static kiln_layer *recurrent(recurrent_builder build, int64_t units, bool sequences,
@@ -110,7 +115,7 @@ static kiln_model *build_text(const network *which, recurrent_builder build,
     initializers i;
     if (find_sizes(which, data, false, &s) != KILN_OK)
         return NULL;
-    int64_t units = which->tiny ? 16 : s.classify ? 64 : 256, width = which->tiny ? 8 : 64;
+    int64_t units = which->tiny ? 16 : s.classify ? 64 : 256, width = embedding_width(which->tiny ? 8 : 64);
     initializers_of(&i, units, units);
     return kiln_sequential(kiln_embedding(s.tokens, width, .embeddings_initializer = i.embeddings,
                                           .mask_zero = s.classify ? KILN_YES : KILN_NO,
@@ -143,7 +148,7 @@ kiln_model *network_build_bilstm_classifier(const network *which, const kiln_dat
         return NULL;
     const int64_t units = which->tiny ? 8 : 64;
     initializers_of(&i, units, 2 * units);
-    return kiln_sequential(kiln_embedding(s.tokens, units, .embeddings_initializer = i.embeddings,
+    return kiln_sequential(kiln_embedding(s.tokens, embedding_width(units), .embeddings_initializer = i.embeddings,
                                           .mask_zero = KILN_YES,
                                           .input_shape = KILN_SHAPE(s.length)),
                            kiln_bidirectional(recurrent(kiln_lstm_with, units, false, &i)),

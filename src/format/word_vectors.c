@@ -1,5 +1,7 @@
 /* Pretrained vectors of words, from the text files of word2vec and GloVe: a word a line, and its
  * numbers behind it. */
+#include "format/word_vectors.h"
+
 #include "base/hash.h"
 #include "model/model.h"
 
@@ -88,7 +90,7 @@ static bool is_whole(const char *word, size_t bytes)
 }
 
 /* word2vec begins with how many words there are and how many numbers each has. */
-static kiln_status read_header(const filling *f, const char *line, size_t bytes, bool *header)
+static bool is_header(const char *line, size_t bytes, int64_t *width)
 {
     size_t first = 0, second;
     while (first < bytes && !is_space(line[first]))
@@ -98,15 +100,29 @@ static kiln_status read_header(const filling *f, const char *line, size_t bytes,
     size_t end = second;
     while (end < bytes && !is_space(line[end]))
         end++;
-    *header = is_whole(line, first) && is_whole(line + second, end - second);
+    bool header = is_whole(line, first) && is_whole(line + second, end - second);
     for (size_t i = end; i < bytes; i++)
-        *header &= is_space(line[i]);
-    if (*header && strtoll(line + second, NULL, 10) != f->width)
-        return kiln_fail(KILN_ERROR_SHAPE,
-                         "its vectors have %.*s numbers, and the layer's output_dim is %lld",
-                         (int)(end - second < 20 ? end - second : 20), line + second,
-                         (long long)f->width);
-    return KILN_OK;
+        header &= is_space(line[i]);
+    if (header)
+        *width = strtoll(line + second, NULL, 10);
+    return header;
+}
+
+/* How many numbers the vectors have, by the first line. A first word with spaces in it is none of these files. */
+static int64_t width_of(const char *line, size_t bytes, bool *header)
+{
+    const char *numbers;
+    int64_t width;
+    *header = is_header(line, bytes, &width);
+    return *header ? width : count_parts(line, bytes, 1, &numbers) - 1;
+}
+
+static size_t without_end(char *line, ssize_t length)
+{
+    size_t bytes = (size_t)length;
+    while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r'))
+        line[--bytes] = '\0';
+    return bytes;
 }
 
 static kiln_status read_line(filling *f, const char *line, size_t bytes)
@@ -138,19 +154,6 @@ static kiln_status read_line(filling *f, const char *line, size_t bytes)
     return KILN_OK;
 }
 
-/* The first line says how wide all are, unless it is a header. */
-static kiln_status check_width(const filling *f, const char *line, size_t bytes)
-{
-    const char *numbers;
-    int64_t parts = count_parts(line, bytes, 1, &numbers);
-    /* A first word with spaces in it is none of these files. */
-    if (parts > 0 && parts - 1 != f->width)
-        return kiln_fail(KILN_ERROR_SHAPE,
-                         "its vectors have %lld numbers, and the layer's output_dim is %lld",
-                         (long long)(parts - 1), (long long)f->width);
-    return KILN_OK;
-}
-
 static kiln_status read_lines(filling *f, FILE *file)
 {
     char *line = NULL;
@@ -158,16 +161,16 @@ static kiln_status read_lines(filling *f, FILE *file)
     ssize_t length;
     kiln_status status = KILN_OK;
     while (status == KILN_OK && (length = getline(&line, &room, file)) >= 0) {
-        size_t bytes = (size_t)length;
+        size_t bytes = without_end(line, length);
         bool header = false;
-        while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r'))
-            line[--bytes] = '\0';
         if (number++ == 0) {
-            status = read_header(f, line, bytes, &header);
-            if (status == KILN_OK && !header)
-                status = check_width(f, line, bytes);
-            if (status != KILN_OK)
+            int64_t width = width_of(line, bytes, &header);
+            if (width >= 0 && width != f->width) {
+                status = kiln_fail(KILN_ERROR_SHAPE,
+                                   "its vectors have %lld numbers, and the layer's output_dim is %lld",
+                                   (long long)width, (long long)f->width);
                 break;
+            }
         }
         if (header || bytes == 0)
             continue;
@@ -239,6 +242,24 @@ static kiln_status fill(const kiln_word_vectors_args *args, ir_weight *table, si
     free(f.values);
     free(f.found);
     return status;
+}
+
+kiln_status word_vectors_width(const char *path, int64_t *width)
+{
+    FILE *file = fopen(path, "rb");
+    char *line = NULL;
+    size_t room = 0;
+    bool header;
+    if (file == NULL)
+        return kiln_fail(KILN_ERROR_FILE, "%s: %s", path, strerror(errno));
+    ssize_t length = getline(&line, &room, file);
+    *width = length > 0 ? width_of(line, without_end(line, length), &header) : 0;
+    free(line);
+    fclose(file);
+    if (*width < 1 || *width > WORD_VECTORS_WIDEST)
+        return kiln_fail(KILN_ERROR_FORMAT,
+                         "%s: its first line is no word with its numbers; it takes a text file of word2vec or GloVe", path);
+    return KILN_OK;
 }
 
 kiln_status kiln_load_word_vectors_with(const kiln_word_vectors_args *args, size_t *missing)

@@ -87,6 +87,35 @@ class Text(support.Case):
         self.fails('fit', 'bilstm_classifier', self.write('verse.txt', VERSE * 9), '--task', 'generate', '--sequence-length', 8,
                    says='reads a text in both directions')
 
+    def test_vectors_of_words(self):
+        """The Embedding is as wide as the file's vectors; frozen ones stay as the file has them."""
+        path, saved = self.write('lines.tsv', lines()), self.path('lines.keras')
+        vectors = self.write('vectors.txt', 'good 1 2 3\nbad -1 0.5 1e-2\nunheard 7 8 9\n')
+        fit = ['fit', 'gru', path, '--task', 'classify', '--verbose', 2, '-o', saved, '--embedding-vectors']
+        done = self.ok(*fit, vectors, '--freeze-vectors', '--epochs', 1)
+        self.assertIn('vectors: 2 of 6 words are in ' + vectors, done.out)
+        self.ok('convert', saved, self.path('lines.npz'))
+        with zipfile.ZipFile(self.path('lines.npz')) as archive:
+            name = next(n for n in archive.namelist() if 'embeddings' in n)
+            shape, table = support.read_npy(archive.read(name))
+        self.assertEqual(tuple(shape), (8, 3))
+        rows = [list(table[3 * i:3 * i + 3]) for i in range(8)]
+        self.assertIn([1, 2, 3], rows)
+        self.assertTrue(any(abs(a + 1) + abs(b - 0.5) + abs(c - 0.01) < 1e-8 for a, b, c in rows))
+        self.assertNotIn([7, 8, 9], rows)
+        # Header and all: word2vec's; here they train.
+        self.ok(*fit, self.write('w2v.txt', '2 3\ngood 1 2 3\nbad -1 0.5 1e-2\n'), '--epochs', 2)
+        self.ok('convert', saved, self.path('lines.npz'))
+        with zipfile.ZipFile(self.path('lines.npz')) as archive:
+            self.assertNotEqual(support.read_npy(archive.read(name))[1], table)
+        self.fails(*fit, self.write('none.txt', 'other 1 2 3\n'), says='not one of the 6 words')
+        self.fails(*fit, self.write('bad.txt', 'good 1 2\nbad 1 two\n'), says=['bad.txt', 'line 2'])
+        self.fails(*fit, self.write('no.txt', ''), says='no.txt: its first line is no word')
+        self.fails(*fit, self.path('nowhere.txt'), says='nowhere.txt')
+        self.fails('fit', saved, path, '--embedding-vectors', self.write('two.txt', 'good 1 2\n'), says='output_dim is 3')
+        self.fails('fit', 'mlp', 'digits', '--embedding-vectors', vectors, says='holds no text')
+        self.fails('fit', 'gru', path, '--freeze-vectors', code=2, says='--freeze-vectors')
+
     def test_bad_texts(self):
         for content, says in (('', 'is empty'), ('too short', ['has 8 characters in the part for training', 'one window of 64']),
                               (b'caf\xe9 ' * 100, 'byte 3 (0xe9) is no UTF-8'), (b'a\0b' * 100, 'byte 1 is zero'),
