@@ -209,25 +209,26 @@ def main():
     folder = tempfile.mkdtemp(prefix='kiln-tests-')
     present = [driver for driver in known if driver.name in chosen and not driver.reason]
     try:
-        for index, driver in enumerate(present):
-            selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0)]
-            if arguments.words:
-                selected = [test for test in selected
-                            if any(word in test['name'] or word == suite_of(test) for word in arguments.words)]
-            if not selected:
-                continue
-            print('%s:' % driver.name, flush=True)
-            with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-                # What takes longest begins first (meson's priority); told in order.
-                jobs = {test['name']: pool.submit(run, test, driver, folder, arguments.sanitized)
-                        for test in sorted(selected, key=lambda test: -test['priority'])}
-                for test in selected:
-                    result = jobs[test['name']].result()
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            # Driver after driver, of each what takes longest first (meson's priority); told in order.
+            jobs = {}
+            for index, driver in enumerate(present):
+                selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0) and
+                            (not arguments.words or
+                             any(word in test['name'] or word == suite_of(test) for word in arguments.words))]
+                begun = {test['name']: pool.submit(run, test, driver, folder, arguments.sanitized)
+                         for test in sorted(selected, key=lambda test: -test['priority'])}
+                jobs[driver.name] = {test['name']: begun[test['name']] for test in selected}
+            for driver, of_driver in jobs.items():
+                if of_driver:
+                    print('%s:' % driver, flush=True)
+                for name, job in of_driver.items():
+                    result = job.result()
                     passed += result.passed
                     failed += result.failed
-                    skips += ['%s, %s: %s' % (driver.name, test['name'], skip) for skip in result.skips]
+                    skips += ['%s, %s: %s' % (driver, name, skip) for skip in result.skips]
                     print('  %-28s %4d passed %s%6.1f s'
-                          % (test['name'], result.passed,
+                          % (name, result.passed,
                              '%4d failed ' % result.failed if result.failed else ' ' * 12, result.seconds),
                           flush=True)
     finally:
