@@ -228,7 +228,7 @@ START_TEST(verdicts_are_kept)
         free(first);
         free(second);
         /* A process that is no more died in the products, as planned. */
-        static const char died[] = "0 4 999999999\n";
+        static const char died[] = "0 5 999999999\n";
         harness_ok(file_write_atomic(marker, died, sizeof died - 1));
         ck_assert_int_eq(remove(path), 0);
         device->checked = false;
