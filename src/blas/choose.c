@@ -73,9 +73,6 @@ static kiln_status check_product(const blas_product *p)
 
 /* Below this the launch takes longer than the product, and above it 3 % pay for a trial. */
 static const double least_flops = 4e6;
-/* On a CPU, CLBlast is worth seconds of compilation only to products that take tile longer than
- * this. */
-static const double clblast_on_cpu_seconds = 1e-3;
 /* Seconds that all trials may take together, until a device is closed. After them the first candidate is still
  * checked, and where CLBlast takes part from the beginning, so is that. */
 static const double budget = 2.0;
@@ -140,26 +137,6 @@ static void keep(kiln_device *device, const char *key, const blas_product *p, co
     record_keep(device, key, value);
 }
 
-/* The device's multiply-add peak, measured once and kept; 0 when it cannot be measured. */
-static double peak_gflops(kiln_device *device)
-{
-    kiln_error_record before;
-    kiln_error_save(&before);
-    static const char *const key = "fma peak";
-    char value[RECORD_TEXT];
-    double peak = 0;
-    if (record_find(device, key, value) && sscanf(value, "%lf GFLOP/s", &peak) == 1 && peak > 0)
-        return peak;
-    kiln_device_peaks peaks;
-    if (kiln_device_measure(device, &peaks) != KILN_OK) {
-        kiln_error_restore(&before);
-        return 0;
-    }
-    snprintf(value, sizeof value, "%.1f GFLOP/s", peaks.fma_gflops);
-    record_keep(device, key, value);
-    return peaks.fma_gflops;
-}
-
 /* The fastest of the other engine than that of `best`, or one that failed, or NULL. */
 static const candidate *other_engine(const candidate *list, int count, const candidate *best)
 {
@@ -182,9 +159,9 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     int count = tile_candidates(device, p, fused, tiles), certain = 1;
     for (int i = 0; i < count; i++)
         list[i] = (candidate){.engine = BLAS_TILE, .tile = tiles[i]};
-    const bool is_cpu = device->info.type == KILN_DEVICE_CPU;
-    /* On a GPU CLBlast comes right after the rule's tile, and whatever the time. */
-    if (clblast && !is_cpu) {
+    /* On a GPU CLBlast comes right after the rule's tile, and whatever the time. On a CPU it would compile for ten
+     * seconds, and was never the faster one: there it takes part once kiln tune has kept it. */
+    if (clblast && device->info.type != KILN_DEVICE_CPU) {
         memmove(&list[2], &list[1], (size_t)(count - 1) * sizeof *list);
         list[1] = (candidate){.engine = BLAS_CLBLAST};
         count++;
@@ -197,15 +174,6 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     bool compared = left > 0;
     if (status == KILN_OK)
         status = candidates_best(device, p, list, count, &best);
-    if (clblast && is_cpu && best && compared && best->least > clblast_on_cpu_seconds &&
-        product_flops(p) / best->least * 1e-9 < 0.5 * peak_gflops(device)) {
-        list[0] = *best;
-        list[1] = (candidate){.engine = BLAS_CLBLAST};
-        count = 2;
-        status = measure(device, p, key, list, count, count, MEASURE_WINDOWS, 0);
-        if (status == KILN_OK)
-            status = candidates_best(device, p, list, count, &best);
-    }
     KILN_TRY(status);
     if (best) {
         *chosen = *best;

@@ -65,7 +65,7 @@ char *kiln_device_paths(const kiln_device *device)
     add(&out, "cached programs", "yes",
         program_cache_driver_keeps(device) ? "the driver keeps them" : "Kiln keeps them");
     add_unused(&out, "unified memory", info->has_unified_memory,
-               "batches are copied: they are gathered and shuffled on the way");
+               "batches are gathered and copied: a map takes three times as long at 25 KB, and 0.8 at 2 MB (PoCL)");
     add_unused(&out, "fp16 arithmetic", info->has_fp16, "Kiln computes with float32");
     add(&out, "half storage", "yes",
         serial ? "for models of mixed_float16 (--dtype); the convolutions of a CPU read float32"
@@ -74,7 +74,7 @@ char *kiln_device_paths(const kiln_device *device)
     add_unused(&out, "command buffers", list_has_extension(extensions, "cl_khr_command_buffer"),
                "launches one by one are as fast where it was tried (PoCL)");
     add_unused(&out, "out-of-order queue", queues & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE,
-               "launches run in the order of the plan");
+               serial ? "what could run side by side is one kernel" : "launches run in the order of the plan");
     if (out.failed) {
         text_free(&out);
         kiln_fail_memory(4096);
