@@ -41,8 +41,7 @@ static const struct {
     {"compiler", "compiler:crash:TEXT, compiler:hang:TEXT, compiler:wrong:TEXT: what the compiler does "
                  "with a program whose source has TEXT: it ends the process, never returns, or takes fma for "
                  "a sum"},
-    {"program-cache", "keep compiled programs on disk also where the driver does so itself, and from "
-                      "their first use on"},
+    {"program-cache", "keep compiled programs on disk also where the driver does so itself"},
     {"fail", "fail:CALL:N: the Nth call of an OpenCL function fails (fail:clFinish:3)"},
     {"vanish", "vanish:CALL:N: from the Nth call on the device answers nothing any more"},
     {"hang", "hang:CALL:N: the Nth call of a function that uses a queue never completes"},

@@ -1,11 +1,8 @@
 /* Compiled programs on disk, under "programs" in the cache folder.
  *
  * Where the driver keeps compiled programs itself, only an empty mark is left, which says that this
- * program has been compiled before. PoCL keeps them too, but loads a binary faster; as it compiles
- * each kernel once more to make one, a program gets its mark in the first process that uses it and
- * its binary in the second: what is used once, as most of what tests compile, costs nothing more.
- * The folder is kept below 256 MiB: what was not used for longest goes first. Nothing here can fail
- * in a way that matters: a bad entry is one that is not there. */
+ * program has been compiled before. The folder is kept below 256 MiB: what was not used for longest
+ * goes first. Nothing here can fail in a way that matters: a bad entry is one that is not there. */
 #ifndef DEVICE_PROGRAM_CACHE_H
 #define DEVICE_PROGRAM_CACHE_H
 
@@ -15,7 +12,6 @@ typedef struct program_cache {
     kiln_device *device;
     char *identity; /* device, driver, platform and Kiln's version; NULL: no cache */
     bool binaries;  /* keep them; else only the marks */
-    bool late;      /* keep them of programs that have their mark */
     bool grown;     /* something was stored: the folder may have become too large */
 } program_cache;
 
