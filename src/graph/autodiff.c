@@ -17,6 +17,14 @@ typedef struct capture {
     int64_t steps; /* of the loop */
 } capture;
 
+/* A body's product of a state and a captured value. What its gradient sends to the state is computed at the beginning
+ * of the reverse loop's next turn, from the gradient of its result, which is carried there: so the turn is a product and
+ * what follows it element by element, as the forward one is, and can be one launch. */
+typedef struct late_product {
+    ir_id product, state; /* in the forward body */
+    ir_id carried;        /* in the reverse one */
+} late_product;
+
 typedef struct differ {
     ir_graph *g;
     size_t count; /* nodes of the forward graph */
@@ -29,6 +37,10 @@ typedef struct differ {
         capture *items;
         size_t count, capacity;
     } captures;
+    struct {
+        late_product *items;
+        size_t count, capacity;
+    } late; /* of the loop at hand */
 } differ;
 
 static void mark_wanted(differ *d, int count, const ir_id *wrt)
@@ -125,15 +137,28 @@ static kiln_status visit(differ *d, ir_id forward, ir_id node, ir_id dy)
     return KILN_OK;
 }
 
+static bool is_captured_product(const ir_graph *g, const ir_node *n)
+{
+    return n->op == &op_desc_matmul && g->items[n->inputs[1]].scope == 0 &&
+           g->items[n->inputs[0]].scope != 0 && n->attr.integer[0] == 0 && n->shape.rank == 2;
+}
+
+static const late_product *late_product_of(const differ *d, ir_id product)
+{
+    for (size_t i = 0; i < d->late.count; i++)
+        if (d->late.items[i].product == product)
+            return &d->late.items[i];
+    return NULL;
+}
+
 /* A product with a captured right side: its gradient is one product over all time steps. */
 static kiln_status visit_captured_product(differ *d, ir_id forward, ir_id dy, bool *done)
 {
     ir_graph *g = d->g;
     ir_node n = g->items[forward];
     ir_id a = n.inputs[0], b = n.inputs[1];
-    *done = false;
-    if (n.op != &op_desc_matmul || g->items[b].scope != 0 || g->items[a].scope == 0 ||
-        n.attr.integer[0] != 0 || n.shape.rank != 2)
+    *done = is_captured_product(g, &n);
+    if (!*done)
         return KILN_OK;
     if (d->wanted[b]) {
         ir_id left;
@@ -151,10 +176,84 @@ static kiln_status visit_captured_product(differ *d, ir_id forward, ir_id dy, bo
         d->captures.items[d->captures.count++] =
             (capture){.outer = b, .part = dy, .left = left, .transpose_right = n.attr.integer[1]};
     }
-    if (d->wanted[a])
+    if (d->wanted[a] && late_product_of(d, forward) == NULL)
         KILN_TRY(op_add_gradient(g, &d->total[a], op_matmul(g, dy, b, false, !n.attr.integer[1])));
-    *done = true;
     return KILN_OK;
+}
+
+static ir_id zeros(ir_graph *g, kiln_shape shape)
+{
+    return op_broadcast(g, op_constant(g, 0.0), shape);
+}
+
+/* What a late product sends to its state, from the gradient of its result. */
+static ir_id sent_by(differ *d, const late_product *l, ir_id gradient)
+{
+    const ir_node n = d->g->items[l->product];
+    return op_matmul(d->g, gradient, n.inputs[1], false, !n.attr.integer[1]);
+}
+
+/* At the beginning of a reverse body. */
+static kiln_status begin_late_products(differ *d, int scope)
+{
+    ir_graph *g = d->g;
+    d->late.count = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const ir_node n = g->items[i];
+        if (n.scope != scope || !d->wanted[i] || !is_captured_product(g, &n) ||
+            g->items[n.inputs[0]].op != &op_desc_scan_state || !d->wanted[n.inputs[0]])
+            continue;
+        ir_scan_state s = g->scans[scope - 1].states[g->items[n.inputs[0]].attr.integer[0]];
+        late_product l = {(ir_id)i, s.state, op_scan_state(g, zeros(g, n.shape))};
+        KILN_TRY(op_add_gradient(g, &d->total[s.next], sent_by(d, &l, l.carried)));
+        KILN_TRY(MEM_PUSH_ROOM(&d->late));
+        d->late.items[d->late.count++] = l;
+    }
+    return KILN_OK;
+}
+
+/* At its end. The gradient is kept in the state's place; whoever reads it over all time steps reads it there. */
+static kiln_status end_late_products(differ *d, int scope)
+{
+    ir_graph *g = d->g;
+    for (size_t i = 0; i < d->late.count; i++) {
+        const late_product *l = &d->late.items[i];
+        ir_id dy = d->total[l->product];
+        KILN_TRY(op_scan_update(g, l->carried, dy == IR_NONE ? zeros(g, g->items[l->product].shape) : dy));
+        ir_id own = op_scan_next(g, l->carried);
+        for (size_t k = 0; k < d->captures.count && dy != IR_NONE; k++)
+            if (d->captures.items[k].part == dy)
+                d->captures.items[k].part = own;
+        for (size_t k = 0; k < d->count && dy != IR_NONE; k++)
+            if (g->items[k].scope == scope && d->total[k] == dy)
+                d->total[k] = own;
+    }
+    return KILN_OK;
+}
+
+/* Behind the loop: what is left for the states' first values. */
+static kiln_status finish_late_products(differ *d, int scope)
+{
+    ir_graph *g = d->g;
+    for (size_t i = 0; i < d->late.count; i++) {
+        const late_product *l = &d->late.items[i];
+        ir_id initial = g->scans[scope - 1].states[g->items[l->state].attr.integer[0]].initial;
+        if (d->wanted[initial])
+            KILN_TRY(op_add_gradient(g, &d->total[initial], sent_by(d, l, op_scan_final(g, l->carried))));
+    }
+    return KILN_OK;
+}
+
+/* Whether a state's gradient comes from late products alone: then nothing else of it is carried. */
+static bool is_sent_late(const differ *d, int scope, ir_id state)
+{
+    const ir_graph *g = d->g;
+    bool late = d->total[state] == IR_NONE && d->value[state] == IR_NONE;
+    for (size_t i = 0; i < d->count && late; i++)
+        for (int k = 0; k < g->items[i].input_count && g->items[i].scope == scope; k++)
+            if (g->items[i].inputs[k] == state && d->wanted[i])
+                late &= late_product_of(d, (ir_id)i) != NULL;
+    return late;
 }
 
 /* After the reverse loop: the captured values' gradients. */
@@ -195,17 +294,18 @@ static kiln_status reverse_loop(differ *d, int scope)
     for (size_t i = 0; i < d->count && status == KILN_OK; i++)
         if (g->items[i].scope == scope && d->total[i] != IR_NONE)
             d->total[i] = op_scan_slice(g, d->total[i]);
+    if (status == KILN_OK)
+        status = begin_late_products(d, scope);
     for (size_t k = 0; k < states && status == KILN_OK; k++) {
         ir_scan_state s = g->scans[scope - 1].states[k];
-        if (!d->wanted[s.next]) {
-            carried[k] = IR_NONE;
+        carried[k] = IR_NONE;
+        if (!d->wanted[s.next] || is_sent_late(d, scope, s.state))
             continue;
-        }
         ir_id start =
             d->value[s.state]; /* the gradient of the final state, put here by the outer pass */
         d->value[s.state] = IR_NONE;
         if (start == IR_NONE)
-            start = op_broadcast(g, op_constant(g, 0.0), g->items[s.state].shape);
+            start = zeros(g, g->items[s.state].shape);
         carried[k] = op_scan_state(g, start);
         status = op_add_gradient(g, &d->total[s.next], carried[k]);
     }
@@ -245,9 +345,11 @@ static kiln_status reverse_loop(differ *d, int scope)
             continue;
         ir_id before = d->total[s.state];
         if (before == IR_NONE)
-            before = op_broadcast(g, op_constant(g, 0.0), g->items[s.state].shape);
+            before = zeros(g, g->items[s.state].shape);
         status = op_scan_update(g, carried[k], before);
     }
+    if (status == KILN_OK)
+        status = end_late_products(d, scope);
     kiln_status end = op_scan_end(g);
     if (status == KILN_OK)
         status = end;
@@ -256,6 +358,8 @@ static kiln_status reverse_loop(differ *d, int scope)
         if (carried[k] != IR_NONE && d->wanted[s.initial])
             status = op_add_gradient(g, &d->total[s.initial], op_scan_final(g, carried[k]));
     }
+    if (status == KILN_OK)
+        status = finish_late_products(d, scope);
     for (size_t i = 0; i < d->count && status == KILN_OK; i++)
         if (g->items[i].scope == scope && g->items[i].op == &op_desc_scan_slice &&
             d->total[i] != IR_NONE && d->wanted[g->items[i].inputs[0]])
@@ -324,5 +428,6 @@ kiln_status graph_gradients(ir_graph *g, ir_id loss, int count, const ir_id *wrt
     free(d.wanted);
     free(d.last);
     free(d.captures.items);
+    free(d.late.items);
     return status;
 }

@@ -14,12 +14,13 @@ typedef struct parts {
     int count;
 } parts;
 
-/* The paddings that a sum consists of; false: it has something else in it, or someone else reads a
- * part of it. */
-static bool find_parts(const ir_graph *g, const int *readers, ir_id id, bool root, parts *out)
+/* The paddings that a sum consists of; false: it has something else in it, or someone reads a part of it who makes no
+ * sum of it: that part would be made all the same. (Gates that a recurrent layer adds to two products have gradients
+ * that are parts of two sums.) */
+static bool find_parts(const ir_graph *g, const int *others, ir_id id, bool root, parts *out)
 {
     const ir_node *n = &g->items[id];
-    if (!root && readers[id] != 1)
+    if (!root && others[id] > 0)
         return false;
     if (n->op == &op_desc_pad) {
         if (out->count == IR_MAX_INPUTS)
@@ -29,8 +30,8 @@ static bool find_parts(const ir_graph *g, const int *readers, ir_id id, bool roo
     }
     return n->op == op_pointwise(F_ADD) &&
            ir_shape_equal(g->items[n->inputs[0]].shape, g->items[n->inputs[1]].shape) &&
-           find_parts(g, readers, n->inputs[0], false, out) &&
-           find_parts(g, readers, n->inputs[1], false, out);
+           find_parts(g, others, n->inputs[0], false, out) &&
+           find_parts(g, others, n->inputs[1], false, out);
 }
 
 /* Sorts the parts along their axis; whether they cover it. */
@@ -60,19 +61,39 @@ static ir_id own_part(ir_graph *g, ir_id whole, ir_id part, int number)
                    &(ir_attributes){.integer = {0, number, whole + 1}});
 }
 
+/* Where a loop carries a joined value, its parts are stored in the state's place: no copy of it is made. */
+static void carry_itself(ir_graph *g, ir_id joined)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        const ir_node *n = &g->items[i];
+        if (n->op != op_pointwise(F_IDENTITY) || n->inputs[0] != joined || n->attr.integer[0] == 0 || n->scope == 0 ||
+            n->scope != g->items[joined].scope)
+            continue;
+        ir_scan_state *state = &g->scans[n->scope - 1].states[n->attr.integer[0] - 1];
+        if (state->next != (ir_id)i)
+            continue;
+        state->next = joined;
+        for (size_t k = 0; k < g->count; k++)
+            for (int x = 0; x < g->items[k].input_count; x++)
+                if (g->items[k].inputs[x] == (ir_id)i)
+                    g->items[k].inputs[x] = joined;
+        return;
+    }
+}
+
 kiln_status plan_join_parts(plan *p)
 {
     ir_graph *g = &p->graph;
     size_t count = g->count;
-    int *readers = mem_new(count, sizeof *readers);
-    kiln_status status = readers ? KILN_OK : KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < count && readers; i++)
+    int *others = mem_new(count, sizeof *others); /* by node: readers that are no sums */
+    kiln_status status = others ? KILN_OK : KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < count && others; i++)
         for (int k = 0; k < g->items[i].input_count; k++)
-            readers[g->items[i].inputs[k]]++;
+            others[g->items[i].inputs[k]] += g->items[i].op != op_pointwise(F_ADD);
     for (size_t i = count; i-- > 0 && status == KILN_OK;) { /* a sum's root before its parts */
         parts found = {.count = 0};
         ir_node n = g->items[i];
-        if (n.op != op_pointwise(F_ADD) || !find_parts(g, readers, (ir_id)i, true, &found) ||
+        if (n.op != op_pointwise(F_ADD) || !find_parts(g, others, (ir_id)i, true, &found) ||
             found.count < 2)
             continue;
         int axis = (int)g->items[found.pads[0]].attr.integer[0];
@@ -91,8 +112,9 @@ kiln_status plan_join_parts(plan *p)
         n.input_count = found.count;
         n.attr = (ir_attributes){.integer = {axis}};
         g->items[i] = n;
+        carry_itself(g, (ir_id)i);
     }
-    free(readers);
+    free(others);
     return status;
 }
 

@@ -70,6 +70,14 @@ static bool all_edges(const work *w, int from, int to, bool nothing_else)
     return true;
 }
 
+/* A product in a loop that is going to be a chain: what follows it is in the same launch anyway, and takes less time
+ * there, row by row, than for each tile of registers. */
+static bool is_link_of_loop(const builder *b, const cluster *c)
+{
+    return c->scope && b->device->serial_kernels && !(b->device->avoid & DEVICE_AVOID_CHAINS) &&
+           b->g->items[c->anchor].op == &op_desc_matmul;
+}
+
 /* Whether every consumer of the product in `to` reads it at its own index: a product that is also
  * read transposed, say, is not (that is a memory edge and was refused before). */
 static bool can_merge(work *w, int from, int to)
@@ -91,7 +99,12 @@ static bool can_merge(work *w, int from, int to)
         if (a->kind == CLUSTER_STATE || a->elements != c->elements ||
             !all_edges(w, from, to, false))
             return false;
-        if (a->kind == CLUSTER_PRODUCT && a->choice.engine == BLAS_CLBLAST)
+        if (a->kind == CLUSTER_PRODUCT && (a->choice.engine == BLAS_CLBLAST || is_link_of_loop(b, a)))
+            return false;
+    } else if (c->scope) {
+        /* Beside a product in a loop, whose time step had better be one launch: what only follows it. */
+        if (a->kind != CLUSTER_POINTWISE || c->choice.engine == BLAS_CLBLAST || a->elements != c->elements ||
+            !all_edges(w, from, to, true))
             return false;
     } else {
         return false;
