@@ -244,11 +244,24 @@ static kiln_status finish_late_products(differ *d, int scope)
     return KILN_OK;
 }
 
-/* Whether a state's gradient comes from late products alone: then nothing else of it is carried. */
+/* Inside the reverse of a loop: a value at that loop's last time step, zeros at the others. */
+static ir_id at_last_step(ir_graph *g, int forward, ir_id value)
+{
+    const ir_scan scan = g->scans[forward - 1];
+    kiln_shape shape = g->items[value].shape, step = {.rank = shape.rank + 1, .dims = {1}};
+    memcpy(&step.dims[1], shape.dims, (size_t)shape.rank * sizeof *shape.dims);
+    int scope = g->scope;
+    g->scope = 0;
+    ir_id all = op_pad(g, op_reshape(g, value, step), 0, scan.reverse ? 0 : scan.steps - 1, scan.reverse ? scan.steps - 1 : 0);
+    g->scope = scope;
+    return op_scan_slice(g, all);
+}
+
+/* Whether a state's gradient inside the loop comes from late products alone: then nothing else of it is carried. */
 static bool is_sent_late(const differ *d, int scope, ir_id state)
 {
     const ir_graph *g = d->g;
-    bool late = d->total[state] == IR_NONE && d->value[state] == IR_NONE;
+    bool late = d->total[state] == IR_NONE;
     for (size_t i = 0; i < d->count && late; i++)
         for (int k = 0; k < g->items[i].input_count && g->items[i].scope == scope; k++)
             if (g->items[i].inputs[k] == state && d->wanted[i])
@@ -299,11 +312,16 @@ static kiln_status reverse_loop(differ *d, int scope)
     for (size_t k = 0; k < states && status == KILN_OK; k++) {
         ir_scan_state s = g->scans[scope - 1].states[k];
         carried[k] = IR_NONE;
-        if (!d->wanted[s.next] || is_sent_late(d, scope, s.state))
+        if (!d->wanted[s.next])
             continue;
         ir_id start =
             d->value[s.state]; /* the gradient of the final state, put here by the outer pass */
         d->value[s.state] = IR_NONE;
+        if (is_sent_late(d, scope, s.state)) {
+            if (start != IR_NONE)
+                status = op_add_gradient(g, &d->total[s.next], at_last_step(g, scope, start));
+            continue;
+        }
         if (start == IR_NONE)
             start = zeros(g, g->items[s.state].shape);
         carried[k] = op_scan_state(g, start);

@@ -164,6 +164,15 @@ class Text(support.Case):
                 weights.append(archive.read('model.weights.h5'))
         self.assertEqual(launches[1] - launches[0], 2 * 6) # of two layers, at each of six time steps
         self.assertLessEqual(launches[0], 71) # and so is one of the way back
+        model['config']['layers'][1:] = [
+            {'class_name': 'Embedding', 'config': {'name': 'e', 'input_dim': 8, 'output_dim': 4}},
+            {'class_name': 'LSTM', 'config': {'name': 'l', 'units': 5}},
+            {'class_name': 'Dense', 'config': {'name': 'd', 'units': 2}}]
+        path = self.write('last.json', json.dumps(model)) # its last output alone
+        done = self.ok('fit', path, self.write('lines.tsv', lines()), '--task', 'classify', '--sequence-length', 6, '--seed', 3,
+                       '--steps-per-epoch', 1, '--gemm', 'tile', env={'KILN_DEBUG': 'limits:threads,plan'})
+        train = done.err.split('plan "train"')[1].split('plan "')[0]
+        self.assertEqual(train.count(', at each of 6 time steps'), 2, train)
         self.assertEqual(weights[0], weights[1])
 
 
