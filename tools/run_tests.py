@@ -162,7 +162,9 @@ def suite_of(test):
     return test['suite'][0].split(':')[-1] if test['suite'] else ''
 
 
-def wanted_on(driver, suite, first):
+def wanted_on(driver, suite, first, sanitized):
+    if sanitized and suite == 'house': # what it runs, others run
+        return False
     if driver.name in MASKS:
         return suite in MASK_SUITES
     if driver.name in SLOW_SUITES:
@@ -213,7 +215,7 @@ def main():
             # Driver after driver, of each what takes longest first (meson's priority); told in order.
             jobs = {}
             for index, driver in enumerate(present):
-                selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0) and
+                selected = [test for test in tests if wanted_on(driver, suite_of(test), index == 0, arguments.sanitized) and
                             (not arguments.words or
                              any(word in test['name'] or word == suite_of(test) for word in arguments.words))]
                 begun = {test['name']: pool.submit(run, test, driver, folder, arguments.sanitized)
