@@ -61,6 +61,11 @@ static void on_compile(const char *label)
     snprintf(last, sizeof last, "%s", label);
 }
 
+static double share_of(int64_t done, int64_t total)
+{
+    return total > 0 ? (double)done / (double)total : 0;
+}
+
 static int on_download(void *user, const char *file, int64_t done, int64_t total)
 {
     static char last[256];
@@ -68,7 +73,7 @@ static int on_download(void *user, const char *file, int64_t done, int64_t total
     (void)user;
     bool terminal = isatty(STDERR_FILENO);
     char bar[CLI_BAR];
-    double share = total > 0 ? (double)done / (double)total : 0;
+    double share = share_of(done, total);
     int percent = (int)(100 * share);
     if (strncmp(last, file, sizeof last - 1) != 0) {
         snprintf(last, sizeof last, "%s", file);
@@ -96,7 +101,7 @@ static int on_reading(void *user, const char *source, int64_t done, int64_t tota
         begun = clock_seconds();
     if (clock_seconds() - begun > 0.3 && (!end || drawn)) { /* nothing for what takes no time */
         char bar[CLI_BAR];
-        double share = total > 0 ? (double)done / (double)total : 0;
+        double share = share_of(done, total);
         fprintf(stderr, "\rreading %s %s %3d %%%s", source, cli_bar(share, bar), (int)(100 * share),
                 end ? "\n" : "");
         drawn = true;

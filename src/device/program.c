@@ -14,11 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* No warnings: PoCL prints how many there are. The flags leave NaN and infinities alone. -cl-mad-enable lets a * b + c be one operation;
- * -cl-no-signed-zeros lets x + 0 be x; -cl-denorms-are-zero spares CPU drivers the slow path for
- * numbers below 1e-38, which moments of vanished gradients reach. -cl-fast-relaxed-math,
- * -cl-finite-math-only and -cl-unsafe-math-optimizations stay out: they let a compiler drop the
- * test for a loss that is not finite. */
+/* -w: no warnings, of which PoCL would print how many there are. The other flags leave NaN and
+ * infinities alone: -cl-mad-enable lets a * b + c be one operation; -cl-no-signed-zeros lets x + 0
+ * be x; -cl-denorms-are-zero spares CPU drivers the slow path for numbers below 1e-38, which moments
+ * of vanished gradients reach. -cl-fast-relaxed-math, -cl-finite-math-only and
+ * -cl-unsafe-math-optimizations stay out: they let a compiler drop the test for a loss that is not
+ * finite. */
 static const char default_options[] =
     "-cl-std=CL1.2 -w -cl-mad-enable -cl-no-signed-zeros -cl-denorms-are-zero";
 

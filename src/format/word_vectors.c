@@ -244,6 +244,8 @@ static kiln_status fill(const kiln_word_vectors_args *args, ir_weight *table, si
     return status;
 }
 
+enum { WIDEST = 65536 };
+
 kiln_status word_vectors_width(const char *path, int64_t *width)
 {
     FILE *file = fopen(path, "rb");
@@ -256,7 +258,7 @@ kiln_status word_vectors_width(const char *path, int64_t *width)
     *width = length > 0 ? width_of(line, without_end(line, length), &header) : 0;
     free(line);
     fclose(file);
-    if (*width < 1 || *width > WORD_VECTORS_WIDEST)
+    if (*width < 1 || *width > WIDEST)
         return kiln_fail(KILN_ERROR_FORMAT,
                          "%s: its first line is no word with its numbers; it takes a text file of word2vec or GloVe", path);
     return KILN_OK;

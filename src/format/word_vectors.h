@@ -5,8 +5,6 @@
 #include <kiln/status.h>
 #include <stdint.h>
 
-enum { WORD_VECTORS_WIDEST = 65536 };
-
 /* How many numbers each vector of a file has, by its first line. */
 kiln_status word_vectors_width(const char *path, int64_t *width);
 
