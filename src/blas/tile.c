@@ -71,7 +71,10 @@ static void split_rows(const blas_product *p, tile *t, int64_t wanted, int most)
     t->tm = (int)blocks(blocks(p->m, parts), t->rm) * t->rm;
 }
 
-enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64, PACKED_BYTES = 16384 };
+enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64 };
+/* A panel of op(B) stays in a first cache; with 8 lanes, half as fast, a second one is enough, and
+ * rows of op(A) are read on for longer. */
+enum { PACKED_BYTES = 16384, PACKED_BYTES_8 = 65536 };
 /* Of a transposed op(A) each row of k lies apart: the tiles of a column block share a cache with it
  * better when op(B) is packed. */
 enum { LONG_SUM = 512 };
@@ -95,17 +98,19 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
     split_rows(p, t, 16 * units, MOST_ROWS);
 }
 
-/* Rows of op(B) packed at a time: a panel of them stays in a first cache. */
-static int kb_for(const tile *t)
+/* Rows of op(B) packed at a time: as many each time. */
+static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
 {
-    return PACKED_BYTES / (t->rn * (int)sizeof(float)) / 16 * 16;
+    const int bytes = tile_lanes(device) == 8 ? PACKED_BYTES_8 : PACKED_BYTES;
+    const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
+    return (int)blocks(blocks(p->k, parts), 16) * 16;
 }
 
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->serial = true;
     tile_registers(device, p, t);
-    t->kb = kb_for(t);
+    t->kb = kb_for(device, p, t);
     if (!p->panel)
         packed_tile(device, p, t);
     /* Rows of B a page apart share cache sets and address translations, and a transposed B has no
@@ -184,6 +189,7 @@ int tile_candidates(const kiln_device *device, const blas_product *product, bool
             other = t;
             other.rn = 32;
             other.rm = 8;
+            other.kb = kb_for(device, product, &other);
             if (t.pack_b)
                 packed_tile(device, product, &other);
             else
@@ -331,7 +337,7 @@ kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, i
     t.tn = t.rn;
     if (!p.panel && !p.transpose_b && rows >= PACKED_ROWS && p.ldb >= 256) {
         t.pack_b = 1;
-        t.kb = kb_for(&t);
+        t.kb = kb_for(device, &p, &t);
     }
     const int tiles = (rows + t.rm - 1) / t.rm;
     t.rm = (rows + tiles - 1) / tiles;

@@ -2,7 +2,8 @@
  *
  * usage: products [--device D] [--rounds N] [MxNxK[nn|nt|tn|tt] ...]
  *
- * A window is some 30 ms of products one after another; each round has a window of each library.
+ * A window is some 0.2 s of products one after another, after half as many untimed; each round has a
+ * window of each library.
  * OpenBLAS gets a thread per compute unit of the device, and on a CPU with AVX-512 its kernels for
  * it (OPENBLAS_NUM_THREADS and OPENBLAS_CORETYPE, when set, are left alone). */
 #include "base/clock.h"
@@ -15,6 +16,9 @@
 #include <unistd.h>
 
 enum { MOST_ROUNDS = 101 };
+
+/* s. Threads that slept may share a processor for tens of milliseconds before they are spread. */
+static const double window = 0.2;
 
 typedef struct shape {
     int m, n, k;
@@ -155,12 +159,15 @@ static kiln_status compare(kiln_device *device, const shape *s, int rounds)
     if (status == KILN_OK)
         status = ours(&b, 1);
     const double once = clock_seconds() - start;
-    const int repeat = once > 0.03 ? 1 : once < 1e-5 ? 3000 : (int)(0.03 / once);
+    const int repeat = once > window ? 1 : once < 1e-5 ? 20000 : (int)(window / once);
+    const int warm_up = repeat / 2 + 1;
     for (int i = 0; i < rounds && status == KILN_OK; i++) {
+        status = ours(&b, warm_up);
         start = clock_seconds();
-        status = ours(&b, repeat);
+        if (status == KILN_OK)
+            status = ours(&b, repeat);
         we[i] = (clock_seconds() - start) / repeat;
-        theirs(&b, 1); /* wakes its threads */
+        theirs(&b, warm_up);
         start = clock_seconds();
         theirs(&b, repeat);
         they[i] = (clock_seconds() - start) / repeat;
