@@ -72,8 +72,9 @@ static void split_rows(const blas_product *p, tile *t, int64_t wanted, int most)
 }
 
 enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64 };
-/* A panel of op(B) stays in a first cache; with 8 lanes, half as fast, a second one is enough, and
- * rows of op(A) are read on for longer. */
+/* A panel of op(B) stays in a first cache. With 8 lanes, half as fast, a second one is enough, and
+ * rows of op(A) are read on for longer; of a transposed op(A) the block stays in the second cache.
+ */
 enum { PACKED_BYTES = 16384, PACKED_BYTES_8 = 65536 };
 /* Of a transposed op(A) each row of k lies apart: the tiles of a column block share a cache with it
  * better when op(B) is packed. */
@@ -101,7 +102,8 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
 /* Rows of op(B) packed at a time: as many each time. */
 static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
 {
-    const int bytes = tile_lanes(device) == 8 ? PACKED_BYTES_8 : PACKED_BYTES;
+    const int bytes =
+        tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
     const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
     return (int)blocks(blocks(p->k, parts), 16) * 16;
 }
