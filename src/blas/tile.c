@@ -102,8 +102,7 @@ static void direct_tile(const kiln_device *device, const blas_product *p, tile *
 /* Rows of op(B) packed at a time: as many each time. */
 static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
 {
-    const int bytes =
-        tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
+    const int bytes = tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
     const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
     return (int)blocks(blocks(p->k, parts), 16) * 16;
 }
@@ -142,8 +141,8 @@ static void local_rule(const kiln_device *device, const blas_product *product, t
            blocks(m, t->ly * per_item) * blocks(n, t->lx * per_item) * batches(product) <
                2 * (int64_t)device->info.compute_units)
         per_item /= 2;
-    while (per_item > 1 && local_bytes(t->ly * per_item, t->lx * per_item, t->kt) >
-                               device->info.local_memory)
+    while (per_item > 1 &&
+           local_bytes(t->ly * per_item, t->lx * per_item, t->kt) > device->info.local_memory)
         per_item /= 2;
     t->tm = t->ly * per_item;
     t->tn = t->lx * per_item;
@@ -223,8 +222,7 @@ bool tile_is_valid(const kiln_device *device, const tile *t)
         return t->rm >= 1 && t->rm <= 32 && t->rn >= 16 && t->rn <= 128 && t->rn % 16 == 0 &&
                t->tm >= t->rm && t->tn % t->rn == 0 && t->kb >= 16 && t->kb <= 8192;
     return t->lx >= 1 && t->ly >= 1 && t->kt >= 1 && t->kt <= 64 && t->tm % t->ly == 0 &&
-           t->tn % t->lx == 0 &&
-           (uint64_t)t->lx * (uint64_t)t->ly <= device->group_limit &&
+           t->tn % t->lx == 0 && (uint64_t)t->lx * (uint64_t)t->ly <= device->group_limit &&
            local_bytes(t->tm, t->tn, t->kt) <= device->info.local_memory;
 }
 
@@ -298,9 +296,9 @@ bool blas_choose_gates(const kiln_device *device, const blas_product *product, i
     t.kt = 16;
     t.lx = device->group_limit >= 128 && units > 8 ? 16 : 8;
     t.ly = 8;
-    while (per_item > 1 && blocks(product->m, t.ly * per_item) * blocks(units, t.lx) *
-                                   batches(product) <
-                               2 * (int64_t)device->info.compute_units)
+    while (per_item > 1 &&
+           blocks(product->m, t.ly * per_item) * blocks(units, t.lx) * batches(product) <
+               2 * (int64_t)device->info.compute_units)
         per_item /= 2;
     t.tn = t.lx * (int)gates;
     t.tm = t.ly * per_item;
@@ -309,9 +307,9 @@ bool blas_choose_gates(const kiln_device *device, const blas_product *product, i
     if (!tile_is_valid(device, &t) || tile_describe(product, &t, choice) != KILN_OK ||
         !define(choice, "GATES", gates))
         return false;
-    choice->global[0] = (size_t)(blocks(product->m, t.tm) * blocks(units, t.lx) *
-                                 batches(product)) *
-                        choice->local[0];
+    choice->global[0] =
+        (size_t)(blocks(product->m, t.tm) * blocks(units, t.lx) * batches(product)) *
+        choice->local[0];
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* How often a plan goes through a batch to normalize it: twice forward (its sums, then its values)
- * and twice back, whatever follows it. */
+ * and twice back, whatever follows it; and that a gradient draws no random numbers again. */
 #include "graph/autodiff.h"
 #include "graph/plan_inside.h"
 #include "harness/harness.h"
@@ -98,11 +98,53 @@ START_TEST(passes_of_a_batch_normalization)
 }
 END_TEST
 
+/* Nodes called so on the way from `from` to the sources. */
+static int count_nodes(const ir_graph *g, ir_id from, const char *name)
+{
+    bool *reached = calloc(g->count, sizeof *reached);
+    int count = 0;
+    reached[from] = true;
+    for (ir_id i = from; i >= 0; i--) {
+        if (!reached[i])
+            continue;
+        count += strcmp(g->items[i].op->name, name) == 0;
+        for (int k = 0; k < g->items[i].input_count; k++)
+            reached[g->items[i].inputs[k]] = true;
+    }
+    free(reached);
+    return count;
+}
+
+/* dropout(relu(x)), with and without a Flatten in between: the gradient of x takes from the result
+ * what was kept, and has no select of its own. */
+START_TEST(draws_of_a_dropout_behind_relu)
+{
+    const kiln_shape flat = {2, {pictures.dims[0], -1}};
+    for (int flattens = 0; flattens < 2; flattens++) {
+        ir_graph g = {0};
+        ir_weight w = {.path = "x", .shape = pictures};
+        ir_id x = op_weight(&g, &w), y = op_unary(&g, F_RELU, x), gradient;
+        if (flattens)
+            y = op_reshape(&g, y, flat);
+        ir_id kept = op_binary(&g, F_GREATER_EQUAL, op_uniform(&g, g.items[y].shape, 0),
+                               op_constant(&g, 0.5));
+        ir_id d = op_select(&g, kept, op_affine(&g, y, 2, 0), op_constant(&g, 0));
+        ir_id loss = op_reduce(&g, R_SUM, op_unary(&g, F_SIN, d), 0, -1, false);
+        harness_ok(graph_gradients(&g, loss, 1, &x, &gradient));
+        ck_assert_int_eq(count_nodes(&g, gradient, "relu_gradient"), 1);
+        ck_assert_int_eq(count_nodes(&g, gradient, "select"), 1);
+        ck_assert(ir_shape_equal(g.items[gradient].shape, pictures));
+        ir_free(&g);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("passes");
     TCase *all = tcase_create("all");
     tcase_add_test(all, passes_of_a_batch_normalization);
+    tcase_add_test(all, draws_of_a_dropout_behind_relu);
     suite_add_tcase(suite, all);
     return harness_run(suite);
 }

@@ -2,10 +2,10 @@
  *
  * usage: products [--device D] [--rounds N] [MxNxK[nn|nt|tn|tt] ...]
  *
- * A window is some 0.2 s of products one after another, after half as many untimed; each round has a
- * window of each library.
- * OpenBLAS gets a thread per compute unit of the device, and on a CPU with AVX-512 its kernels for
- * it (OPENBLAS_NUM_THREADS and OPENBLAS_CORETYPE, when set, are left alone). */
+ * A window is some 0.2 s of products one after another, after half as many untimed; each round has
+ * a window of each library. OpenBLAS gets a thread per compute unit of the device, and on a CPU
+ * with AVX-512 its kernels for it (OPENBLAS_NUM_THREADS and OPENBLAS_CORETYPE, when set, are left
+ * alone). */
 #include "base/clock.h"
 #include "blas/blas.h"
 
