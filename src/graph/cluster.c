@@ -13,9 +13,7 @@ int64_t graph_elements(const builder *b, ir_id id)
 
 ir_id through_views(const builder *b, ir_id id)
 {
-    while (b->g->items[id].op == &op_desc_reshape)
-        id = b->g->items[id].inputs[0];
-    return id;
+    return op_through_views(b->g, id);
 }
 
 bool cluster_is(const builder *b, ir_id id, int number)

@@ -129,6 +129,8 @@ const op_descriptor *op_pointwise(op_function f);
 
 /* ---- views and indexed reads (view.c) ---- */
 ir_id op_reshape(ir_graph *g, ir_id x, kiln_shape shape);
+/* What x shows under another shape; x itself where it is no reshape. */
+ir_id op_through_views(const ir_graph *g, ir_id x);
 ir_id op_broadcast(ir_graph *g, ir_id x, kiln_shape shape);
 ir_id op_transpose(ir_graph *g, ir_id x, const int *permutation);
 ir_id op_slice(ir_graph *g, ir_id x, int axis, int64_t first, int64_t count, int64_t step);

@@ -4,7 +4,6 @@
  * $0, $1, $2 are the inputs, @0, @1 the numbers. Comparisons pass NaN on where the mathematical
  * function would. A derivative's inputs are g (the gradient of the result) as $0, then x where
  * uses_x, then the result y where uses_y. */
-#include "op/leaf.h"
 #include "op/node.h"
 
 #define ONE "(V)(1.0f)"
@@ -238,19 +237,13 @@ ir_id op_broadcast(ir_graph *g, ir_id x, kiln_shape shape)
     return op_node(g, &descriptors[F_IDENTITY], 1, &x, KILN_FLOAT32, shape, NULL);
 }
 
-/* What a reshape shows; anything else itself. */
-static ir_id behind_reshape(const ir_graph *g, ir_id x)
-{
-    return g->items[x].op == &op_desc_reshape ? g->items[x].inputs[0] : x;
-}
-
 /* y = relu(x) behind which d = select(kept, y * scale, 0), as dropout makes it, with y reshaped or
  * not: the gradient dd of d reaches x where y > 0 and kept, which is where d > 0. So the backward
  * pass neither draws `kept` again nor keeps y. dy is what the gradients of select, scaling and
  * reshape made of dd. IR_NONE (no failure) for anything else. */
 static ir_id relu_behind_dropout(ir_graph *g, ir_id relu, ir_id dy)
 {
-    const ir_node *scaled = &g->items[behind_reshape(g, dy)];
+    const ir_node *scaled = &g->items[op_through_views(g, dy)];
     const kiln_shape shape = g->items[relu].shape;
     if (scaled->op != &derivatives[F_AFFINE] || scaled->attr.number[0] <= 0)
         return IR_NONE;
@@ -263,7 +256,7 @@ static ir_id relu_behind_dropout(ir_graph *g, ir_id relu, ir_id dy)
             !is_constant(g, d->inputs[2], 0.0))
             continue;
         const ir_node *y = &g->items[d->inputs[1]];
-        if (y->op != &descriptors[F_AFFINE] || behind_reshape(g, y->inputs[0]) != relu ||
+        if (y->op != &descriptors[F_AFFINE] || op_through_views(g, y->inputs[0]) != relu ||
             y->attr.number[0] != scaled->attr.number[0] || y->attr.number[1] != 0 ||
             !ir_shape_equal(d->shape, y->shape))
             continue;

@@ -39,6 +39,13 @@ ir_id op_reshape(ir_graph *g, ir_id x, kiln_shape shape)
     return op_node(g, &op_desc_reshape, 1, &x, g->items[x].dtype, shape, NULL);
 }
 
+ir_id op_through_views(const ir_graph *g, ir_id x)
+{
+    while (g->items[x].op == &op_desc_reshape)
+        x = g->items[x].inputs[0];
+    return x;
+}
+
 /* ---- transpose: attr.extra is the permutation, attr.shape the input's strides by output axis ----
  */
 static kiln_status transpose_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
