@@ -6,6 +6,7 @@
 #include "cli/networks.h"
 #include "cli/session.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,10 +43,14 @@ static const option options[] = {
 
 /* ---- one child ---- */
 
-static const char *signal_reason(int number)
+static char *signal_reason(int number)
 {
     const char *name = strsignal(number);
-    return name ? name : "an unknown signal";
+    if (number == SIGKILL)
+        return str_copy("it was killed, most likely because the system had no memory left; free "
+                        "memory or take a smaller --batch-size");
+    return str_format("its driver crashed: %s; try another version of the driver",
+                      name ? name : "an unknown signal");
 }
 
 /* The line that begins with "kiln: ", without that. */
@@ -86,8 +91,7 @@ static kiln_status run_child(const char *const *words, size_t count, json_t **re
         *problem = str_format("it took longer than %lld s and was stopped; --limit gives it more",
                               (long long)given.limit);
     else if (*result == NULL && end.signal)
-        *problem = str_format("its driver crashed: %s; try another version of the driver",
-                              signal_reason(end.signal));
+        *problem = signal_reason(end.signal);
     else if (*result == NULL && (*problem = said_why(&end.err)) == NULL)
         *problem = str_format("it ended with exit code %d and said nothing", end.code);
     process_free(&end);

@@ -149,13 +149,9 @@ class Compare(Case):
         self.assertIn('kiln compare --network tabular --steps 30', words)
         return words
 
-    def start(self, *words):
-        return subprocess.Popen([KILN, 'compare', *map(str, words)], env=environment(), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
     def child(self, parent, word):
         """The process that the comparison started for this work, once it runs."""
-        for _ in range(3000):
+        while parent.poll() is None:
             for name in os.listdir('/proc'):
                 try:
                     with open('/proc/%s/stat' % name, encoding='utf-8') as file:
@@ -166,19 +162,23 @@ class Compare(Case):
                     continue
                 if above == parent.pid and word.encode() in words:
                     return int(name)
-            if parent.poll() is not None:
-                break
             time.sleep(0.01)
         self.fail('no such process')
 
     def test_a_crash_costs_its_row(self):
+        """Of the three trainings the first has a compiler that crashes on rows of 784 values (a signal from outside
+        would not do: compilers catch those that say a crash), the second is killed."""
         device = self.ok('devices', '--json').json()[0]['address']
-        with self.start('--devices', device, '--network', 'mlp,tabular', '--steps', 20) as comparing:
-            os.kill(self.child(comparing, 'mlp'), signal.SIGSEGV)
+        env = environment({'KILN_DEBUG': 'compiler:crash:784u'})
+        words = [KILN, 'compare', '--devices', device, '--network', 'mlp,tabular,tabular', '--steps', '20']
+        with subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as comparing:
+            os.kill(self.child(comparing, 'tabular'), signal.SIGKILL)
             out, err = comparing.communicate(timeout=400)
         self.assertEqual((comparing.returncode, err), (0, ''), out)
-        self.assertRegex(out, r'\nmlp\nrank.*\n   -  A   failed: its driver crashed: Segmentation fault')
-        self.assertRegex(out, r'\ntabular: .*\nrank.*\n   1  A  ')
+        self.assertRegex(out, r'\nmlp\nrank.*\n   -  A   failed: its driver crashed: Aborted; try another version')
+        self.assertRegex(out, r'\n   -  A   failed: it was killed, .*; free memory or take a smaller --batch-size\n')
+        self.assertRegex(out, r'\ntabular: .*\nrank.*\n(?:   -  A .*\n)?   1  A  ')
 
     def test_a_hang_costs_its_time(self):
         done = kiln('compare', '--devices', 0, '--network', 'tabular', '--steps', 10**7, '--limit', 1)
