@@ -335,7 +335,9 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
         rows = (rows + 1) / 2;
     if (sizes->rows > 0 && !pools)
         rows = smaller(sizes->rows, lines);
-    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn};
+    if (sizes->whole)
+        rows = lines;
+    *sizes = (convolution_tile){false, sizes->whole, t0.rm, t0.rn, (int)rows, (int)tn};
     if (pools) {
         convolution_define(t, "PH", pool_h);
         convolution_define(t, "PW", pool_w);
@@ -396,7 +398,7 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
         rows = (rows + 1) / 2;
     while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
         length = blocks(length / 2, t0.rm) * t0.rm;
-    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn};
+    *sizes = (convolution_tile){false, false, t0.rm, t0.rn, (int)rows, (int)tn};
     convolution_define(t, "SPLITS", c->splits);
     convolution_define(t, "PACK", pack && !gather);
     convolution_define(t, "GATHER", gather);
@@ -428,6 +430,7 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
     convolution_tile sizes = {.winograd = winograd};
     if (wanted && wanted->winograd == winograd)
         sizes = *wanted;
+    sizes.whole = wanted && wanted->whole;
     memset(choice, 0, sizeof *choice);
     choice->engine = BLAS_TILE;
     choice->serial = true;
@@ -458,6 +461,19 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
     return status;
 }
 
+/* What tuning has put on record for it. */
+static bool on_record(kiln_device *device, const blas_convolution *c, convolution_tile *known)
+{
+    char key[RECORD_TEXT], value[RECORD_TEXT];
+    const char *tune = env_get(ENV_TUNE);
+    if (!convolution_has_sizes(device, c) || (tune && strcmp(tune, "off") == 0))
+        return false;
+    if (blas_on_convolution)
+        blas_on_convolution(c);
+    convolution_write(c, key);
+    return record_find(device, key, value) && convolution_tile_read(value, known);
+}
+
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice)
 {
@@ -467,16 +483,18 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
         tile_rule(device, &p, true, &t);
         return tile_describe(&p, &t, choice);
     }
-    char key[RECORD_TEXT], value[RECORD_TEXT];
     convolution_tile known;
-    const char *tune = env_get(ENV_TUNE);
-    if (!convolution_has_sizes(device, c) || (tune && strcmp(tune, "off") == 0))
-        return convolution_describe(device, c, NULL, choice, NULL);
-    if (blas_on_convolution)
-        blas_on_convolution(c);
-    convolution_write(c, key);
-    bool found = record_find(device, key, value) && convolution_tile_read(value, &known);
+    bool found = on_record(device, c, &known);
     return convolution_describe(device, c, found ? &known : NULL, choice, NULL);
+}
+
+kiln_status blas_choose_images(kiln_device *device, const blas_convolution *c, blas_choice *choice)
+{
+    convolution_tile known, sizes = {.winograd = true};
+    if (on_record(device, c, &known))
+        sizes = known;
+    sizes.whole = true;
+    return convolution_describe(device, c, &sizes, choice, NULL);
 }
 
 /* ---- the operand loader for the other templates ---- */

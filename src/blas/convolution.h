@@ -43,11 +43,16 @@ bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice);
 
+/* Like blas_choose_convolution, for a serial kernel whose item i owns all of image i % batch (of
+ * some filters), so that images can go on by themselves. c: no pooling, no gradient of a kernel, a
+ * depth of 1. */
+kiln_status blas_choose_images(kiln_device *device, const blas_convolution *c, blas_choice *choice);
+
 /* Sizes of a serial kernel without pooling: Winograd's, or one with all multiply-adds; its register
  * tile of pixels (of a kernel's gradient: taps and channels) by filters; rows of the output at a
- * time (Winograd's: tiles of 2 x 2); and the filters of an item. */
+ * time (Winograd's: tiles of 2 x 2); and the filters of an item. whole: see blas_choose_images. */
 typedef struct convolution_tile {
-    bool winograd;
+    bool winograd, whole;
     int rm, rn, rows, tn;
 } convolution_tile;
 

@@ -3,6 +3,7 @@
  * what is element-wise and cheap. */
 #include "graph/autodiff.h"
 
+#include "op/conv.h"
 #include "op/leaf.h"
 #include "op/node.h"
 
@@ -13,13 +14,13 @@ typedef struct capture {
     ir_id outer; /* whose gradient it is */
     ir_id part;  /* inner contribution (a product's: the gradient of its result) */
     ir_id left;  /* product: the outer stack of the left operand, else IR_NONE */
-    bool transpose_right;
+    ir_id product; /* with `left`: the node in the forward body */
     int64_t steps; /* of the loop */
 } capture;
 
-/* A body's product of a state and a captured value. What its gradient sends to the state is computed at the beginning
- * of the reverse loop's next turn, from the gradient of its result, which is carried there: so the turn is a product and
- * what follows it element by element, as the forward one is, and can be one launch. */
+/* A body's product (or convolution) of a state and a captured value. What its gradient sends to the state is computed at
+ * the beginning of the reverse loop's next turn, from the gradient of its result, which is carried there: so the turn is
+ * a product and what follows it element by element, as the forward one is, and can be one launch. */
 typedef struct late_product {
     ir_id product, state; /* in the forward body */
     ir_id carried;        /* in the reverse one */
@@ -139,8 +140,38 @@ static kiln_status visit(differ *d, ir_id forward, ir_id node, ir_id dy)
 
 static bool is_captured_product(const ir_graph *g, const ir_node *n)
 {
-    return n->op == &op_desc_matmul && g->items[n->inputs[1]].scope == 0 &&
-           g->items[n->inputs[0]].scope != 0 && n->attr.integer[0] == 0 && n->shape.rank == 2;
+    bool plain = n->op == &op_desc_matmul && n->attr.integer[0] == 0 && n->shape.rank == 2;
+    return (plain || n->op == &op_desc_conv) && g->items[n->inputs[1]].scope == 0 &&
+           g->items[n->inputs[0]].scope != 0;
+}
+
+/* What a captured product sends to its left side, from the gradient of its result. */
+static ir_id sent_left(ir_graph *g, ir_id product, ir_id gradient)
+{
+    const ir_node n = g->items[product];
+    return n.op == &op_desc_conv ? op_conv_input_gradient(g, &n, gradient)
+                                 : op_matmul(g, gradient, n.inputs[1], false, !n.attr.integer[1]);
+}
+
+/* The leading two axes as one: of all time steps, the rows. */
+static ir_id all_rows(ir_graph *g, ir_id x)
+{
+    if (x == IR_NONE)
+        return x;
+    kiln_shape from = g->items[x].shape, to = {.rank = from.rank - 1, .dims = {-1}};
+    memcpy(&to.dims[1], &from.dims[2], (size_t)(to.rank - 1) * sizeof *to.dims);
+    return op_reshape(g, x, to);
+}
+
+/* And to its right side, from the left sides and the gradients of all time steps. */
+static ir_id sent_right(ir_graph *g, ir_id product, ir_id left, ir_id gradient)
+{
+    const ir_node n = g->items[product];
+    left = all_rows(g, left);
+    gradient = all_rows(g, gradient);
+    return n.op == &op_desc_conv ? op_conv_kernel_gradient(g, &n, left, gradient)
+           : n.attr.integer[1]   ? op_matmul(g, gradient, left, true, false)
+                                 : op_matmul(g, left, gradient, true, false);
 }
 
 static const late_product *late_product_of(const differ *d, ir_id product)
@@ -174,23 +205,16 @@ static kiln_status visit_captured_product(differ *d, ir_id forward, ir_id dy, bo
             return kiln_last_status();
         KILN_TRY(MEM_PUSH_ROOM(&d->captures));
         d->captures.items[d->captures.count++] =
-            (capture){.outer = b, .part = dy, .left = left, .transpose_right = n.attr.integer[1]};
+            (capture){.outer = b, .part = dy, .left = left, .product = forward};
     }
     if (d->wanted[a] && late_product_of(d, forward) == NULL)
-        KILN_TRY(op_add_gradient(g, &d->total[a], op_matmul(g, dy, b, false, !n.attr.integer[1])));
+        KILN_TRY(op_add_gradient(g, &d->total[a], sent_left(g, forward, dy)));
     return KILN_OK;
 }
 
 static ir_id zeros(ir_graph *g, kiln_shape shape)
 {
     return op_broadcast(g, op_constant(g, 0.0), shape);
-}
-
-/* What a late product sends to its state, from the gradient of its result. */
-static ir_id sent_by(differ *d, const late_product *l, ir_id gradient)
-{
-    const ir_node n = d->g->items[l->product];
-    return op_matmul(d->g, gradient, n.inputs[1], false, !n.attr.integer[1]);
 }
 
 /* At the beginning of a reverse body. */
@@ -205,7 +229,7 @@ static kiln_status begin_late_products(differ *d, int scope)
             continue;
         ir_scan_state s = g->scans[scope - 1].states[g->items[n.inputs[0]].attr.integer[0]];
         late_product l = {(ir_id)i, s.state, op_scan_state(g, zeros(g, n.shape))};
-        KILN_TRY(op_add_gradient(g, &d->total[s.next], sent_by(d, &l, l.carried)));
+        KILN_TRY(op_add_gradient(g, &d->total[s.next], sent_left(g, l.product, l.carried)));
         KILN_TRY(MEM_PUSH_ROOM(&d->late));
         d->late.items[d->late.count++] = l;
     }
@@ -239,7 +263,7 @@ static kiln_status finish_late_products(differ *d, int scope)
         const late_product *l = &d->late.items[i];
         ir_id initial = g->scans[scope - 1].states[g->items[l->state].attr.integer[0]].initial;
         if (d->wanted[initial])
-            KILN_TRY(op_add_gradient(g, &d->total[initial], sent_by(d, l, op_scan_final(g, l->carried))));
+            KILN_TRY(op_add_gradient(g, &d->total[initial], sent_left(g, l->product, op_scan_final(g, l->carried))));
     }
     return KILN_OK;
 }
@@ -277,13 +301,7 @@ static kiln_status add_captures(differ *d)
         capture c = d->captures.items[i];
         ir_id part = g->items[c.part].scope == 0 ? IR_NONE : op_scan_stack(g, c.part), sum;
         if (c.left != IR_NONE) {
-            kiln_shape ls = g->items[c.left].shape, rs = g->items[part].shape;
-            ir_id left =
-                op_reshape(g, c.left, (kiln_shape){.rank = 2, .dims = {-1, ls.dims[ls.rank - 1]}});
-            ir_id right =
-                op_reshape(g, part, (kiln_shape){.rank = 2, .dims = {-1, rs.dims[rs.rank - 1]}});
-            sum = c.transpose_right ? op_matmul(g, right, left, true, false)
-                                    : op_matmul(g, left, right, true, false);
+            sum = sent_right(g, c.product, c.left, part);
         } else if (part == IR_NONE) { /* the same at each step */
             sum = op_affine(g, c.part, (double)c.steps, 0.0);
         } else {

@@ -1,5 +1,6 @@
 /* Chains: clusters that take the same rows of the batch one after the other. */
 #include "graph/inside.h"
+#include "op/conv.h"
 #include "op/leaf.h"
 
 /* A right side is read by every block of rows: it must stay in a core's cache. */
@@ -10,6 +11,16 @@
 #define UNIT_BYTES 20e9
 #define LAUNCH_SECONDS 4e-6
 
+/* The rows of a convolution in a loop: images, which a work-item takes whole; 0: it cannot. */
+static int64_t images_of(const builder *b, const cluster *c)
+{
+    if (c->scope == 0 || c->choice.engine != BLAS_TILE || !c->choice.serial ||
+        c->pooled != IR_NONE || pooling_source(b, c->anchor) != IR_NONE)
+        return 0;
+    blas_convolution conv = op_conv_product(b->g, &b->g->items[c->anchor]);
+    return conv.output[0] == 1 ? conv.batch : 0;
+}
+
 /* Rows of the batch in a cluster's results, as its first axis has them; 0: the cluster cannot be in
  * a chain. */
 static int64_t rows_of(const builder *b, const cluster *c)
@@ -18,6 +29,8 @@ static int64_t rows_of(const builder *b, const cluster *c)
     if (c->kind == CLUSTER_STATE || n->shape.rank < 1)
         return 0;
     if (c->kind == CLUSTER_PRODUCT) {
+        if (n->op == &op_desc_conv)
+            return images_of(b, c);
         if (n->op != &op_desc_matmul)
             return 0;
         blas_product p = graph_product(b->g, n);
@@ -35,7 +48,9 @@ static int64_t rows_of(const builder *b, const cluster *c)
 static bool fits(const builder *b, const cluster *c, int64_t rows)
 {
     int64_t own = rows_of(b, c);
-    return own > 0 && own % rows == 0 && c->elements % rows == 0 && c->before % rows == 0;
+    bool images = c->anchor != IR_NONE && b->g->items[c->anchor].op == &op_desc_conv;
+    return own > 0 && (images ? own == rows : own % rows == 0) && c->elements % rows == 0 &&
+           c->before % rows == 0;
 }
 
 /* Whether a read by index stays in the rows of the batch. */
@@ -76,7 +91,7 @@ static bool same_rows(const builder *b, ir_id from, ir_id to, int64_t rows)
                 return false;
             break;
         case OP_PRODUCT:
-            if (k != 0)
+            if (k != 0 || (n->op == &op_desc_conv && !first_axis))
                 return false;
             break;
         case OP_INDEXED:
@@ -216,7 +231,7 @@ int64_t chain_loop_rows(const kiln_device *device, int64_t rows)
 static int64_t loop_block(const builder *b, int scope, int64_t rows)
 {
     int64_t units = b->device->info.compute_units ? b->device->info.compute_units : 1,
-            block = chain_loop_rows(b->device, rows), turns = (rows / block + units - 1) / units;
+            block = chain_loop_rows(b->device, rows);
     double bytes = 0, work = 0, launches = 0;
     for (size_t i = 0; i < b->cluster_count; i++) {
         const cluster *c = &b->clusters[i];
@@ -225,10 +240,13 @@ static int64_t loop_block(const builder *b, int scope, int64_t rows)
         launches++;
         if (c->kind != CLUSTER_PRODUCT)
             continue;
+        if (b->g->items[c->anchor].op == &op_desc_conv)
+            block = 1; /* an image by itself is work enough for what it reads */
         blas_product p = graph_product(b->g, &b->g->items[c->anchor]);
         bytes += 4.0 * (double)p.k * (double)p.n;
         work += (double)p.m * (double)p.k * (double)p.n;
     }
+    int64_t turns = (rows / block + units - 1) / units;
     double share = 1 / (double)units,
            apart = (double)turns * chain_seconds(work * (double)block / (double)rows, bytes),
            together = launches * LAUNCH_SECONDS + chain_seconds(work * share, bytes * share);

@@ -175,19 +175,30 @@ static ir_id weight_gradient(ir_graph *g, ir_id x, ir_id dy, kiln_shape kernel, 
     return op_reshape(g, op_reduce(g, R_SUM, parts, 0, 0, false), kernel);
 }
 
+ir_id op_conv_kernel_gradient(ir_graph *g, const ir_node *n, ir_id x, ir_id dy)
+{
+    op_conv c = conv_of(&n->attr);
+    return x == IR_NONE || dy == IR_NONE
+               ? IR_NONE
+               : weight_gradient(g, x, dy, g->items[n->inputs[1]].shape, &c);
+}
+
+ir_id op_conv_input_gradient(ir_graph *g, const ir_node *n, ir_id dy)
+{
+    op_conv c = conv_of(&n->attr);
+    kiln_shape x = g->items[n->inputs[0]].shape, windows = x;
+    for (int a = 0; a < c.window.axes; a++)
+        windows.dims[a + 1] = c.output[a];
+    windows.dims[windows.rank - 1] = n->shape.dims[1];
+    return op_convolve_back(g, op_reshape(g, dy, windows), n->inputs[1], &c, &x.dims[1]);
+}
+
 static kiln_status conv_gradient(ir_graph *g, ir_id node, ir_id dy, ir_id *dx)
 {
     ir_node n = g->items[node];
-    op_conv c = conv_of(&n.attr);
-    kiln_shape x = g->items[n.inputs[0]].shape, windows = x;
-    for (int a = 0; a < c.window.axes; a++)
-        windows.dims[a + 1] = c.output[a];
-    windows.dims[windows.rank - 1] = n.shape.dims[1];
     /* The kernel's first: what it reads of the input may make room for the input's. */
-    KILN_TRY(op_add_gradient(g, &dx[1],
-                             weight_gradient(g, n.inputs[0], dy, g->items[n.inputs[1]].shape, &c)));
-    return op_add_gradient(
-        g, &dx[0], op_convolve_back(g, op_reshape(g, dy, windows), n.inputs[1], &c, &x.dims[1]));
+    KILN_TRY(op_add_gradient(g, &dx[1], op_conv_kernel_gradient(g, &n, n.inputs[0], dy)));
+    return op_add_gradient(g, &dx[0], op_conv_input_gradient(g, &n, dy));
 }
 
 const op_descriptor op_desc_conv = {

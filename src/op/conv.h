@@ -29,6 +29,12 @@ ir_id op_depthwise(ir_graph *g, ir_id x, ir_id kernel, const op_window *w, const
  * channels). */
 ir_id op_convolve_back(ir_graph *g, ir_id x, ir_id kernel, const op_conv *c, const int64_t *input);
 
+/* The gradients of a convolution's kernel and input, of its node and of dy, that of its result
+ * (pixels, filters). For the kernel's x is the input, and x and dy may have the rows of several
+ * such convolutions. */
+ir_id op_conv_kernel_gradient(ir_graph *g, const ir_node *n, ir_id x, ir_id dy);
+ir_id op_conv_input_gradient(ir_graph *g, const ir_node *n, ir_id dy);
+
 /* Makes a node of either, of one group, the matrix product that it is, of its windows written down.
  */
 void op_conv_to_matmul(ir_node *n);

@@ -3,6 +3,7 @@
 #include "harness/trial.h"
 
 #include "harness/harness.h"
+#include "op/conv.h"
 
 #define ROWS 3
 #define UNITS 5
@@ -114,6 +115,47 @@ static void gru_wide(trial *t, int64_t steps)
     trial_output(t, op_scan_final(g, h));
 }
 
+/* Images go through time, each by itself: a gate and a value from one convolution of the state;
+ * from the last step to the first. */
+static void images_of(trial *t, int64_t steps, int64_t rows, int64_t filters, op_window w)
+{
+    ir_graph *g = &t->graph;
+    kiln_shape image = {4, {rows, 5, 6, filters}}, all = {5, {steps, rows, 5, 6, 2 * filters}},
+               result;
+    harness_ok(op_window_place("convolution", &w, PADDING_SAME, image, &result));
+    op_conv conv = op_conv_of(&w, result, 1);
+    ir_id x = trial_float(t, all, -1, 1);
+    ir_id u = trial_weight(t, shape3(w.size[0] * w.size[1], filters, 2 * filters), -0.2, 0.2);
+    ir_id first = trial_float(t, image, -0.5, 0.5);
+    harness_ok(op_scan_begin(g, steps, true));
+    ir_id h = op_scan_state(g, first);
+    ir_id sums = op_binary(g, F_ADD, op_scan_slice(g, x), op_convolve(g, h, u, &conv));
+    harness_ok(op_scan_update(
+        g, h,
+        op_binary(g, F_MUL, op_unary(g, F_SIGMOID, op_slice(g, sums, 3, 0, filters, 1)),
+                  op_unary(g, F_TANH, op_slice(g, sums, 3, filters, filters, 1)))));
+    harness_ok(op_scan_end(g));
+    trial_output(t, op_scan_stack(g, op_scan_next(g, h)));
+    trial_output(t, op_scan_final(g, h));
+}
+
+static void images(trial *t, int64_t steps)
+{
+    images_of(t, steps, 4, 3, (op_window){2, {3, 2}, {1, 1}, {1, 2}, {0}});
+}
+
+/* Small kernels of many channels, which have a way of their own (minimal filtering). */
+static void images_wide(trial *t, int64_t steps)
+{
+    images_of(t, steps, 3, 16, (op_window){2, {3, 3}, {1, 1}, {1, 1}, {0}});
+}
+
+/* A convolution that is a matrix product. */
+static void images_of_pixels(trial *t, int64_t steps)
+{
+    images_of(t, steps, 2, 4, (op_window){2, {1, 1}, {1, 1}, {1, 1}, {0}});
+}
+
 /* A state that depends on the weights through its updates alone; asks for the last value only. */
 static void from_zero(trial *t, int64_t steps)
 {
@@ -157,6 +199,9 @@ START_TEST(short_loops)
     check(lstm_wide, 5, "wide lstm of five steps");
     check(lstm_odd, 2, "lstm of odd width");
     check(gru_wide, 5, "wide gru of five steps");
+    check(images, 3, "images");
+    check(images_wide, 3, "images of many channels");
+    check(images_of_pixels, 3, "images pixel by pixel");
     check(from_zero, 4, "a state that starts at zero");
 }
 END_TEST
