@@ -169,7 +169,9 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     }
     const double start = clock_seconds(), left = budget - trials.spent;
     const candidate *best = NULL;
-    kiln_status status = measure(device, p, key, list, count, certain, MEASURE_WINDOWS, left);
+    kiln_status status =
+        measure(device, p, key, list, count,
+                (measure_effort){.certain = certain, .windows = MEASURE_WINDOWS, .seconds = left});
     trials.spent += clock_seconds() - start;
     bool compared = left > 0;
     if (status == KILN_OK)

@@ -337,7 +337,7 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
         rows = smaller(sizes->rows, lines);
     if (sizes->whole)
         rows = lines;
-    *sizes = (convolution_tile){false, sizes->whole, t0.rm, t0.rn, (int)rows, (int)tn};
+    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn, sizes->whole};
     if (pools) {
         convolution_define(t, "PH", pool_h);
         convolution_define(t, "PW", pool_w);
@@ -398,7 +398,7 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
         rows = (rows + 1) / 2;
     while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
         length = blocks(length / 2, t0.rm) * t0.rm;
-    *sizes = (convolution_tile){false, false, t0.rm, t0.rn, (int)rows, (int)tn};
+    *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn, false};
     convolution_define(t, "SPLITS", c->splits);
     convolution_define(t, "PACK", pack && !gather);
     convolution_define(t, "GATHER", gather);

@@ -52,8 +52,9 @@ kiln_status blas_choose_images(kiln_device *device, const blas_convolution *c, b
  * tile of pixels (of a kernel's gradient: taps and channels) by filters; rows of the output at a
  * time (Winograd's: tiles of 2 x 2); and the filters of an item. whole: see blas_choose_images. */
 typedef struct convolution_tile {
-    bool winograd, whole;
+    bool winograd;
     int rm, rn, rows, tn;
+    bool whole;
 } convolution_tile;
 
 /* The product of what there is along the axes. */

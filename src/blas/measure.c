@@ -241,23 +241,25 @@ static int by_value(const void *a, const void *b)
 
 /* A window is about 3 ms; the candidates take turns, so that what else the machine does hits all.
  */
-static kiln_status time_all(bench *b, runner *runners, int count, int windows, double until)
+static kiln_status time_all(bench *b, runner *runners, int count, measure_effort effort,
+                            double until)
 {
     int done = 0;
+    bool any = false;
     for (int i = 0; i < count; i++) {
+        any |= runners[i].candidate->right;
         const double repeat = 0.003 / (runners[i].once + 1e-6);
         runners[i].repeat = repeat < 1 ? 1 : repeat > 100 ? 100 : (int)repeat;
     }
-    /* A driver's threads that slept may share a processor for tens of milliseconds at first. */
-    const double awake = windows == MEASURE_MOST_WINDOWS ? clock_seconds() + 0.1 : 0;
-    while (done < windows && (done == 0 || clock_seconds() < until)) {
+    const double warm = clock_seconds() + effort.warm_up;
+    while (any && done < effort.windows && (done == 0 || clock_seconds() < until)) {
         for (int i = 0; i < count; i++)
             if (runners[i].candidate->right)
                 KILN_TRY(window(b, &runners[i], done));
-        if (clock_seconds() > awake)
+        if (clock_seconds() >= warm)
             done++;
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && any; i++) {
         qsort(runners[i].windows, (size_t)done, sizeof *runners[i].windows, by_value);
         runners[i].candidate->seconds = runners[i].windows[done / 2];
         runners[i].candidate->least = runners[i].windows[0];
@@ -281,7 +283,7 @@ static void drop_kernel(kiln_device *device, cl_kernel kernel)
 }
 
 static kiln_status measure_all(bench b, const char *key, candidate *candidates, int count,
-                               int certain, int windows, double budget)
+                               measure_effort effort)
 {
     kiln_device *device = b.device;
     kiln_error_record before;
@@ -298,7 +300,7 @@ static kiln_status measure_all(bench b, const char *key, candidate *candidates, 
     for (int i = 0; i < count && i < MOST && status == KILN_OK; i++) {
         char name[RECORD_TEXT];
         candidates[i].right = candidates[i].ran = false;
-        if (i >= certain && clock_seconds() - start > 0.7 * budget)
+        if (i >= effort.certain && clock_seconds() - start > 0.7 * effort.seconds)
             continue;
         candidate_write(&candidates[i], name, sizeof name);
         if (record_is_fatal(device, key, name))
@@ -311,7 +313,7 @@ static kiln_status measure_all(bench b, const char *key, candidate *candidates, 
         record_trying(device, key, NULL);
     }
     if (status == KILN_OK)
-        status = time_all(&b, runners, ready, windows, start + budget);
+        status = time_all(&b, runners, ready, effort, start + effort.seconds);
     for (int i = 0; i < ready; i++)
         drop_kernel(device, runners[i].kernel);
     bench_end(&b);
@@ -327,19 +329,19 @@ static kiln_status measure_all(bench b, const char *key, candidate *candidates, 
 }
 
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, int certain, int windows, double budget)
+                    candidate *candidates, int count, measure_effort effort)
 {
     return measure_all((bench){.device = device, .product = product}, key, candidates, count,
-                       certain, windows, budget);
+                       effort);
 }
 
 kiln_status measure_convolution(kiln_device *device, const blas_convolution *convolution,
-                                const char *key, candidate *candidates, int count, int certain,
-                                int windows, double budget)
+                                const char *key, candidate *candidates, int count,
+                                measure_effort effort)
 {
     const blas_product p = blas_convolution_product(convolution);
     return measure_all((bench){.device = device, .product = &p, .convolution = convolution}, key,
-                       candidates, count, certain, windows, budget);
+                       candidates, count, effort);
 }
 
 kiln_status candidates_best(const kiln_device *device, const blas_product *p,

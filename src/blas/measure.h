@@ -24,17 +24,22 @@ void candidate_write(const candidate *c, char *out, size_t size);
 bool candidate_read(const char *from, candidate *c);
 
 enum { MEASURE_WINDOWS = 5, MEASURE_MOST_WINDOWS = 15 };
-/* Measures candidates in order until the time is up, but the first `certain` of them in any case;
- * those not reached, failed or wrong are not `right`. Each is timed in so many windows of about 3
- * ms, fewer when the time is up; with the most of them, 0.1 s go by before the first that counts.
- * Fails only when the device is lost. key names the product in the record. */
+typedef struct measure_effort {
+    int certain;    /* candidates that are measured in any case */
+    int windows;    /* of about 3 ms for each; MEASURE_MOST_WINDOWS at most */
+    double seconds; /* until it has to end */
+    double warm_up; /* seconds of windows before the first that counts */
+} measure_effort;
+
+/* Measures candidates in order until the time is up; those not reached, failed or wrong are not
+ * `right`. Fails only when the device is lost. key names the product in the record. */
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
-                    candidate *candidates, int count, int certain, int windows, double budget);
+                    candidate *candidates, int count, measure_effort effort);
 
 /* The same for sizes of a convolution's kernel. */
 kiln_status measure_convolution(kiln_device *device, const blas_convolution *convolution,
-                                const char *key, candidate *candidates, int count, int certain,
-                                int windows, double budget);
+                                const char *key, candidate *candidates, int count,
+                                measure_effort effort);
 
 /* The first that is right, unless a later one is clearly faster; NULL when none is. A failure when
  * candidates ran and none of them was right: such a device cannot be trusted with a product. */

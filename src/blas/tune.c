@@ -210,12 +210,11 @@ bool workload_read(const char *key, workload *w)
 }
 
 kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count,
-                             int windows, double budget)
+                             measure_effort effort)
 {
     return w->is_convolution
-               ? measure_convolution(device, &w->convolution, w->key, list, count, count, windows,
-                                     budget)
-               : measure(device, &w->product, w->key, list, count, count, windows, budget);
+               ? measure_convolution(device, &w->convolution, w->key, list, count, effort)
+               : measure(device, &w->product, w->key, list, count, effort);
 }
 
 /* ---- the record ---- */

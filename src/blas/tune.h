@@ -27,8 +27,8 @@ workload workload_of_convolution(const blas_convolution *c);
 bool workload_read(const char *key, workload *w);
 
 /* measure or measure_convolution. */
-kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count, int windows,
-                             double budget);
+kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count,
+                             measure_effort effort);
 
 enum { TUNE_NEIGHBOURS = 32 };
 /* Candidates like `from` but for one size; all are valid. Returns how many. */

@@ -110,7 +110,7 @@ void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_
                   {"LANES", tile_lanes(device) == 16 ? 16 : 8}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         convolution_define(t, values[i].name, values[i].value);
-    *sizes = (convolution_tile){true, sizes->whole, r.rm, r.rn, (int)tiles, (int)fb};
+    *sizes = (convolution_tile){true, r.rm, r.rn, (int)tiles, (int)fb, sizes->whole};
     choice->file = "conv_winograd_serial.cl";
     choice->tile_m = r.rm;
     choice->tile_n = r.rn;

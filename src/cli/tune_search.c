@@ -44,10 +44,15 @@ int tune_child(char **words)
     kiln_status status = device ? KILN_OK : kiln_last_status();
     if (status == KILN_OK && is_set)
         status = clblast_use(device, words[3]);
-    /* Half of the time for windows: what is very slow is timed in fewer. */
+    /* Half of the time for windows: what is very slow is timed in fewer. A driver's threads that slept
+     * may share a processor for tens of milliseconds at first. */
+    const measure_effort effort = {
+        .certain = count,
+        .windows = MEASURE_MOST_WINDOWS,
+        .seconds = time_limit(0, is_set || list[0].engine == BLAS_CLBLAST) / 2,
+        .warm_up = 0.1};
     if (status == KILN_OK)
-        status = workload_measure(device, &w, list, count, MEASURE_MOST_WINDOWS,
-                                  time_limit(0, is_set || list[0].engine == BLAS_CLBLAST) / 2);
+        status = workload_measure(device, &w, list, count, effort);
     kiln_device_close(device);
     if (status != KILN_OK)
         return cli_fail();

@@ -288,7 +288,8 @@ START_TEST(wrong_candidates_are_found_out)
             {.engine = BLAS_TILE,
              .tile = {.serial = true, .tm = 8, .tn = 32, .rm = 8, .rn = 32, .kb = 64}},
         };
-        harness_ok(measure(device, &p, "a test", list, 3, 1, MEASURE_MOST_WINDOWS, 60.0));
+        harness_ok(measure(device, &p, "a test", list, 3,
+                           (measure_effort){.certain = 1, .windows = MEASURE_MOST_WINDOWS, .seconds = 60}));
         ck_assert(!list[0].right); /* vectors of 16 leave a third of its columns unwritten */
         ck_assert(!list[1].right);
         ck_assert(list[2].right);
@@ -372,10 +373,12 @@ START_TEST(choices_are_checked_without_time)
              .tile = {.serial = true, .tm = 4, .tn = 32, .rm = 4, .rn = 32, .kb = 64}},
         };
         blas_product p = product();
-        harness_ok(measure(device, &p, "a test", list, 2, 1, MEASURE_WINDOWS, 0));
+        harness_ok(measure(device, &p, "a test", list, 2,
+                           (measure_effort){.certain = 1, .windows = MEASURE_WINDOWS}));
         ck_assert(list[0].ran && list[0].right && list[0].seconds > 0);
         ck_assert(!list[1].ran && !list[1].right);
-        harness_ok(measure(device, &p, "a test", list, 2, 2, MEASURE_WINDOWS, -5));
+        harness_ok(measure(device, &p, "a test", list, 2,
+                           (measure_effort){.certain = 2, .windows = MEASURE_WINDOWS, .seconds = -5}));
         ck_assert(list[1].ran && list[1].right && list[1].seconds > 0);
         blas_forget_device(device);
     }

@@ -84,7 +84,8 @@ START_TEST(all_candidates_are_right)
         /* The rule's, the other way or another row of the register tile, and two of the rest. */
         list[2] = list[1 + count / 2];
         list[3] = list[count - 1];
-        harness_ok(workload_measure(device, &w, list, 4, 1, 600));
+        harness_ok(workload_measure(device, &w, list, 4,
+                                    (measure_effort){.certain = 4, .windows = 1, .seconds = 600}));
         for (int i = 0; i < 4; i++) {
             char name[RECORD_TEXT];
             candidate again;
