@@ -20,6 +20,7 @@ typedef struct blas_product {
     int64_t stride_a[2], stride_b[2], stride_c[2];
     int64_t panel; /* 0, or op(B) lies in panels of so many columns, each (k, panel), one behind the
                       other; ldb and transpose_b then say nothing. Only serial tiles read that. */
+    int64_t rows;  /* 0, or a work-item owns exactly so many rows of C, a divisor of m (serial tiles) */
 } blas_product;
 
 /* Fills in dense leading dimensions and no batch. */
@@ -60,9 +61,10 @@ kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product,
  * in panels, or need not. */
 int64_t blas_panel(const kiln_device *device, const blas_product *product, int64_t rows);
 
-/* Like blas_choose, for a serial tile that owns exactly `rows` rows of C (a divisor of m):
- * work-item i of the choice owns row block i % (m / rows) of column block i / (m / rows). */
-kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
+/* Like blas_choose, for a product whose `rows` is not 0: work-item i of the choice owns row block
+ * i % (m / rows) of column block i / (m / rows). Nothing is measured: the tile is what tuning has put
+ * on record, else goes by rule. */
+kiln_status blas_choose_rows(kiln_device *device, const blas_product *product,
                              blas_choice *choice);
 
 /* Like blas_choose, for a tile in which a work-item owns, of each of its rows, the columns u,

@@ -105,13 +105,43 @@ static void built_in(const kiln_device *device, const blas_product *p, bool clbl
 }
 
 /* What is on record, if it can be trusted. */
-static bool read_record(kiln_device *device, const char *key, bool clblast, candidate *out)
+static bool read_record(kiln_device *device, const blas_product *p, const char *key, bool clblast,
+                        candidate *out)
 {
     char value[RECORD_TEXT];
     if (!record_find(device, key, value) || !candidate_read(value, out))
         return false;
     out->seconds = strstr(value, "not timed") ? 0 : 1;
-    return out->engine == BLAS_CLBLAST ? clblast : tile_is_valid(device, &out->tile);
+    return out->engine == BLAS_CLBLAST ? clblast : tile_fits(device, p, &out->tile);
+}
+
+static bool is_off(void)
+{
+    const char *tune = env_get(ENV_TUNE);
+    return tune && strcmp(tune, "off") == 0;
+}
+
+/* What tuning has put on record for a product that nothing else is measured for, or the rule's. */
+static kiln_status by_record(kiln_device *device, const blas_product *product, blas_choice *choice)
+{
+    candidate chosen, known;
+    char key[RECORD_TEXT];
+    built_in(device, product, false, true, &chosen);
+    if (!is_off() && product_flops(product) >= least_flops) {
+        if (blas_on_product)
+            blas_on_product(product, true);
+        product_write(product, false, key);
+        if (read_record(device, product, key, false, &known))
+            chosen = known;
+    }
+    return describe(product, &chosen, choice);
+}
+
+kiln_status blas_choose_rows(kiln_device *device, const blas_product *product,
+                             blas_choice *choice)
+{
+    KILN_TRY(check_product(product));
+    return by_record(device, product, choice);
 }
 
 /* `compared`: all candidates took part. `other`: the engine that lost, or NULL. */
@@ -189,27 +219,25 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
 {
     memset(choice, 0, sizeof *choice);
     KILN_TRY(check_product(product));
-    const char *tune = env_get(ENV_TUNE);
     if (wanted == BLAS_AUTO)
         KILN_TRY(blas_engine_asked(&wanted));
     if (product->panel)
-        fused = true;
+        return by_record(device, product, choice);
     if (wanted == BLAS_CLBLAST && !fused) {
         choice->engine = BLAS_CLBLAST;
         return KILN_OK;
     }
     bool clblast = wanted == BLAS_AUTO && !fused;
-    const bool off = tune && strcmp(tune, "off") == 0;
     candidate chosen;
     char key[RECORD_TEXT];
-    if (off || product->panel || product_flops(product) < least_flops) {
+    if (is_off() || product_flops(product) < least_flops) {
         built_in(device, product, clblast, fused, &chosen);
         return describe(product, &chosen, choice);
     }
     if (blas_on_product)
         blas_on_product(product, fused);
     product_write(product, clblast, key);
-    const bool known = read_record(device, key, clblast, &chosen);
+    const bool known = read_record(device, product, key, clblast, &chosen);
     if (known && (chosen.engine == BLAS_CLBLAST || chosen.seconds > 0))
         return describe(product, &chosen, choice);
     /* An engine once taken is kept, timed or not, for the two round differently; tiles do not. */

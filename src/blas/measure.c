@@ -72,6 +72,8 @@ static void sizes(const blas_product *p, size_t size[3])
                      p->stride_a);
     size[1] = extent(p->transpose_b ? p->n : p->k, p->transpose_b ? p->k : p->n, p->ldb, p->batch,
                      p->stride_b);
+    if (p->panel)
+        size[1] = (size_t)(p->k * p->n);
     size[2] = extent(p->m, p->n, p->ldc, p->batch, p->stride_c);
 }
 
@@ -120,6 +122,14 @@ static kiln_status bench_begin(bench *b)
     return KILN_OK;
 }
 
+/* Where op(B)[k][col] lies. */
+static int64_t right_at(const blas_product *p, int64_t k, int64_t col)
+{
+    if (p->panel)
+        return (col / p->panel * p->k + k) * p->panel + col % p->panel;
+    return p->transpose_b ? col * p->ldb + k : k * p->ldb + col;
+}
+
 /* An element of C, and the sum of the magnitudes of its terms. */
 static double element(const blas_product *p, const float *x, const float *y, int64_t batch0,
                       int64_t batch1, int64_t row, int64_t col, double *magnitude)
@@ -130,7 +140,7 @@ static double element(const blas_product *p, const float *x, const float *y, int
     *magnitude = 0;
     for (int64_t k = 0; k < p->k; k++) {
         double term = (double)(p->transpose_a ? x[k * p->lda + row] : x[row * p->lda + k]) *
-                      (double)(p->transpose_b ? y[col * p->ldb + k] : y[k * p->ldb + col]);
+                      (double)y[right_at(p, k, col)];
         sum += term;
         *magnitude += fabs(term);
     }

@@ -121,6 +121,23 @@ static void serial_rule(const kiln_device *device, const blas_product *p, tile *
         direct_tile(device, p, t);
 }
 
+/* A work-item owns whole rows of the result, so many of them as it is told. */
+static void rows_rule(const kiln_device *device, const blas_product *product, tile *t)
+{
+    blas_product p = *product;
+    p.m = product->rows;
+    *t = (tile){.serial = true, .rm = 1, .rn = 16, .kb = 1024};
+    tile_registers(device, &p, t);
+    t->tm = (int)p.m;
+    t->tn = t->rn;
+    if (!p.panel && !p.transpose_b && p.m >= PACKED_ROWS && p.ldb >= 256) {
+        t->pack_b = 1;
+        t->kb = kb_for(device, &p, t);
+    }
+    const int64_t tiles = blocks(p.m, t->rm);
+    t->rm = (int)blocks(p.m, tiles);
+}
+
 /* What a work-group keeps of both operands. */
 static uint64_t local_bytes(int tm, int tn, int kt)
 {
@@ -154,7 +171,9 @@ void tile_rule(const kiln_device *device, const blas_product *product, bool fuse
 {
     (void)fused;
     memset(out, 0, sizeof *out);
-    if (device->serial_kernels || device->group_limit < 64)
+    if (product->rows)
+        rows_rule(device, product, out);
+    else if (device->serial_kernels || device->group_limit < 64)
         serial_rule(device, product, out);
     else
         local_rule(device, product, out);
@@ -224,6 +243,12 @@ bool tile_is_valid(const kiln_device *device, const tile *t)
     return t->lx >= 1 && t->ly >= 1 && t->kt >= 1 && t->kt <= 64 && t->tm % t->ly == 0 &&
            t->tn % t->lx == 0 && (uint64_t)t->lx * (uint64_t)t->ly <= device->group_limit &&
            local_bytes(t->tm, t->tn, t->kt) <= device->info.local_memory;
+}
+
+bool tile_fits(const kiln_device *device, const blas_product *product, const tile *t)
+{
+    return tile_is_valid(device, t) && (!product->rows || (t->serial && t->tm == product->rows)) &&
+           (!product->panel || (t->serial && t->rn == product->panel && !t->pack_b));
 }
 
 /* Appends "#define KILN_NAME value". */
@@ -324,23 +349,4 @@ int64_t blas_panel(const kiln_device *device, const blas_product *product, int64
         return 0;
     tile_registers(device, &p, &t);
     return t.rn && p.n % t.rn == 0 ? t.rn : p.n % 16 == 0 ? 16 : 0;
-}
-
-kiln_status blas_choose_rows(kiln_device *device, const blas_product *product, int rows,
-                             blas_choice *choice)
-{
-    tile t = {.serial = true, .rm = 1, .rn = 16, .kb = 1024};
-    blas_product p = *product;
-    p.m = rows;
-    tile_registers(device, &p, &t);
-    t.tm = rows;
-    t.tn = t.rn;
-    if (!p.panel && !p.transpose_b && rows >= PACKED_ROWS && p.ldb >= 256) {
-        t.pack_b = 1;
-        t.kb = kb_for(device, &p, &t);
-    }
-    const int tiles = (rows + t.rm - 1) / t.rm;
-    t.rm = (rows + tiles - 1) / tiles;
-    choice->engine = BLAS_TILE;
-    return tile_describe(product, &t, choice);
 }

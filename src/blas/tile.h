@@ -28,8 +28,11 @@ void tile_registers(const kiln_device *device, const blas_product *product, tile
 int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
                     tile out[TILE_CANDIDATES]);
 
-/* Can the tile run this product on this device? */
+/* Can the tile run on this device? */
 bool tile_is_valid(const kiln_device *device, const tile *t);
+
+/* And run this product, with the rows and the panels that it says? */
+bool tile_fits(const kiln_device *device, const blas_product *product, const tile *t);
 
 /* Fills in a choice of engine BLAS_TILE. */
 kiln_status tile_describe(const blas_product *product, const tile *t, blas_choice *choice);

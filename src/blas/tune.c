@@ -18,6 +18,12 @@ void product_write(const blas_product *p, bool clblast, char out[RECORD_TEXT])
                      (long long)p->batch[1], (long long)p->stride_a[0], (long long)p->stride_a[1],
                      (long long)p->stride_b[0], (long long)p->stride_b[1],
                      (long long)p->stride_c[0], (long long)p->stride_c[1]);
+    if (length < RECORD_TEXT && p->panel)
+        length += snprintf(out + length, (size_t)(RECORD_TEXT - length), " panel=%lld",
+                           (long long)p->panel);
+    if (length < RECORD_TEXT && p->rows)
+        length += snprintf(out + length, (size_t)(RECORD_TEXT - length), " rows=%lld",
+                           (long long)p->rows);
     if (length < RECORD_TEXT && !clblast)
         snprintf(out + length, (size_t)(RECORD_TEXT - length), " tile");
 }
@@ -51,10 +57,20 @@ bool product_read(const char *from, blas_product *p, bool *clblast)
         }
         at += used;
     }
+    used = 0;
+    if (sscanf(from + at, " panel=%lld%n", &v[6], &used) == 1 && v[6] > 0) {
+        p->panel = v[6];
+        at += used;
+    }
+    if (sscanf(from + at, " rows=%lld%n", &v[6], &used) == 1 && v[6] > 0) {
+        p->rows = v[6];
+        at += used;
+    }
     *clblast = from[at] == '\0';
     char again[RECORD_TEXT];
     product_write(p, *clblast, again);
     return p->m > 0 && p->n > 0 && p->k > 0 && p->batch[0] > 0 && p->batch[1] > 0 &&
+           (!p->rows || p->m % p->rows == 0) && (!p->panel || p->n % p->panel == 0) &&
            strcmp(from, again) == 0;
 }
 
@@ -62,21 +78,25 @@ bool product_read(const char *from, blas_product *p, bool *clblast)
 
 typedef struct neighbours {
     const kiln_device *device;
+    const blas_product *product;
     const tile *from;
     candidate *out;
     int count;
 } neighbours;
 
-static void add(neighbours *n, const tile *t)
+static void add(neighbours *n, const tile *wanted)
 {
-    if (n->count == TUNE_NEIGHBOURS || !tile_is_valid(n->device, t) ||
-        memcmp(t, n->from, sizeof *t) == 0)
+    tile t = *wanted;
+    if (n->product->rows)
+        t.tm = (int)n->product->rows;
+    if (n->count == TUNE_NEIGHBOURS || !tile_fits(n->device, n->product, &t) ||
+        memcmp(&t, n->from, sizeof t) == 0)
         return;
     for (int i = 0; i < n->count; i++)
-        if (memcmp(&n->out[i].tile, t, sizeof *t) == 0)
+        if (memcmp(&n->out[i].tile, &t, sizeof t) == 0)
             return;
     n->out[n->count] = (candidate){.engine = BLAS_TILE};
-    n->out[n->count++].tile = *t;
+    n->out[n->count++].tile = t;
 }
 
 static int whole_blocks(int rows, int block)
@@ -85,8 +105,9 @@ static int whole_blocks(int rows, int block)
     return block * (blocks > 0 ? blocks : 1);
 }
 
-static void serial_neighbours(neighbours *n, const blas_product *p)
+static void serial_neighbours(neighbours *n)
 {
+    const blas_product *p = n->product;
     const tile *from = n->from;
     static const int steps[] = {1, -1, 2, -2};
     for (int i = 0; i < 4; i++) {
@@ -161,7 +182,7 @@ static void local_neighbours(neighbours *n)
 int tune_neighbours(const kiln_device *device, const workload *w, const candidate *from,
                     candidate out[TUNE_NEIGHBOURS])
 {
-    neighbours n = {.device = device, .from = &from->tile, .out = out};
+    neighbours n = {.device = device, .product = &w->product, .from = &from->tile, .out = out};
     if (w->is_convolution) {
         convolution_tile sizes[CONVOLUTION_NEIGHBOURS];
         n.count = convolution_neighbours(device, &w->convolution, &from->sizes, sizes);
@@ -172,7 +193,7 @@ int tune_neighbours(const kiln_device *device, const workload *w, const candidat
     if (from->engine != BLAS_TILE)
         return 0;
     if (from->tile.serial)
-        serial_neighbours(&n, &w->product);
+        serial_neighbours(&n);
     else
         local_neighbours(&n);
     return n.count;
@@ -225,7 +246,7 @@ kiln_status tune_incumbent(kiln_device *device, const workload *w, candidate *ou
     bool found = record_find(device, w->key, value) && candidate_read(value, out) &&
                  out->convolves == w->is_convolution;
     if (found && !w->is_convolution &&
-        (out->engine == BLAS_CLBLAST || tile_is_valid(device, &out->tile)))
+        (out->engine == BLAS_CLBLAST || tile_fits(device, &w->product, &out->tile)))
         return KILN_OK;
     if (!found)
         memset(out, 0, sizeof *out);

@@ -5,12 +5,12 @@
 #include "blas/measure.h"
 #include "blas/record.h"
 
-/* A product as the record names it: "32x128x784 NN ld=784,128,128", "... batch=2,8 strides=...", and " tile"
- * where CLBlast takes no part. */
+/* A product as the record names it: "32x128x784 NN ld=784,128,128", "... batch=2,8 strides=...", " panel=16",
+ * " rows=16", and " tile" where CLBlast takes no part. */
 void product_write(const blas_product *p, bool clblast, char out[RECORD_TEXT]);
 bool product_read(const char *from, blas_product *p, bool *clblast);
 
-/* Called for each product that blas_choose is asked for and that is worth measuring. NULL: nobody asks. */
+/* Called for each product that blas_choose or blas_choose_rows is asked for and that is worth measuring. NULL: nobody asks. */
 extern void (*blas_on_product)(const blas_product *p, bool fused);
 
 /* What is tuned: a product, or a convolution. */

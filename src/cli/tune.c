@@ -254,7 +254,7 @@ static kiln_status tune(kiln_device *device, const network *which, row *rows)
     if (wanted.count == 0 && !given.clblast)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "network %s: it has no product that is large enough to be tuned and no convolution without "
-                         "pooling, and products within rows go by rule; --shape MxNxK tunes one of your own",
+                         "pooling; --shape MxNxK tunes one of your own",
                          which->name);
     const tune_limits limits = {given.limit, given.tries, given.clblast};
     return tune_all(device, selector, &limits, rows);

@@ -211,11 +211,10 @@ kiln_status lower_product(builder *b, int number)
     blas_choice choice = k->choice;
     const chain *in = lower_chain(b, number);
     if (in) {
-        if (is_conv)
-            KILN_TRY(blas_choose_images(b->device, &c, &choice));
-        else
-            KILN_TRY(blas_choose_rows(b->device, &l->product,
-                                      (int)(h.rows / in->rows * in->block), &choice));
+        blas_product p = l->product;
+        p.rows = h.rows / in->rows * in->block;
+        KILN_TRY(is_conv ? blas_choose_images(b->device, &c, &choice)
+                         : blas_choose_rows(b->device, &p, &choice));
         l->stride = (size_t)(in->rows / in->block);
         l->repeats = choice.global[0] / l->stride;
         choice.global[0] = l->stride;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "blas/measure.h"
 #include "blas/record.h"
+#include "blas/tune.h"
 #include "harness/harness.h"
 
 #include <dirent.h>
@@ -407,6 +408,62 @@ START_TEST(a_device_that_is_always_wrong_is_named)
 }
 END_TEST
 
+/* A work-item owns rows of the result, and op(B) may lie in panels: tuning keeps both as they are. */
+START_TEST(rows_are_tuned)
+{
+    fresh_cache();
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (harness_is_slow(device))
+            continue;
+        blas_product p = blas_plain(128, 160, 144, false, false);
+        p.rows = 16;
+        workload w = workload_of_product(&p, false), again;
+        ck_assert_str_eq(w.key, "128x160x144 NN ld=144,160,160 rows=16 tile");
+        ck_assert(workload_read(w.key, &again));
+        ck_assert_int_eq(again.product.rows, 16);
+        ck_assert(!workload_read("128x160x144 NN ld=144,160,160 rows=15 tile", &again));
+        ck_assert(!workload_read("128x160x144 NN ld=144,160,160 panel=48 tile", &again));
+        blas_choice rule, choice;
+        harness_ok(blas_choose_rows(device, &p, &rule));
+        ck_assert_int_eq(rule.tile_m, 16);
+        candidate c = {.engine = BLAS_TILE,
+                       .tile = {.serial = true, .tm = 16, .tn = 32, .rm = 3, .rn = 32, .kb = 64},
+                       .seconds = 1};
+        tune_keep(device, &w, &c, true);
+        harness_ok(blas_choose_rows(device, &p, &choice));
+        ck_assert_msg(strstr(choice.defines, "#define KILN_RM 3\n") != NULL, "%s", choice.defines);
+        c.tile.tm = 8; /* not the rows it is asked for */
+        tune_keep(device, &w, &c, true);
+        harness_ok(blas_choose_rows(device, &p, &choice));
+        ck_assert_str_eq(choice.defines, rule.defines);
+
+        p.panel = 16;
+        w = workload_of_product(&p, false);
+        ck_assert_str_eq(w.key, "128x160x144 NN ld=144,160,160 panel=16 rows=16 tile");
+        ck_assert(workload_read(w.key, &again));
+        ck_assert_int_eq(again.product.panel, 16);
+        candidate from, list[TUNE_NEIGHBOURS];
+        harness_ok(tune_incumbent(device, &w, &from));
+        ck_assert_int_eq(from.tile.rn, 16);
+        int count = tune_neighbours(device, &w, &from, list);
+        ck_assert_int_gt(count, 1);
+        if (count > 4)
+            count = 4;
+        for (int i = 0; i < count; i++) {
+            ck_assert_int_eq(list[i].tile.tm, 16);
+            ck_assert_int_eq(list[i].tile.rn, 16);
+        }
+        harness_ok(workload_measure(
+            device, &w, list, count,
+            (measure_effort){.certain = count, .windows = 1, .seconds = 600}));
+        for (int i = 0; i < count; i++)
+            ck_assert_msg(list[i].right, "candidate %d is not right", i);
+        blas_forget_device(device);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("choice");
@@ -423,6 +480,7 @@ int main(void)
     tcase_add_test(tests, clblast_is_timed_where_there_is_a_gpu);
     tcase_add_test(tests, choices_are_checked_without_time);
     tcase_add_test(tests, a_device_that_is_always_wrong_is_named);
+    tcase_add_test(tests, rows_are_tuned);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }
