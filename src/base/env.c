@@ -110,6 +110,12 @@ bool env_debug(const char *word)
     return env_debug_item(word, 0, NULL, 0);
 }
 
+bool env_tune_is_off(void)
+{
+    const char *tune = env_get(ENV_TUNE);
+    return tune && strcmp(tune, "off") == 0;
+}
+
 kiln_status env_check(void)
 {
     const char *list = env_get(ENV_DEBUG), *item;

@@ -30,6 +30,9 @@ const char *env_meaning(env_variable variable);
  * "fail:...")? */
 bool env_debug(const char *word);
 
+/* KILN_TUNE=off: nothing is measured, and nothing that was is taken. */
+bool env_tune_is_off(void);
+
 /* Copies what follows "WORD:" in the nth item of that word (from 0): "clFinish:3". False when there
  * is no such item; value is "" then and for an item without a colon. A longer value is cut. */
 bool env_debug_item(const char *word, int nth, char *value, size_t size);

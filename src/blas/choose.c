@@ -115,19 +115,13 @@ static bool read_record(kiln_device *device, const blas_product *p, const char *
     return out->engine == BLAS_CLBLAST ? clblast : tile_fits(device, p, &out->tile);
 }
 
-static bool is_off(void)
-{
-    const char *tune = env_get(ENV_TUNE);
-    return tune && strcmp(tune, "off") == 0;
-}
-
 /* What tuning has put on record for a product that nothing else is measured for, or the rule's. */
 static kiln_status by_record(kiln_device *device, const blas_product *product, blas_choice *choice)
 {
     candidate chosen, known;
     char key[RECORD_TEXT];
     built_in(device, product, false, true, &chosen);
-    if (!is_off() && product_flops(product) >= least_flops) {
+    if (!env_tune_is_off() && product_flops(product) >= least_flops) {
         if (blas_on_product)
             blas_on_product(product, true);
         product_write(product, false, key);
@@ -230,7 +224,7 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
     bool clblast = wanted == BLAS_AUTO && !fused;
     candidate chosen;
     char key[RECORD_TEXT];
-    if (is_off() || product_flops(product) < least_flops) {
+    if (env_tune_is_off() || product_flops(product) < least_flops) {
         built_in(device, product, clblast, fused, &chosen);
         return describe(product, &chosen, choice);
     }

@@ -465,8 +465,7 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
 static bool on_record(kiln_device *device, const blas_convolution *c, convolution_tile *known)
 {
     char key[RECORD_TEXT], value[RECORD_TEXT];
-    const char *tune = env_get(ENV_TUNE);
-    if (!convolution_has_sizes(device, c) || (tune && strcmp(tune, "off") == 0))
+    if (!convolution_has_sizes(device, c) || env_tune_is_off())
         return false;
     if (blas_on_convolution)
         blas_on_convolution(c);

@@ -68,8 +68,7 @@ double list_speed(const found_device *device)
     double speed = 0;
     char *path = record_path(device);
     if (path == NULL || !recall(path, &speed)) {
-        const char *tune = env_get(ENV_TUNE);
-        if (tune && strcmp(tune, "off") == 0) {
+        if (env_tune_is_off()) {
             speed = guess(device);
         } else if ((speed = measure_quickly(device)) > 0 && path) {
             char line[600];
