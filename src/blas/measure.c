@@ -261,15 +261,17 @@ static kiln_status time_all(bench *b, runner *runners, int count, measure_effort
         const double repeat = 0.003 / (runners[i].once + 1e-6);
         runners[i].repeat = repeat < 1 ? 1 : repeat > 100 ? 100 : (int)repeat;
     }
+    if (!any)
+        return KILN_OK;
     const double warm = clock_seconds() + effort.warm_up;
-    while (any && done < effort.windows && (done == 0 || clock_seconds() < until)) {
+    while (done < effort.windows && (done == 0 || clock_seconds() < until)) {
         for (int i = 0; i < count; i++)
             if (runners[i].candidate->right)
                 KILN_TRY(window(b, &runners[i], done));
         if (clock_seconds() >= warm)
             done++;
     }
-    for (int i = 0; i < count && any; i++) {
+    for (int i = 0; i < count; i++) {
         qsort(runners[i].windows, (size_t)done, sizeof *runners[i].windows, by_value);
         runners[i].candidate->seconds = runners[i].windows[done / 2];
         runners[i].candidate->least = runners[i].windows[0];

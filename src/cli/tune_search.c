@@ -258,43 +258,47 @@ static blas_product heaviest_for_clblast(const tune_list *list)
     return most ? most->product : blas_plain(512, 512, 512, false, false);
 }
 
+static double speed_of(const blas_product *p, const candidate *c)
+{
+    return c && c->right ? product_flops(p) / c->seconds * 1e-9 : 0;
+}
+
 /* Each set's shortest time of several rounds, for the machine may be busy with other work during one. */
 kiln_status tune_clblast(tune_search *s, char name[TUNE_NAME], double *before, double *after)
 {
     enum { MOST_SETS = 15, ROUNDS = 3 };
     const blas_product p = heaviest_for_clblast(s->list);
-    double least[1 + MOST_SETS] = {0}; /* s; of none, as the database has it, and of each set; 0: not right */
+    candidate list[1 + MOST_SETS] = {0}; /* without a set, as the database has it; then the sets */
+    const candidate *best = NULL;
     char key[RECORD_TEXT];
-    int count = 0, best = 0;
-    while (count < MOST_SETS && clblast_set(s->device, count))
+    int count = 1;
+    while (count <= MOST_SETS && clblast_set(s->device, count - 1))
         count++;
     product_write(&p, true, key);
     snprintf(name, TUNE_NAME, "CLBlast, %lldx%lldx%lld", (long long)p.m, (long long)p.n, (long long)p.k);
     *before = *after = 0;
-    for (int round = 0; round < ROUNDS; round++)
-        for (int i = 0; i <= count && s->status == KILN_OK; i++) {
-            if ((round || i) && clock_seconds() > s->end)
-                break;
-            if (round && least[i] <= 0) /* it was wrong, or failed */
-                continue;
-            json_t *result = try_in_child(s, key, i ? clblast_set(s->device, i - 1) : "clblast", "",
-                                          time_limit(s->limits.seconds, true));
-            s->tried += round == 0;
-            double seconds = json_is_true(json_object_get(result, "right")) ? number(result, "least") : 0;
-            json_decref(result);
-            if (seconds > 0 && (least[i] <= 0 || seconds < least[i]))
-                least[i] = seconds;
-            best = 0;
-            for (int k = 1; k <= count; k++)
-                if (least[k] > 0 && (least[best] <= 0 || least[k] < 0.97 * least[best]))
-                    best = k;
-            *before = least[0] > 0 ? product_flops(&p) / least[0] * 1e-9 : 0;
-            *after = least[best] > 0 ? product_flops(&p) / least[best] * 1e-9 : 0;
-            if (tune_shows())
-                show(s, share_of_time(s), name, *after, *before);
-        }
+    for (int turn = 0; turn < ROUNDS * count && s->status == KILN_OK; turn++) {
+        candidate *c = &list[turn % count];
+        if (turn && clock_seconds() > s->end)
+            break;
+        if (turn >= count && !c->right)
+            continue;
+        json_t *result = try_in_child(s, key, c == list ? "clblast" : clblast_set(s->device, (int)(c - list) - 1), "",
+                                      time_limit(s->limits.seconds, true));
+        double seconds = number(result, "least");
+        c->right = json_is_true(json_object_get(result, "right")) && seconds > 0;
+        json_decref(result);
+        s->tried += turn < count;
+        if (turn < count || seconds < c->seconds)
+            c->seconds = seconds;
+        KILN_TRY(candidates_best(s->device, &p, list, count, &best));
+        *before = speed_of(&p, &list[0]);
+        *after = speed_of(&p, best);
+        if (tune_shows())
+            show(s, share_of_time(s), name, *after, *before);
+    }
     KILN_TRY(s->status);
-    if (best)
-        clblast_keep(s->device, clblast_set(s->device, best - 1), &p, *after);
+    if (best && best != list)
+        clblast_keep(s->device, clblast_set(s->device, (int)(best - list) - 1), &p, *after);
     return KILN_OK;
 }
