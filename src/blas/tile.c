@@ -76,48 +76,76 @@ enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64 };
  * rows of op(A) are read on for longer; of a transposed op(A) the block stays in the second cache.
  */
 enum { PACKED_BYTES = 16384, PACKED_BYTES_8 = 65536 };
-/* Of a transposed op(A) each row of k lies apart: the tiles of a column block share a cache with it
- * better when op(B) is packed. */
-enum { LONG_SUM = 512 };
+
+/* Rows of op(B) packed at a time: as many each time. Beside a packed op(A) a panel has half of its share. */
+static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
+{
+    const int most = tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
+    const int bytes = t->pack_a ? most / 2 : most;
+    const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
+    return (int)blocks(blocks(p->k, parts), 16) * 16;
+}
 
 /* A block whose op(B) is packed has many rows to use it for. */
 static void packed_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->tn = t->rn;
     split_rows(p, t, 4 * (int64_t)device->info.compute_units, MOST_PACKED_ROWS);
+    t->pack_a = 0;
     t->pack_b = 1;
+    t->kb = kb_for(device, p, t);
+}
+
+/* Of a transposed op(A) a tile reads a few elements of each row, every row in a cache line and at worst in a page of its
+ * own. Where many columns use it, the block is copied to where it is dense. */
+enum { LEAST_COLUMNS = 256, MOST_COLUMNS = 512 };
+
+static bool packs_both(const blas_product *p)
+{
+    return p->transpose_a && !p->panel && p->m >= PACKED_ROWS && p->n >= LEAST_COLUMNS;
+}
+
+static void both_packed_tile(const kiln_device *device, const blas_product *p, tile *t)
+{
+    const int64_t wanted = 4 * (int64_t)device->info.compute_units;
+    int64_t parts = blocks(wanted, blocks(p->m, MOST_PACKED_ROWS) * batches(p));
+    if (parts > p->n / LEAST_COLUMNS)
+        parts = p->n / LEAST_COLUMNS;
+    if (parts < blocks(p->n, MOST_COLUMNS))
+        parts = blocks(p->n, MOST_COLUMNS);
+    t->tn = (int)blocks(blocks(p->n, parts), t->rn) * t->rn;
+    split_rows(p, t, wanted, MOST_PACKED_ROWS);
+    t->pack_a = 1;
+    t->pack_b = 1;
+    t->kb = kb_for(device, p, t);
 }
 
 static void direct_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
     const int64_t units = device->info.compute_units;
     t->tn = t->rn;
+    t->pack_a = 0;
     t->pack_b = 0;
+    t->kb = kb_for(device, p, t);
     /* Of a tall product the rows of op(A) are read once, when all of op(B) fits a cache. */
     if (p->n <= 256 && p->n * p->k <= 65536 && blocks(p->m, MOST_ROWS) * batches(p) >= 16 * units)
         t->tn = (int)blocks(p->n, t->rn) * t->rn;
     split_rows(p, t, 16 * units, MOST_ROWS);
 }
 
-/* Rows of op(B) packed at a time: as many each time. */
-static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
-{
-    const int bytes = tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
-    const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
-    return (int)blocks(blocks(p->k, parts), 16) * 16;
-}
-
 static void serial_rule(const kiln_device *device, const blas_product *p, tile *t)
 {
     t->serial = true;
     tile_registers(device, p, t);
-    t->kb = kb_for(device, p, t);
-    if (!p->panel)
-        packed_tile(device, p, t);
-    /* Rows of B a page apart share cache sets and address translations, and a transposed B has no
-     * rows at all. */
-    const bool short_rows = p->ldb < 256 && !(p->transpose_a && p->k >= LONG_SUM);
-    if (p->panel || (!p->transpose_b && (t->tm < PACKED_ROWS || short_rows)))
+    if (packs_both(p)) {
+        both_packed_tile(device, p, t);
+        return;
+    }
+    packed_tile(device, p, t);
+    /* Rows of B a page apart share cache sets and address translations, a transposed B has no rows at all, and a
+     * transposed A stays in a cache beside a packed B better. */
+    const bool near_rows = p->ldb < 256 && !p->transpose_a;
+    if (p->panel || (!p->transpose_b && (t->tm < PACKED_ROWS || near_rows)))
         direct_tile(device, p, t);
 }
 
@@ -200,7 +228,9 @@ int tile_candidates(const kiln_device *device, const blas_product *product, bool
         return count;
     if (t.serial) {
         tile other = t;
-        if (t.pack_b && !product->transpose_b)
+        if (t.pack_a)
+            packed_tile(device, product, &other);
+        else if (t.pack_b && !product->transpose_b)
             direct_tile(device, product, &other);
         else if (product->m >= PACKED_ROWS)
             packed_tile(device, product, &other);
@@ -209,8 +239,9 @@ int tile_candidates(const kiln_device *device, const blas_product *product, bool
             other = t;
             other.rn = 32;
             other.rm = 8;
-            other.kb = kb_for(device, product, &other);
-            if (t.pack_b)
+            if (t.pack_a)
+                both_packed_tile(device, product, &other);
+            else if (t.pack_b)
                 packed_tile(device, product, &other);
             else
                 direct_tile(device, product, &other);

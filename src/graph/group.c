@@ -96,10 +96,12 @@ static void join_twins(builder *b, size_t first, size_t end)
 typedef struct unit {
     size_t first, count;
     int level;
-    bool loop; /* a few long work-items */
-    double flops;
+    bool loop;      /* a few long work-items */
+    double seconds; /* of one work-item */
 } unit;
 
+/* Drivers hand a thread that asks for work its share of the work-items that are left, the first one as many as half of
+ * them: light items come first, and the heavy ones are left to be handed out one by one. */
 static int by_level(const void *x, const void *y)
 {
     const unit *a = x, *b = y;
@@ -107,38 +109,9 @@ static int by_level(const void *x, const void *y)
         return a->level < b->level ? -1 : 1;
     if (a->loop != b->loop)
         return a->loop ? -1 : 1;
-    if (a->flops != b->flops) /* the longest first */
-        return a->flops > b->flops ? -1 : 1;
+    if (a->seconds != b->seconds)
+        return a->seconds < b->seconds ? -1 : 1;
     return (a->first > b->first) - (a->first < b->first);
-}
-
-/* Drivers hand each thread a run of work-items, the first thread as many as half of them: the
- * longest unit of a level goes to the middle, the shorter ones around it, so that each run has its
- * share of the work. */
-static kiln_status balance(const builder *b, unit *list, size_t count)
-{
-    unit *around = mem_new(2 * count + 1, sizeof *around);
-    if (around == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t first = 0, end; first < count; first = end) {
-        size_t items[2] = {0}, low = count, high = count + 1;
-        around[count] = list[first];
-        for (end = first + 1; end < count && list[end].level == list[first].level &&
-                              list[end].loop == list[first].loop;
-             end++) {
-            size_t own = b->launches.items[list[end].first].items;
-            if (items[0] <= items[1]) {
-                around[--low] = list[end];
-                items[0] += own;
-            } else {
-                around[high++] = list[end];
-                items[1] += own;
-            }
-        }
-        memcpy(&list[first], &around[low], (high - low) * sizeof *list);
-    }
-    free(around);
-    return KILN_OK;
 }
 
 static kiln_status open_group(builder *b, size_t first, int scope)
@@ -153,6 +126,15 @@ static double flops_of(const builder *b, const launch *l)
 {
     const ir_scan *loop = launch_loop(b, l);
     return l->flops * (loop ? (double)loop->steps : 1);
+}
+
+/* About how long the launch takes a single thread. */
+static double seconds_of(const builder *b, const launch *l)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < l->argument_count; i++)
+        bytes += launch_argument_bytes(b, &l->arguments[i], true);
+    return chain_seconds(flops_of(b, l) / 2, (double)bytes);
 }
 
 /* Adds a launch's arguments; false when they are too many. */
@@ -229,7 +211,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
             count++;
         list[units] = (unit){.first = i, .count = count, .loop = launch_loop(b, l) != NULL};
         for (size_t k = 0; k < count; k++)
-            list[units].flops += flops_of(b, &b->launches.items[i + k]);
+            list[units].seconds += seconds_of(b, &l[k]) / (l->items ? (double)l->items : 1);
         for (size_t u = 0; u < units; u++)
             for (size_t x = 0; x < list[u].count; x++)
                 for (size_t y = 0; y < count; y++)
@@ -240,11 +222,8 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
         i += count;
     }
     if (status == KILN_OK) {
-        qsort(list, units, sizeof *list, by_level);
-        status = balance(b, list, units);
-    }
-    if (status == KILN_OK) {
         size_t at = 0;
+        qsort(list, units, sizeof *list, by_level);
         for (size_t u = 0; u < units; u++)
             for (size_t k = 0; k < list[u].count; k++)
                 sorted[at++] = b->launches.items[list[u].first + k];
@@ -302,10 +281,7 @@ static bool better_in_turn(const builder *b)
         if (!l->serial || l->items == 0 ||
             (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps != 1))
             return false;
-        size_t bytes = 0;
-        for (int k = 0; k < l->argument_count; k++)
-            bytes += launch_argument_bytes(b, &l->arguments[k], true);
-        seconds += chain_seconds(flops_of(b, l) / 2, (double)bytes);
+        seconds += seconds_of(b, l);
     }
     return seconds * (1 - 1 / (units > 1 ? units : 1)) <
            HANDOVER_SECONDS * (double)(b->groups.count - 1);

@@ -176,10 +176,10 @@ END_TEST
 /* What the rule says, on this device. */
 START_TEST(chosen_tiles)
 {
-    static const int64_t more[][3] = {{32, 10, 128}, {130, 200, 70}, {200, 64, 300}};
+    static const int64_t more[][3] = {{32, 10, 128}, {130, 200, 70}, {200, 64, 300}, {150, 272, 150}};
     HARNESS_EACH_DEVICE(device)
     {
-        for (size_t i = 0; i < (harness_is_slow(device) ? 1 : 3); i++)
+        for (size_t i = 0; i < (harness_is_slow(device) ? 1 : 4); i++)
             for (int transposes = 0; transposes < 4; transposes++) {
                 blas_product p = product_of(more[i], transposes, 0);
                 tile candidates[TILE_CANDIDATES];

@@ -1,4 +1,5 @@
-/* Small steps that are waited for: one launch does all of them in turn, with the same bits. */
+/* Launches in one kernel: small steps that are waited for, in turn and with the same bits; independent ones, in an order
+ * that shares them out well. */
 #include "graph/plan_inside.h"
 #include "harness/harness.h"
 #include "op/op.h"
@@ -100,11 +101,41 @@ START_TEST(in_turn)
 }
 END_TEST
 
+/* A kernel with a few heavy items and many light ones has the light ones first: threads take long runs at first. */
+START_TEST(light_items_first)
+{
+    enum { WIDTH = 256 };
+    HARNESS_EACH_DEVICE(device)
+    {
+        sums s;
+        fill(&s, device, WIDTH);
+        ir_graph g = {0};
+        ir_id left = op_weight(&g, &s.left), right = op_weight(&g, &s.right);
+        ir_id outputs[2] = {op_matmul(&g, left, right, true, false), op_reduce(&g, R_SUM, right, 1, -1, false)};
+        ck_assert_int_ge(outputs[1], 0);
+        plan_request r = {
+            .name = "items", .graph = &g, .loss = IR_NONE, .output_count = 2, .outputs = outputs};
+        plan *p;
+        harness_ok(plan_create(device, &r, &p));
+        if (device->serial_kernels) {
+            const launch *last = &p->b.launches.items[p->b.launches.count - 1];
+            ck_assert_uint_eq(p->b.groups.count, 1);
+            ck_assert_msg(last->product.k == WIDTH, "%s: \"%s\" comes last", device->info.name,
+                          last->name);
+        }
+        plan_free(p);
+        ir_free(&g);
+        device_free(device, s.slab);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("turns");
     TCase *all = tcase_create("all");
     tcase_add_test(all, in_turn);
+    tcase_add_test(all, light_items_first);
     suite_add_tcase(suite, all);
     return harness_run(suite);
 }
