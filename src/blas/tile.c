@@ -107,7 +107,7 @@ static bool packs_both(const blas_product *p)
 
 static void both_packed_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
-    const int64_t wanted = 4 * (int64_t)device->info.compute_units;
+    const int64_t wanted = 2 * (int64_t)device->info.compute_units;
     int64_t parts = blocks(wanted, blocks(p->m, MOST_PACKED_ROWS) * batches(p));
     if (parts > p->n / LEAST_COLUMNS)
         parts = p->n / LEAST_COLUMNS;
