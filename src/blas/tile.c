@@ -97,27 +97,22 @@ static void packed_tile(const kiln_device *device, const blas_product *p, tile *
 }
 
 /* Of a transposed op(A) a tile reads a few elements of each row, every row in a cache line and at worst in a page of its
- * own. Where many columns use it, the block is copied to where it is dense. */
-enum { LEAST_COLUMNS = 256, MOST_COLUMNS = 512 };
+ * own. Where many columns use it, the block is copied to where it is dense. Together with the sums, which a long K keeps
+ * beside it, it takes a quarter of a megabyte: some drivers have no more private memory. */
+enum { BOTH_COLUMNS = 256, BOTH_ROWS = 132 };
 
 static bool packs_both(const blas_product *p)
 {
-    return p->transpose_a && !p->panel && p->m >= PACKED_ROWS && p->n >= LEAST_COLUMNS;
+    return p->transpose_a && !p->panel && p->m >= PACKED_ROWS && p->n >= BOTH_COLUMNS;
 }
 
 static void both_packed_tile(const kiln_device *device, const blas_product *p, tile *t)
 {
-    const int64_t wanted = 2 * (int64_t)device->info.compute_units;
-    int64_t parts = blocks(wanted, blocks(p->m, MOST_PACKED_ROWS) * batches(p));
-    if (parts > p->n / LEAST_COLUMNS)
-        parts = p->n / LEAST_COLUMNS;
-    if (parts < blocks(p->n, MOST_COLUMNS))
-        parts = blocks(p->n, MOST_COLUMNS);
-    t->tn = (int)blocks(blocks(p->n, parts), t->rn) * t->rn;
-    split_rows(p, t, wanted, MOST_PACKED_ROWS);
     t->pack_a = 1;
     t->pack_b = 1;
     t->kb = kb_for(device, p, t);
+    t->tn = (int)blocks(blocks(p->n, blocks(p->n, BOTH_COLUMNS)), t->rn) * t->rn;
+    split_rows(p, t, 2 * (int64_t)device->info.compute_units, p->k > t->kb ? BOTH_ROWS : MOST_PACKED_ROWS);
 }
 
 static void direct_tile(const kiln_device *device, const blas_product *p, tile *t)
