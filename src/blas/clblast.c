@@ -142,6 +142,9 @@ void clblast_keep(kiln_device *device, const char *set, const blas_product *p, d
     record_keep(device, set_key, gflops > 0 ? value : NULL);
 }
 
+/* CLBlast computes by columns, and of a product by rows it would transpose the result before and after. A matrix read by
+ * columns is its transpose, so it is asked for C' = op(B)' op(A)'. */
+
 kiln_status blas_clblast_scratch(kiln_device *device, const blas_product *p, size_t *bytes)
 {
     *bytes = 0;
@@ -152,8 +155,8 @@ kiln_status blas_clblast_scratch(kiln_device *device, const blas_product *p, siz
     clblast_used = true;
     use_recorded(device);
     CLBlastStatusCode status = CLBlastSGemmTempBufferSize(
-        CLBlastLayoutRowMajor, transpose(p->transpose_a), transpose(p->transpose_b), (size_t)p->m,
-        (size_t)p->n, (size_t)p->k, 0, (size_t)p->lda, 0, (size_t)p->ldb, 0, (size_t)p->ldc, &queue,
+        CLBlastLayoutColMajor, transpose(p->transpose_b), transpose(p->transpose_a), (size_t)p->n,
+        (size_t)p->m, (size_t)p->k, 0, (size_t)p->ldb, 0, (size_t)p->lda, 0, (size_t)p->ldc, &queue,
         bytes);
     pthread_mutex_unlock(&clblast_lock);
     return check(device, status, p);
@@ -183,12 +186,12 @@ kiln_status blas_clblast_enqueue(kiln_device *device, const blas_product *p, cl_
         const size_t c_at = c_offset + (size_t)(i * p->stride_c[outer]);
         if (p->batch[inner] > 1)
             status = CLBlastSgemmStridedBatched(
-                CLBlastLayoutRowMajor, ta, tb, m, n, k, clblast_alpha, a, a_at, lda,
-                (size_t)p->stride_a[inner], b, b_at, ldb, (size_t)p->stride_b[inner], 0.0f, c, c_at,
+                CLBlastLayoutColMajor, tb, ta, n, m, k, clblast_alpha, b, b_at, ldb,
+                (size_t)p->stride_b[inner], a, a_at, lda, (size_t)p->stride_a[inner], 0.0f, c, c_at,
                 ldc, (size_t)p->stride_c[inner], (size_t)p->batch[inner], &queue, NULL);
         else
-            status = CLBlastSgemmWithTempBuffer(CLBlastLayoutRowMajor, ta, tb, m, n, k, clblast_alpha, a,
-                                                a_at, lda, b, b_at, ldb, 0.0f, c, c_at, ldc, &queue,
+            status = CLBlastSgemmWithTempBuffer(CLBlastLayoutColMajor, tb, ta, n, m, k, clblast_alpha, b,
+                                                b_at, ldb, a, a_at, lda, 0.0f, c, c_at, ldc, &queue,
                                                 NULL, scratch_bytes ? scratch : NULL);
     }
     pthread_mutex_unlock(&clblast_lock);
