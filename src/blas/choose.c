@@ -94,12 +94,11 @@ static kiln_status describe(const blas_product *product, const candidate *c, bla
 }
 
 /* What is chosen unmeasured. */
-static void built_in(const kiln_device *device, const blas_product *p, bool clblast, bool fused,
-                     candidate *out)
+static void built_in(const kiln_device *device, const blas_product *p, bool clblast, candidate *out)
 {
     memset(out, 0, sizeof *out);
     out->engine = BLAS_TILE;
-    tile_rule(device, p, fused, &out->tile);
+    tile_rule(device, p, &out->tile);
     if (clblast && device->info.type == KILN_DEVICE_GPU && p->m >= 128 && p->n >= 128 && p->k >= 64)
         out->engine = BLAS_CLBLAST;
 }
@@ -120,7 +119,7 @@ static kiln_status by_record(kiln_device *device, const blas_product *product, b
 {
     candidate chosen, known;
     char key[RECORD_TEXT];
-    built_in(device, product, false, true, &chosen);
+    built_in(device, product, false, &chosen);
     if (!env_tune_is_off() && product_flops(product) >= least_flops) {
         if (blas_on_product)
             blas_on_product(product, true);
@@ -176,11 +175,11 @@ static const candidate *other_engine(const candidate *list, int count, const can
 /* Measures and keeps the best. Where nothing could be tried, for want of memory say, the choice
  * stays the built-in one, and unkept. */
 static kiln_status measured(kiln_device *device, const blas_product *p, const char *key,
-                            bool clblast, bool fused, candidate *chosen)
+                            bool clblast, candidate *chosen)
 {
     candidate list[TILE_CANDIDATES + 1] = {0};
     tile tiles[TILE_CANDIDATES];
-    int count = tile_candidates(device, p, fused, tiles), certain = 1;
+    int count = tile_candidates(device, p, tiles), certain = 1;
     for (int i = 0; i < count; i++)
         list[i] = (candidate){.engine = BLAS_TILE, .tile = tiles[i]};
     /* On a GPU CLBlast comes right after the rule's tile, and whatever the time. On a CPU it would compile for ten
@@ -225,7 +224,7 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
     candidate chosen;
     char key[RECORD_TEXT];
     if (env_tune_is_off() || product_flops(product) < least_flops) {
-        built_in(device, product, clblast, fused, &chosen);
+        built_in(device, product, clblast, &chosen);
         return describe(product, &chosen, choice);
     }
     if (blas_on_product)
@@ -238,11 +237,11 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
     if (known)
         clblast = false;
     else
-        built_in(device, product, clblast, fused, &chosen);
+        built_in(device, product, clblast, &chosen);
     kiln_status status = KILN_OK;
     pthread_mutex_lock(&trials.lock);
     if (!measure_is_too_large(device, product) && !(known && trials.spent >= budget))
-        status = measured(device, product, key, clblast, fused, &chosen);
+        status = measured(device, product, key, clblast, &chosen);
     else if (!known && clblast)
         keep(device, key, product, &chosen, false, NULL);
     pthread_mutex_unlock(&trials.lock);

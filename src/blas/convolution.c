@@ -479,7 +479,7 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
     if (!is_serial(device)) {
         blas_product p = blas_convolution_product(c);
         tile t;
-        tile_rule(device, &p, true, &t);
+        tile_rule(device, &p, &t);
         return tile_describe(&p, &t, choice);
     }
     convolution_tile known;

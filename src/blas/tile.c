@@ -72,16 +72,23 @@ static void split_rows(const blas_product *p, tile *t, int64_t wanted, int most)
 }
 
 enum { PACKED_ROWS = 48, MOST_PACKED_ROWS = 256, MOST_ROWS = 64 };
-/* A panel of op(B) stays in a first cache. With 8 lanes, half as fast, a second one is enough, and
- * rows of op(A) are read on for longer; of a transposed op(A) the block stays in the second cache.
- */
-enum { PACKED_BYTES = 16384, PACKED_BYTES_8 = 65536 };
+/* What a packed panel of op(B) may take. With 16 lanes it stays in a first cache of 48 KB, or nearly so. With 8, half as
+ * fast, a second cache is enough, and rows of op(A) are read on for longer; but of a transposed op(A) the block stays in the
+ * second cache. */
+static int panel_bytes(const kiln_device *device, bool transposed_a, bool packed_a)
+{
+    const int lanes = tile_lanes(device);
+    if (lanes == 16)
+        return 32768;
+    if (transposed_a)
+        return packed_a ? 8192 : 16384;
+    return lanes == 8 ? 65536 : 16384;
+}
 
-/* Rows of op(B) packed at a time: as many each time. Beside a packed op(A) a panel has half of its share. */
+/* Rows of op(B) packed at a time: as many each time. */
 static int kb_for(const kiln_device *device, const blas_product *p, const tile *t)
 {
-    const int most = tile_lanes(device) == 8 && !p->transpose_a ? PACKED_BYTES_8 : PACKED_BYTES;
-    const int bytes = t->pack_a ? most / 2 : most;
+    const int bytes = panel_bytes(device, p->transpose_a, t->pack_a);
     const int64_t parts = blocks(p->k, bytes / (t->rn * (int)sizeof(float)) / 16 * 16);
     return (int)blocks(blocks(p->k, parts), 16) * 16;
 }
@@ -190,9 +197,8 @@ static void local_rule(const kiln_device *device, const blas_product *product, t
         t->kt /= 2;
 }
 
-void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out)
+void tile_rule(const kiln_device *device, const blas_product *product, tile *out)
 {
-    (void)fused;
     memset(out, 0, sizeof *out);
     if (product->rows)
         rows_rule(device, product, out);
@@ -212,12 +218,12 @@ static void add(tile out[TILE_CANDIDATES], int *count, const tile *t)
         out[(*count)++] = *t;
 }
 
-int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
+int tile_candidates(const kiln_device *device, const blas_product *product,
                     tile out[TILE_CANDIDATES])
 {
     int count = 0;
     tile t;
-    tile_rule(device, product, fused, &t);
+    tile_rule(device, product, &t);
     add(out, &count, &t);
     if (product->panel)
         return count;

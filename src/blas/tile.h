@@ -16,7 +16,7 @@ typedef struct tile {
 enum { TILE_CANDIDATES = 3 };
 
 /* The tile that no measurement has chosen. */
-void tile_rule(const kiln_device *device, const blas_product *product, bool fused, tile *out);
+void tile_rule(const kiln_device *device, const blas_product *product, tile *out);
 
 /* Lanes of the device's float vectors: 1, 4, 8 or 16. */
 int tile_lanes(const kiln_device *device);
@@ -25,7 +25,7 @@ int tile_lanes(const kiln_device *device);
 void tile_registers(const kiln_device *device, const blas_product *product, tile *t);
 
 /* Tiles worth measuring, the rule's first; returns how many (at least 1). */
-int tile_candidates(const kiln_device *device, const blas_product *product, bool fused,
+int tile_candidates(const kiln_device *device, const blas_product *product,
                     tile out[TILE_CANDIDATES]);
 
 /* Can the tile run on this device? */

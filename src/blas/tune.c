@@ -252,7 +252,7 @@ kiln_status tune_incumbent(kiln_device *device, const workload *w, candidate *ou
         memset(out, 0, sizeof *out);
     out->engine = BLAS_TILE;
     if (!w->is_convolution) {
-        tile_rule(device, &w->product, !w->clblast, &out->tile);
+        tile_rule(device, &w->product, &out->tile);
         return KILN_OK;
     }
     blas_choice choice;

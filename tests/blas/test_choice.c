@@ -176,7 +176,7 @@ START_TEST(tuning_can_be_turned_off)
         blas_product p = product();
         blas_choice choice;
         tile rule;
-        tile_rule(device, &p, false, &rule);
+        tile_rule(device, &p, &rule);
         harness_ok(blas_choose(device, BLAS_TILE, &p, false, &choice));
         ck_assert_int_eq(choice.tile_m, rule.tm);
         ck_assert_int_eq(choice.tile_n, rule.tn);

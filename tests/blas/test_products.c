@@ -183,7 +183,7 @@ START_TEST(chosen_tiles)
             for (int transposes = 0; transposes < 4; transposes++) {
                 blas_product p = product_of(more[i], transposes, 0);
                 tile candidates[TILE_CANDIDATES];
-                int count = tile_candidates(device, &p, false, candidates);
+                int count = tile_candidates(device, &p, candidates);
                 for (int j = 0; j < count; j++)
                     run_tile(device, &p, &candidates[j], 0);
             }

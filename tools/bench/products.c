@@ -3,9 +3,9 @@
  * usage: products [--device D] [--rounds N] [MxNxK[nn|nt|tn|tt] ...]
  *
  * A window is some 0.2 s of products one after another, after half as many untimed; each round has
- * a window of each library. OpenBLAS gets a thread per compute unit of the device, and on a CPU
- * with AVX-512 its kernels for it (OPENBLAS_NUM_THREADS and OPENBLAS_CORETYPE, when set, are left
- * alone). */
+ * a window of each library. OpenBLAS gets a thread per compute unit of the device (or
+ * OPENBLAS_NUM_THREADS), and on a CPU with AVX-512 its kernels for it, whatever the environment
+ * says of its core type and cache. */
 #include "base/clock.h"
 #include "blas/blas.h"
 
@@ -210,8 +210,9 @@ static void restart_with_environment(char **argv, unsigned threads)
     setenv("OPENBLAS_NUM_THREADS", number, 1);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f"))
-        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+        setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
 #endif
+    unsetenv("OPENBLAS_L2_SIZE");
     execv("/proc/self/exe", argv);
 }
 
