@@ -31,6 +31,7 @@ static const struct {
     {"dot", "print the graph of each compiled model for Graphviz"},
     {"no-chains", "give each step of a chain of rows a launch of its own"},
     {"no-groups", "do not put independent launches into one kernel"},
+    {"no-phases", "do not put launches that wait for each other into one kernel"},
     {"no-gates", "give the cell of a recurrent layer a launch behind its product's"},
     {"no-pooling", "do not pool in the kernels of convolutions"},
     {"no-reuse", "give each result a place of its own while its operands are there"},

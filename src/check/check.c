@@ -23,6 +23,7 @@ static const way ways[] = {
     {"as planned", 0, false},
     {"without pooling in convolutions", DEVICE_AVOID_POOLING, false},
     {"without Winograd's convolutions", DEVICE_AVOID_WINOGRAD, false},
+    {"a launch for each phase", DEVICE_AVOID_PHASES, false},
     {"without chains of rows", DEVICE_AVOID_CHAINS, false},
     {"a kernel for each launch", DEVICE_AVOID_ALL, false},
     /* Some compilers take long for a tile of the other kind, and minutes for several in one kernel. */
@@ -61,7 +62,7 @@ static bool any_word(const char *const *words)
 /* What KILN_DEBUG changes is not the device's own doing. */
 static bool is_kept(void)
 {
-    static const char *const words[] = {"miscompile", "compiler", "limits", "no-chains", "no-groups", "no-pooling", "no-winograd", NULL};
+    static const char *const words[] = {"miscompile", "compiler", "limits", "no-chains", "no-groups", "no-phases", "no-pooling", "no-winograd", NULL};
     return !any_word(words);
 }
 

@@ -98,7 +98,7 @@ static void note_put_aside(training_run *r, unsigned avoided_before, bool serial
 {
     static const char *const names[] = {"pooling inside of convolutions",
                                         "independent launches in one kernel", "chains of rows",
-                                        "Winograd's convolutions"};
+                                        "Winograd's convolutions", "small steps in one launch"};
     size_t used = 0;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (r->device->avoid & ~avoided_before & (1u << i))
@@ -155,11 +155,11 @@ static kiln_status run_curve(training_run *r)
 static kiln_status profile_steps(training_run *r)
 {
     plan_facts facts;
-    plan_describe(r->steps.program->plan, &facts);
-    r->launches = (size_t)facts.launches;
     int64_t count = (int64_t)(profile_seconds / r->times.median);
     count = count < 1 ? 1 : count > MOST_PROFILED ? MOST_PROFILED : count;
     KILN_TRY(steps_profile(&r->steps, &r->outside));
+    plan_describe(r->steps.program->plan, &facts);
+    r->launches = (size_t)facts.launches;
     KILN_TRY(steps_run(&r->steps, 1)); /* the profile's queue is a new one */
     KILN_TRY(profile_keep_spans(r->device, (size_t)count * r->launches));
     KILN_TRY(steps_run(&r->steps, count));

@@ -41,7 +41,8 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
     device->avoid = (env_debug("no-pooling") ? DEVICE_AVOID_POOLING : 0u) |
                     (env_debug("no-groups") ? DEVICE_AVOID_GROUPS : 0u) |
                     (env_debug("no-chains") ? DEVICE_AVOID_CHAINS : 0u) |
-                    (env_debug("no-winograd") ? DEVICE_AVOID_WINOGRAD : 0u);
+                    (env_debug("no-winograd") ? DEVICE_AVOID_WINOGRAD : 0u) |
+                    (env_debug("no-phases") ? DEVICE_AVOID_PHASES : 0u);
     device->references = 1;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};

@@ -43,7 +43,8 @@ enum {
     DEVICE_AVOID_GROUPS = 2,  /* independent launches in one kernel */
     DEVICE_AVOID_CHAINS = 4,  /* several launches for a block of rows in one kernel */
     DEVICE_AVOID_WINOGRAD = 8, /* convolutions of 3 x 3 taps in fewer multiplications */
-    DEVICE_AVOID_ALL = 15
+    DEVICE_AVOID_PHASES = 16, /* launches that wait for each other in one kernel */
+    DEVICE_AVOID_ALL = 31
 };
 
 /* "FOLDER/NAME-DRIVER-UNITS[-MORE].txt" in the cache: where figures of a device are kept. The path is the

@@ -128,8 +128,7 @@ static double flops_of(const builder *b, const launch *l)
     return l->flops * (loop ? (double)loop->steps : 1);
 }
 
-/* About how long the launch takes a single thread. */
-static double seconds_of(const builder *b, const launch *l)
+double launch_seconds(const builder *b, const launch *l)
 {
     size_t bytes = 0;
     for (int i = 0; i < l->argument_count; i++)
@@ -137,8 +136,7 @@ static double seconds_of(const builder *b, const launch *l)
     return chain_seconds(flops_of(b, l) / 2, (double)bytes);
 }
 
-/* Adds a launch's arguments; false when they are too many. */
-static bool join_group(const builder *b, group *g, launch *l)
+bool group_join(const builder *b, group *g, launch *l)
 {
     int count = g->argument_count;
     for (int i = 0; i < l->argument_count; i++) {
@@ -169,7 +167,7 @@ static bool join_group(const builder *b, group *g, launch *l)
     return true;
 }
 
-static void name_group(const builder *b, group *g)
+void group_name(const builder *b, group *g)
 {
     const launch *main = &b->launches.items[g->first];
     for (size_t i = 1; i < g->count; i++)
@@ -211,7 +209,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
             count++;
         list[units] = (unit){.first = i, .count = count, .loop = launch_loop(b, l) != NULL};
         for (size_t k = 0; k < count; k++)
-            list[units].seconds += seconds_of(b, &l[k]) / (l->items ? (double)l->items : 1);
+            list[units].seconds += launch_seconds(b, &l[k]) / (l->items ? (double)l->items : 1);
         for (size_t u = 0; u < units; u++)
             for (size_t x = 0; x < list[u].count; x++)
                 for (size_t y = 0; y < count; y++)
@@ -242,7 +240,7 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
             if (fresh && k == 0)
                 status = open_group(b, at, b->launches.items[at].scope);
             if (status == KILN_OK &&
-                !join_group(b, &b->groups.items[b->groups.count - 1], &b->launches.items[at + k])) {
+                !group_join(b, &b->groups.items[b->groups.count - 1], &b->launches.items[at + k])) {
                 if (fresh) {
                     status = kiln_fail(KILN_ERROR_UNSUPPORTED,
                                        "a kernel of %zu fused launches needs more than %d buffers",
@@ -281,7 +279,7 @@ static bool better_in_turn(const builder *b)
         if (!l->serial || l->items == 0 ||
             (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps != 1))
             return false;
-        seconds += seconds_of(b, l);
+        seconds += launch_seconds(b, l);
     }
     return seconds * (1 - 1 / (units > 1 ? units : 1)) <
            HANDOVER_SECONDS * (double)(b->groups.count - 1);
@@ -303,7 +301,7 @@ static kiln_status take_turns(builder *b)
         *all = (group){.items = 1, .units = 1, .in_turn = true};
     }
     for (size_t i = 0; i < b->launches.count && fits; i++)
-        fits = join_group(b, all, &b->launches.items[i]);
+        fits = group_join(b, all, &b->launches.items[i]);
     if (fits) {
         b->groups.items[0] = *all;
         b->groups.count = 1;
@@ -332,6 +330,6 @@ kiln_status group_launches(builder *b)
     if (merge && b->request->waited_for)
         KILN_TRY(take_turns(b));
     for (size_t i = 0; i < b->groups.count; i++)
-        name_group(b, &b->groups.items[i]);
+        group_name(b, &b->groups.items[i]);
     return KILN_OK;
 }

@@ -90,6 +90,7 @@ typedef struct group {
     int argument_count, units;
     bool in_turn; /* one work-item does them one after the other, each with all of its own */
     size_t items;
+    size_t phase, phases; /* 0, or so many groups from b->phases[phase] on follow each other in its kernel: phases.c */
     int scope;
     double flops;
     char name[80];     /* of the launch with the most work in it, and how many more there are */
@@ -169,6 +170,10 @@ typedef struct builder {
         group *items;
         size_t count, capacity;
     } groups;
+    struct {
+        group *items; /* as they were before they became phases of a kernel */
+        size_t count, capacity;
+    } phases;
     cl_mem state;     /* kiln_state */
     cl_mem steps;     /* plan_step records */
     cl_mem gradients; /* laid out by plan_update_offsets */
@@ -207,6 +212,17 @@ void half_storage(builder *b);
 
 /* group.c: gathers launches into kernels. */
 kiln_status group_launches(builder *b);
+/* Adds a launch and its arguments to a group; false when they are too many. */
+bool group_join(const builder *b, group *g, launch *l);
+/* Fills in name, what and layer. */
+void group_name(const builder *b, group *g);
+/* About how long a launch takes a single thread. */
+double launch_seconds(const builder *b, const launch *l);
+
+/* phases.c: counters of a phase: items handed out and items done, each in a cache line of its own. */
+#define PHASE_COUNTERS 32
+/* Gathers groups that wait for each other into kernels whose work-items wait themselves. */
+kiln_status phases_join(builder *b);
 
 blas_product graph_product(const ir_graph *g, const ir_node *n);
 
@@ -264,6 +280,8 @@ kiln_status launch_finish(launch *l, const char *body, size_t items, size_t loca
 /* update.c: appends the launches behind the graph: clipping, the optimizer, and the tail that adds
  * to the running sums, watches the loss and moves on to the next step. */
 kiln_status lower_updates(builder *b);
+/* A buffer that is freed with the plan. */
+kiln_status plan_own(builder *b, size_t bytes, const char *what, cl_mem *memory);
 kiln_status lower_tail(builder *b);
 
 /* memory.c: places for all stored values, in as few arenas as the device allows. */

@@ -46,6 +46,9 @@ static kiln_status make_builder(plan *p, const plan_request *r)
         size_t size = plan_update_offsets(r->update_count, r->updates, b->update_offsets);
         /* Clipping by norm needs all gradients first, and accumulation keeps them: then they lie in
          * a buffer of their own. */
+        p->optimizer_defines = str_copy(r->optimizer->defines ? r->optimizer->defines : "");
+        if (p->optimizer_defines == NULL)
+            return KILN_ERROR_MEMORY;
         b->fused_updates = r->optimizer->clipnorm <= 0 && r->optimizer->global_clipnorm <= 0 &&
                            r->optimizer->accumulate <= 1 && r->optimizer->scale == NULL;
         for (int i = 0; i < r->update_count && b->fused_updates; i++)
@@ -126,6 +129,8 @@ static kiln_status make(plan *p, const plan_request *r)
     if (status == KILN_OK)
         status = place_everything(p);
     if (status == KILN_OK)
+        status = phases_join(&p->b);
+    if (status == KILN_OK)
         status = plan_bind_all(p, &own);
     if (status == KILN_OK)
         status = write_state(p, r);
@@ -189,15 +194,23 @@ kiln_status plan_create(kiln_device *device, const plan_request *request, plan *
     return KILN_OK;
 }
 
+static void free_calls(call_list *calls)
+{
+    for (size_t i = 0; i < calls->count; i++)
+        if (calls->items[i].kernel)
+            clReleaseKernel(calls->items[i].kernel);
+    free(calls->items);
+}
+
 void plan_free(plan *p)
 {
     if (p == NULL)
         return;
     builder *b = &p->b;
     device_finish(p->device);
-    for (size_t i = 0; i < p->call_count; i++)
-        if (p->calls[i].kernel)
-            clReleaseKernel(p->calls[i].kernel);
+    free_calls(&p->calls);
+    free_calls(&p->apart);
+    free(p->phase_groups);
     for (int i = 0; i < p->places.arena_count && p->arenas; i++)
         device_free(p->device, p->arenas[i]);
     for (size_t i = 0; i < b->owned_count; i++)
@@ -228,14 +241,15 @@ void plan_free(plan *p)
     free(b->clusters);
     free(b->chains.items);
     free(b->groups.items);
+    free(b->phases.items);
     free(b->order);
     memory_plan_free(&p->places);
     free(p->arenas);
-    free(p->calls);
     free(p->slots);
     free(p->outputs);
     ir_free(&p->graph);
     free(p->name);
+    free(p->optimizer_defines);
     kiln_device_close(p->device);
     free(p);
 }

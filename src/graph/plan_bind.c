@@ -36,7 +36,7 @@ void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory
     }
 }
 
-kiln_status plan_set_argument(plan *p, bound *c, int k)
+static kiln_status set_argument(plan *p, bound *c, int k)
 {
     cl_mem memory;
     cl_ulong offset;
@@ -54,6 +54,19 @@ kiln_status plan_set_argument(plan *p, bound *c, int k)
     return device_check(
         p->device, CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * k + 1), sizeof offset, &offset),
         "clSetKernelArg", "kernel %s", c->from->name);
+}
+
+kiln_status plan_set_arguments(plan *p, plan_argument_filter *filter, const void *like)
+{
+    const call_list *const lists[] = {&p->calls, &p->apart};
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < lists[k]->count; i++) {
+            bound *c = &lists[k]->items[i];
+            for (int a = 0; a < c->from->argument_count; a++)
+                if (filter(&c->from->arguments[a], like))
+                    KILN_TRY(set_argument(p, c, a));
+        }
+    return KILN_OK;
 }
 
 /* How large the kernel's work-groups are: as the launch asks, where the kernel and the device allow it. A
@@ -81,11 +94,10 @@ static kiln_status size_group(plan *p, bound *c)
                      c->from->name, p->name, wanted, p->device->info.name, (unsigned long long)most);
 }
 
-static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t time)
+static kiln_status bind_call(plan *p, cl_program program, const group *g, int64_t time, call_list *calls)
 {
-    const group *g = &p->b.groups.items[number];
     const launch *l = &p->b.launches.items[g->first];
-    bound *c = &p->calls[p->call_count++];
+    bound *c = &calls->items[calls->count++];
     *c = (bound){.from = g, .first = l, .time = time};
     c->info = (device_launch_info){
         .name = g->name, .what = g->what, .flops = g->flops, .layer = g->layer};
@@ -101,52 +113,121 @@ static kiln_status bind_call(plan *p, cl_program program, size_t number, int64_t
         KILN_TRY(size_group(p, c));
     }
     for (int a = 0; a < g->argument_count; a++)
-        if (g->arguments[a].kind != ARGUMENT_SLOT)
-            KILN_TRY(plan_set_argument(p, c, a));
-    for (size_t i = g->first; i < g->first + g->count; i++) {
-        const launch *x = &p->b.launches.items[i];
-        const ir_scan *loop = launch_loop(&p->b, x);
-        p->flops += x->product.k ? x->flops * (loop ? (double)loop->steps : 1) : 0;
-        p->clblast |= x->is_clblast;
-        p->tile |= x->product.k && !x->is_clblast;
-        if (x->scratch_bytes > p->scratch_bytes)
-            p->scratch_bytes = x->scratch_bytes;
-    }
+        if (g->arguments[a].kind != ARGUMENT_SLOT || p->slots[g->arguments[a].slot].memory)
+            KILN_TRY(set_argument(p, c, a));
     return KILN_OK;
 }
 
-static kiln_status bind_calls(plan *p)
+static kiln_status bind_calls(plan *p, group *groups, size_t group_count, call_list *calls)
 {
     builder *b = &p->b;
     cl_program program;
-    KILN_TRY(plan_build(p, &program));
+    KILN_TRY(plan_build(p, groups, group_count, &program));
     size_t count = 0;
-    for (size_t i = 0; i < b->groups.count; i++)
-        count +=
-            b->groups.items[i].scope ? (size_t)b->g->scans[b->groups.items[i].scope - 1].steps : 1;
-    p->calls = mem_new(count, sizeof *p->calls);
-    if (p->calls == NULL)
+    for (size_t i = 0; i < group_count; i++)
+        count += groups[i].scope ? (size_t)b->g->scans[groups[i].scope - 1].steps : 1;
+    calls->items = mem_new(count, sizeof *calls->items);
+    if (calls->items == NULL)
         return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < b->groups.count;) {
+    for (size_t i = 0; i < group_count;) {
         /* One group, or a loop's groups once for each time step. */
         size_t end = i + 1;
-        int scope = b->groups.items[i].scope;
+        int scope = groups[i].scope;
         int64_t repeats = 1;
         bool reverse = false;
         if (scope) {
-            while (end < b->groups.count && b->groups.items[end].scope == scope)
+            while (end < group_count && groups[end].scope == scope)
                 end++;
             repeats = b->g->scans[scope - 1].steps;
             reverse = b->g->scans[scope - 1].reverse;
         }
         for (int64_t k = 0; k < repeats; k++)
             for (size_t j = i; j < end; j++)
-                KILN_TRY(bind_call(p, program, j, reverse ? repeats - 1 - k : k));
+                KILN_TRY(bind_call(p, program, &groups[j], reverse ? repeats - 1 - k : k, calls));
         i = end;
+    }
+    return KILN_OK;
+}
+
+/* What the calls' launches amount to. */
+static kiln_status add_up(plan *p)
+{
+    for (size_t k = 0; k < p->calls.count; k++) {
+        const group *g = p->calls.items[k].from;
+        for (size_t i = g->first; i < g->first + g->count; i++) {
+            const launch *x = &p->b.launches.items[i];
+            const ir_scan *loop = launch_loop(&p->b, x);
+            p->flops += x->product.k ? x->flops * (loop ? (double)loop->steps : 1) : 0;
+            p->clblast |= x->is_clblast;
+            p->tile |= x->product.k && !x->is_clblast;
+            if (x->scratch_bytes > p->scratch_bytes)
+                p->scratch_bytes = x->scratch_bytes;
+        }
     }
     if (p->scratch_bytes)
         KILN_TRY(device_alloc(p->device, p->scratch_bytes, "CLBlast's scratch", &p->scratch));
     return KILN_OK;
+}
+
+/* ---- calls of phases ---- */
+
+size_t plan_count_apart(const plan *p)
+{
+    size_t count = p->calls.count;
+    for (size_t i = 0; i < p->b.groups.count; i++)
+        if (p->b.groups.items[i].phases)
+            count += p->b.groups.items[i].phases - 1;
+    return count;
+}
+
+/* A phase as a group of its own: at the numbers that its launches know from their kernel it has their arguments, and
+ * nothing of use at the others. */
+static void part_phase(const builder *b, const group *whole, group *part)
+{
+    part->argument_count = whole->argument_count - 1;
+    for (int k = 0; k < part->argument_count; k++)
+        part->arguments[k] =
+            (argument){.kind = ARGUMENT_MEMORY, .memory = b->state, .type = "kiln_state"};
+    for (size_t i = part->first; i < part->first + part->count; i++) {
+        const launch *l = &b->launches.items[i];
+        for (int a = 0; a < l->argument_count; a++) {
+            argument *own = &part->arguments[l->map[a]];
+            const bool written = l->arguments[a].written || own->written;
+            *own = whole->arguments[l->map[a]];
+            own->written = written;
+        }
+    }
+}
+
+/* Groups of which each phase is one. */
+static kiln_status part_phases(plan *p, size_t *group_count)
+{
+    const builder *b = &p->b;
+    size_t count = b->groups.count + b->phases.count, at = 0;
+    group *parts = p->phase_groups = mem_new(count, sizeof *parts);
+    if (parts == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < b->groups.count; i++) {
+        const group *g = &b->groups.items[i];
+        if (g->phases == 0)
+            parts[at++] = *g;
+        for (size_t k = 0; k < g->phases; k++) {
+            parts[at] = b->phases.items[g->phase + k];
+            part_phase(b, g, &parts[at++]);
+        }
+    }
+    *group_count = at;
+    return KILN_OK;
+}
+
+kiln_status plan_calls_apart(plan *p, const call_list **calls)
+{
+    size_t group_count = 0;
+    *calls = p->b.phases.count ? &p->apart : &p->calls;
+    if ((*calls)->items)
+        return KILN_OK;
+    KILN_TRY(part_phases(p, &group_count));
+    return bind_calls(p, p->phase_groups, group_count, &p->apart);
 }
 
 static kiln_status find_slots(plan *p)
@@ -181,8 +262,14 @@ static kiln_status find_outputs(plan *p, const plan_request *r)
 kiln_status plan_bind_all(plan *p, const plan_request *r)
 {
     KILN_TRY(find_slots(p));
-    KILN_TRY(bind_calls(p));
+    KILN_TRY(bind_calls(p, p->b.groups.items, p->b.groups.count, &p->calls));
+    KILN_TRY(add_up(p));
     return find_outputs(p, r);
+}
+
+static bool is_of_slot(const argument *a, const void *number)
+{
+    return a->kind == ARGUMENT_SLOT && a->slot == *(const int *)number;
 }
 
 kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t rows)
@@ -197,12 +284,7 @@ kiln_status plan_bind(plan *p, int number, cl_mem memory, size_t offset, int64_t
         return KILN_OK;
     s->memory = memory;
     s->offset = offset;
-    for (size_t i = 0; i < p->call_count; i++)
-        for (int a = 0; a < p->calls[i].from->argument_count; a++)
-            if (p->calls[i].from->arguments[a].kind == ARGUMENT_SLOT &&
-                p->calls[i].from->arguments[a].slot == number)
-                KILN_TRY(plan_set_argument(p, &p->calls[i], a));
-    return KILN_OK;
+    return plan_set_arguments(p, is_of_slot, &number);
 }
 
 kiln_status plan_bind_as(plan *p, const plan *other)

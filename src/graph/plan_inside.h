@@ -16,6 +16,11 @@ typedef struct bound {
     size_t offset[3];
 } bound;
 
+typedef struct call_list {
+    bound *items;
+    size_t count;
+} call_list;
+
 typedef struct slot {
     cl_mem memory;
     size_t offset;
@@ -31,12 +36,14 @@ typedef struct output {
 struct plan {
     kiln_device *device;
     char *name;
+    char *optimizer_defines; /* where updates are fused */
     builder b; /* launches and buffers; the graph's copy is gone after plan_create */
     ir_graph graph;
     memory_plan places;
     cl_mem *arenas;
-    bound *calls;
-    size_t call_count;
+    call_list calls;
+    call_list apart; /* made when first asked for: a call for each phase, for profiles and looks at results */
+    group *phase_groups; /* its groups */
     slot *slots;
     int slot_count;
     output *outputs;
@@ -78,7 +85,8 @@ kiln_status plan_lay_out_panels(plan *p);
 #define PLAN_PREFIX "kiln_%04d"
 
 /* plan_program.c */
-kiln_status plan_build(plan *p, cl_program *program);
+/* The program with the kernels of such groups. */
+kiln_status plan_build(plan *p, group *groups, size_t count, cl_program *program);
 /* Whether a group's kernel is written by plan_build: a product's template for work-groups brings
  * its own. */
 bool plan_has_own_kernel(const plan *p, const group *g);
@@ -87,7 +95,12 @@ bool plan_has_own_kernel(const plan *p, const group *g);
 kiln_status plan_bind_all(plan *p, const plan_request *r);
 /* Where an argument lies at a time step: offset in elements. */
 void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory, cl_ulong *offset);
-kiln_status plan_set_argument(plan *p, bound *c, int k);
+/* Sets an argument again in all calls whose argument is like that. */
+typedef bool plan_argument_filter(const argument *a, const void *like);
+kiln_status plan_set_arguments(plan *p, plan_argument_filter *filter, const void *like);
+/* The calls of a step, but with one for each phase where launches are looked at one by one. */
+kiln_status plan_calls_apart(plan *p, const call_list **calls);
+size_t plan_count_apart(const plan *p);
 
 /* plan_run.c */
 kiln_status plan_enqueue_call(plan *p, const bound *c);

@@ -66,17 +66,19 @@ static kiln_status first_bad_result(const plan *p, const bound *c, bool *found, 
 
 kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 {
+    const call_list *calls;
     KILN_TRY(plan_ready(p, 1));
+    KILN_TRY(plan_calls_apart(p, &calls));
     where[0] = '\0';
     p->enqueued++;
-    for (size_t i = 0; i < p->call_count; i++) {
+    for (size_t i = 0; i < calls->count; i++) {
         bool found = false, data_bad = false;
         const char *layer = NULL;
-        KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
+        KILN_TRY(plan_enqueue_call(p, &calls->items[i]));
         if (where[0] == '\0')
-            KILN_TRY(first_bad_result(p, &p->calls[i], &found, &data_bad, &layer));
+            KILN_TRY(first_bad_result(p, &calls->items[i], &found, &data_bad, &layer));
         if (found)
-            snprintf(where, room, "launch %zu (%s)%s%s%s", i + 1, p->calls[i].from->name,
+            snprintf(where, room, "launch %zu (%s)%s%s%s", i + 1, calls->items[i].from->name,
                      layer ? " of layer " : "", layer ? layer : "",
                      data_bad ? ", which takes data that are not finite" : "");
     }
@@ -86,12 +88,21 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 void plan_describe(const plan *p, plan_facts *f)
 {
     *f = (plan_facts){
-        .launches = (int)p->call_count, .flops = p->flops, .kept_bytes = p->places.kept};
+        .launches = (int)(p->device->profile ? plan_count_apart(p) : p->calls.count), .flops = p->flops, .kept_bytes = p->places.kept};
     for (int i = 0; i < p->places.arena_count; i++)
         f->arena_bytes += p->places.sizes[i];
     f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +
                      (p->step_capacity + 1) * sizeof(plan_step) + sizeof(state_record);
     f->engines = p->tile && p->clblast ? "tile+clblast" : p->clblast ? "clblast" : "tile";
+}
+
+/* The phase of a group's kernel that a launch begins, from 1; 0: none. */
+static size_t phase_beginning(const plan *p, const group *g, size_t l)
+{
+    for (size_t i = 0; i < g->phases; i++)
+        if (p->b.phases.items[g->phase + i].first == l)
+            return i + 1;
+    return 0;
 }
 
 kiln_status plan_dump(const plan *p, text *out)
@@ -105,7 +116,10 @@ kiln_status plan_dump(const plan *p, text *out)
         const group *g = &p->b.groups.items[j];
         for (size_t i = g->first; i < g->first + g->count; i++) {
             const launch *l = &p->b.launches.items[i];
-            if (i == g->first)
+            const size_t phase = phase_beginning(p, g, i);
+            if (phase)
+                text_add(out, "%3zu.%zu", j + 1, phase);
+            else if (i == g->first)
                 text_add(out, "  %3zu", j + 1);
             else
                 text_add(out, "     ");

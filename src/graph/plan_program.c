@@ -40,16 +40,11 @@ static void add_call(text *source, const launch *l, const char *item, bool in_lo
     text_add(source, "%s);\n", item);
 }
 
-/* The kernel of a group: ranges of work-items, each with its launch or chain; or one work-item that
- * does all of theirs. */
-static void add_kernel(const plan *p, text *source, const group *g)
+/* The launches of a group: ranges of work-items, each with its launch or chain; or one work-item that does all of
+ * theirs. `leave` ends the item. */
+static void add_ranges(const plan *p, text *source, const group *g, const char *leave)
 {
     const builder *b = &p->b;
-    text_add(source, "(");
-    for (int i = 0; i < g->argument_count; i++)
-        text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
-                 g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
-    text_add(source, ")\n{\n%s", g->in_turn ? "" : "    size_t item = get_global_id(0);\n");
     for (size_t i = g->first; i < g->first + g->count;) {
         const launch *l = &b->launches.items[i];
         bool last = false;
@@ -85,21 +80,55 @@ static void add_kernel(const plan *p, text *source, const group *g)
         }
         if (scan)
             text_add(source, "    }\n");
-        last |= g->in_turn;
-        text_add(source, last ? "    }\n" : "        return;\n    }\n    item -= %zuu;\n",
-                 l->items);
+        if (last || g->in_turn)
+            text_add(source, "    }\n");
+        else
+            text_add(source, "        %s;\n    }\n    item -= %zuu;\n", leave, l->items);
     }
+}
+
+/* Groups that follow each other; see phases.c, and phases.cl for the counters. */
+static void add_phases(const plan *p, text *source, const group *g)
+{
+    const int counters = g->argument_count - 1;
+    text_add(source, "    __global uint *turn = p%d + o%d;\n    bool here = true;\n", counters, counters);
+    for (size_t i = 0; i < g->phases; i++) {
+        const group *phase = &p->b.phases.items[g->phase + i];
+        const size_t share = phase->items / (8 * g->items) + 1;
+        text_add(source,
+                 "    if (here) {\n    uint done = 0;\n    for (uint from; (from = atomic_add(turn, %zuu)) < %zuu;) {\n"
+                 "    const uint end = min(from + %zuu, (uint)%zuu);\n    done += end - from;\n"
+                 "    for (uint k_item = from; k_item < end; k_item++) {\n    size_t item = k_item;\n",
+                 share, phase->items, share, phase->items);
+        add_ranges(p, source, phase, "continue");
+        text_add(source, "    }\n    }\n    here = kiln_phase_ends(turn, done, %zuu);\n    turn += %d;\n    }\n", phase->items,
+                 PHASE_COUNTERS);
+    }
+    text_add(source, "    kiln_phases_leave(p%d + o%d, %zuu, %zuu);\n", counters, counters, g->phases, g->items);
+}
+
+/* The kernel of a group. */
+static void add_kernel(const plan *p, text *source, const group *g)
+{
+    text_add(source, "(");
+    for (int i = 0; i < g->argument_count; i++)
+        text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
+                 g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
+    text_add(source, ")\n{\n%s", g->in_turn || g->phases ? "" : "    size_t item = get_global_id(0);\n");
+    if (g->phases)
+        add_phases(p, source, g);
+    else
+        add_ranges(p, source, g, "return");
     text_add(source, "}\n\n");
 }
 
 /* Kernels of groups; those with the same text are one kernel, compiled once. */
-static kiln_status add_kernels(plan *p, text *source)
+static kiln_status add_kernels(const plan *p, group *groups, size_t count, text *source)
 {
-    builder *b = &p->b;
-    text *kernels = mem_new(b->groups.count, sizeof *kernels);
+    text *kernels = mem_new(count, sizeof *kernels);
     bool failed = kernels == NULL;
-    for (size_t i = 0; i < b->groups.count && !failed; i++) {
-        group *g = &b->groups.items[i];
+    for (size_t i = 0; i < count && !failed; i++) {
+        group *g = &groups[i];
         if (!plan_has_own_kernel(p, g))
             continue;
         add_kernel(p, &kernels[i], g);
@@ -112,21 +141,20 @@ static kiln_status add_kernels(plan *p, text *source)
         if (g->kernel == i && !failed)
             text_add(source, "__kernel void kiln_group_%zu%s", i, kernels[i].data);
     }
-    for (size_t i = 0; i < b->groups.count && kernels; i++)
+    for (size_t i = 0; i < count && kernels; i++)
         text_free(&kernels[i]);
     free(kernels);
     return failed || source->failed ? KILN_ERROR_MEMORY : KILN_OK;
 }
 
 /* Puts all kernels into one program; launches with the same text share their functions. */
-kiln_status plan_build(plan *p, cl_program *program)
+kiln_status plan_build(plan *p, group *groups, size_t count, cl_program *program)
 {
     text source = {0};
     char label[96];
     builder *b = &p->b;
     if (b->fused_updates) {
-        text_add(&source, "%s",
-                 b->request->optimizer->defines ? b->request->optimizer->defines : "");
+        text_add(&source, "%s", p->optimizer_defines);
         KILN_TRY(source_file(&source, "optimizer.cl"));
     }
     for (size_t i = 0; i < b->launches.count; i++) {
@@ -145,8 +173,10 @@ kiln_status plan_build(plan *p, cl_program *program)
             add_functions(&source, l->source.data, l->variant);
         }
     }
+    if (b->phases.count)
+        KILN_TRY(source_file(&source, "phases.cl"));
     text_add(&source, "#line 1 \"groups\"\n");
-    kiln_status status = add_kernels(p, &source);
+    kiln_status status = add_kernels(p, groups, count, &source);
     snprintf(label, sizeof label, "kernels of %s", p->name);
     if (status == KILN_OK)
         status = device_program(p->device, label, source.data, NULL, program);

@@ -3,6 +3,18 @@
 #include "device/profile.h"
 #include "graph/plan_inside.h"
 
+static void replace_memory(group *g, cl_mem old, cl_mem fresh)
+{
+    for (int a = 0; a < g->argument_count; a++)
+        if (g->arguments[a].kind == ARGUMENT_MEMORY && g->arguments[a].memory == old)
+            g->arguments[a].memory = fresh;
+}
+
+static bool is_of_memory(const argument *a, const void *memory)
+{
+    return a->kind == ARGUMENT_MEMORY && a->memory == memory;
+}
+
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
 {
     if (count == 0)
@@ -14,14 +26,10 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
         p->b.steps = bigger;
         p->step_capacity = count;
         for (size_t i = 0; i < p->b.groups.count; i++)
-            for (int a = 0; a < p->b.groups.items[i].argument_count; a++)
-                if (p->b.groups.items[i].arguments[a].kind == ARGUMENT_MEMORY &&
-                    p->b.groups.items[i].arguments[a].memory == old)
-                    p->b.groups.items[i].arguments[a].memory = bigger;
-        for (size_t i = 0; i < p->call_count; i++)
-            for (int a = 0; a < p->calls[i].from->argument_count; a++)
-                if (p->calls[i].from->arguments[a].memory == bigger)
-                    KILN_TRY(plan_set_argument(p, &p->calls[i], a));
+            replace_memory(&p->b.groups.items[i], old, bigger);
+        for (size_t i = 0; p->apart.items && i < p->apart.count; i++)
+            replace_memory(&p->phase_groups[i], old, bigger);
+        KILN_TRY(plan_set_arguments(p, is_of_memory, bigger));
         KILN_TRY(device_finish(p->device));
         device_free(p->device, old);
     }
@@ -84,10 +92,13 @@ kiln_status plan_ready(plan *p, size_t count)
 
 kiln_status plan_enqueue(plan *p, size_t count)
 {
+    const call_list *calls = &p->calls;
     KILN_TRY(plan_ready(p, count));
+    if (p->device->profile)
+        KILN_TRY(plan_calls_apart(p, &calls));
     for (size_t s = 0; s < count; s++) {
-        for (size_t i = 0; i < p->call_count; i++)
-            KILN_TRY(plan_enqueue_call(p, &p->calls[i]));
+        for (size_t i = 0; i < calls->count; i++)
+            KILN_TRY(plan_enqueue_call(p, &calls->items[i]));
         p->enqueued++;
     }
     return KILN_OK;

@@ -23,7 +23,7 @@ size_t plan_update_offsets(int count, const plan_update *updates, size_t *offset
     return at;
 }
 
-static kiln_status own(builder *b, size_t bytes, const char *what, cl_mem *memory)
+kiln_status plan_own(builder *b, size_t bytes, const char *what, cl_mem *memory)
 {
     KILN_TRY(mem_grow(&b->owned, &b->owned_capacity, b->owned_count + 1, sizeof *b->owned));
     KILN_TRY(device_alloc(b->device, bytes, what, memory));
@@ -64,7 +64,7 @@ static kiln_status make_blocks(builder *b, cl_mem slab, size_t length, block_tab
                                            n - at < length ? n - at : length, (cl_ulong)i};
         }
     }
-    KILN_TRY(own(b, t->count * sizeof(block), "table of weight blocks", &t->memory));
+    KILN_TRY(plan_own(b, t->count * sizeof(block), "table of weight blocks", &t->memory));
     return device_write(b->device, t->memory, 0, t->items, t->count * sizeof(block));
 }
 
@@ -121,12 +121,12 @@ static kiln_status lower_norms(builder *b, size_t length)
     text body = {0};
     kiln_status status = make_blocks(b, NULL, length, &t);
     if (status == KILN_OK)
-        status = own(b, t.count * 4, "gradient norms", &partial);
+        status = plan_own(b, t.count * 4, "gradient norms", &partial);
     if (status == KILN_OK && b->device->serial_kernels && o->clipnorm <= 0 &&
         t.count <= FEW_PARTIAL_SUMS)
         *clip = (clipping){.partial = partial, .count = t.count};
     else if (status == KILN_OK)
-        status = own(b, (size_t)b->request->update_count * 4, "clipping factors", &clip->factors);
+        status = plan_own(b, (size_t)b->request->update_count * 4, "clipping factors", &clip->factors);
     launch *l = status == KILN_OK ? launch_new(b, "gradient_norms", NULL, 0) : NULL;
     if (l) {
         int g = fixed_buffer(l, b->gradients, "float", false),

@@ -61,7 +61,10 @@ static plan *make(sums *s, int64_t steps, bool waited_for)
 
 static size_t launches(sums *s, int64_t steps, bool waited_for, int64_t width, float *values)
 {
+    const unsigned avoid = s->device->avoid;
+    s->device->avoid |= DEVICE_AVOID_PHASES;
     plan *p = make(s, steps, waited_for);
+    s->device->avoid = avoid;
     plan_step records[STEPS] = {{.rows = 1}, {.rows = 1}, {.rows = 1}};
     size_t count = p->b.groups.count;
     harness_ok(plan_load_steps(p, records, STEPS));
@@ -101,6 +104,47 @@ START_TEST(in_turn)
 }
 END_TEST
 
+/* Launches that wait for each other are phases of one kernel: the same bits in one launch, step after step, and one by
+ * one when they are asked for so. */
+START_TEST(phases)
+{
+    enum { WIDTH = 96, MANY = 200 };
+    HARNESS_EACH_DEVICE(device)
+    {
+        const int steps = harness_is_slow(device) ? 3 : MANY;
+        float apart[WIDTH + 1], together[WIDTH + 1];
+        plan_step records[MANY];
+        for (int i = 0; i < MANY; i++)
+            records[i] = (plan_step){.rows = 1};
+        sums s;
+        fill(&s, device, WIDTH);
+        const size_t many = launches(&s, 1, false, WIDTH, apart);
+        plan *p = make(&s, 1, false);
+        const call_list *calls;
+        ck_assert_uint_eq(p->calls.count, device->serial_kernels ? 1 : many);
+        ck_assert_uint_eq(plan_count_apart(p), many);
+        harness_ok(plan_load_steps(p, records, MANY));
+        for (int i = 0; i < steps; i++) {
+            memset(together, 0, sizeof together);
+            if (i % 2 == 0) {
+                harness_ok(plan_enqueue(p, i % 10 ? 1 : 2));
+            } else {
+                harness_ok(plan_calls_apart(p, &calls));
+                ck_assert_uint_eq(calls->count, many);
+                for (size_t k = 0; k < many; k++)
+                    harness_ok(plan_enqueue_call(p, &calls->items[k]));
+            }
+            harness_ok(plan_read_output(p, 0, together));
+            harness_ok(plan_read_output(p, 1, together + WIDTH));
+            ck_assert_msg(memcmp(apart, together, sizeof apart) == 0, "step %d: together comes out as %.9g, apart as %.9g",
+                          i, together[0], apart[0]);
+        }
+        plan_free(p);
+        device_free(device, s.slab);
+    }
+}
+END_TEST
+
 /* A kernel with a few heavy items and many light ones has the light ones first: threads take long runs at first. */
 START_TEST(light_items_first)
 {
@@ -135,6 +179,7 @@ int main(void)
     Suite *suite = suite_create("turns");
     TCase *all = tcase_create("all");
     tcase_add_test(all, in_turn);
+    tcase_add_test(all, phases);
     tcase_add_test(all, light_items_first);
     suite_add_tcase(suite, all);
     return harness_run(suite);

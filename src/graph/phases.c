@@ -1,0 +1,113 @@
+/* Phases: groups that wait for each other, in one kernel. Between two launches a driver's threads sleep, are woken, and
+ * share out the work-items as it sees fit. Here a work-item for each compute unit fetches the items of a phase by a
+ * counter, and goes on to the next phase when all are done. Only work-items that have begun hold items, so that none
+ * ever waits for one that has not: a device that runs them one after the other does all in the first. */
+#include "graph/inside.h"
+
+#include <string.h>
+
+/* Launches of a kernel: more make one that some drivers compile for minutes. */
+#define MOST_LAUNCHES 32
+
+/* A launch that takes longer has little from being handed over to faster, and a kernel of its own is often faster. */
+#define MOST_SECONDS 400e-6
+
+static bool may_be_phase(const builder *b, const group *g)
+{
+    if (g->scope)
+        return false;
+    for (size_t i = 0; i < g->count; i++) {
+        const launch *l = &b->launches.items[g->first + i];
+        if (!l->serial || l->items == 0 || l->is_clblast)
+            return false;
+    }
+    return true;
+}
+
+/* Adds a group's launches; leaves them as they are when the arguments are too many. */
+static kiln_status add_phase(builder *b, group *all, const group *g, bool *fits)
+{
+    launch *launches = &b->launches.items[g->first];
+    const group before = *all;
+    launch *saved = mem_new(g->count, sizeof *saved);
+    if (saved == NULL)
+        return KILN_ERROR_MEMORY;
+    memcpy(saved, launches, g->count * sizeof *saved);
+    *fits = all->count + g->count <= MOST_LAUNCHES;
+    for (size_t i = 0; i < g->count && *fits; i++)
+        *fits = group_join(b, all, &launches[i]) && all->argument_count < GROUP_MAX_ARGUMENTS;
+    if (*fits) {
+        all->phases++;
+        all->units += g->units;
+    } else {
+        *all = before;
+        memcpy(launches, saved, g->count * sizeof *saved);
+    }
+    free(saved);
+    return KILN_OK;
+}
+
+/* Whether handing over to the next launch is a good part of the time. */
+static bool is_small(const builder *b, const group *all)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < all->count; i++)
+        seconds += launch_seconds(b, &b->launches.items[all->first + i]);
+    return seconds / b->device->info.compute_units < MOST_SECONDS * (double)(all->phases - 1);
+}
+
+/* The counters, zero between launches: the last work-item to leave sees to that. */
+static kiln_status add_counters(builder *b, group *all)
+{
+    const size_t bytes = (all->phases + 1) * PHASE_COUNTERS * sizeof(uint32_t);
+    argument counters = {.kind = ARGUMENT_MEMORY, .type = "uint", .written = true};
+    KILN_TRY(plan_own(b, bytes, "counters of phases", &counters.memory));
+    all->arguments[all->argument_count++] = counters;
+    return device_fill_zero(b->device, counters.memory, 0, bytes);
+}
+
+/* Makes groups first..end-1 one. */
+static kiln_status join(builder *b, group *all, size_t first, size_t end)
+{
+    size_t runners = 1;
+    for (size_t i = first; i < end; i++) {
+        KILN_TRY(MEM_PUSH_ROOM(&b->phases));
+        b->phases.items[b->phases.count++] = b->groups.items[i];
+        if (b->groups.items[i].items > runners)
+            runners = b->groups.items[i].items;
+    }
+    if (runners > b->device->info.compute_units)
+        runners = b->device->info.compute_units;
+    /* A thread that asks for work may get half of the work-items at once: of twice as many as there are threads each
+     * gets one, and those behind it find nothing to do. */
+    all->items = 2 * runners;
+    KILN_TRY(add_counters(b, all));
+    group_name(b, all);
+    b->groups.items[first] = *all;
+    memmove(&b->groups.items[first + 1], &b->groups.items[end], (b->groups.count - end) * sizeof(group));
+    b->groups.count -= end - first - 1;
+    return KILN_OK;
+}
+
+kiln_status phases_join(builder *b)
+{
+    if (!b->device->serial_kernels || (b->device->avoid & (DEVICE_AVOID_PHASES | DEVICE_AVOID_GROUPS)))
+        return KILN_OK;
+    group *all = mem_new(1, sizeof *all);
+    kiln_status status = all ? KILN_OK : KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < b->groups.count && status == KILN_OK; i++) {
+        size_t end = i;
+        bool fits = true;
+        *all = (group){.first = b->groups.items[i].first, .phase = b->phases.count};
+        while (status == KILN_OK && fits && end < b->groups.count && may_be_phase(b, &b->groups.items[end])) {
+            status = add_phase(b, all, &b->groups.items[end], &fits);
+            end += fits;
+        }
+        if (status == KILN_OK && all->phases > 1 && is_small(b, all))
+            status = join(b, all, i, end);
+        else if (end > i + 1)
+            i = end - 1;
+    }
+    free(all);
+    return status;
+}
