@@ -46,8 +46,8 @@ char *kiln_device_paths(const kiln_device *device)
         : serial ? "launches that do not wait for each other are one kernel"
                  : "a launch costs little where work-items are threads");
     const bool phases = serial && !(device->avoid & (DEVICE_AVOID_PHASES | DEVICE_AVOID_GROUPS));
-    add(&out, "small steps in one launch", phases ? "yes" : "no",
-        phases   ? "its work-items wait for each other where launches would"
+    add(&out, "one launch a step", phases ? "yes" : "no",
+        phases   ? "of small ones: its work-items wait for each other where launches would"
         : serial ? "KILN_DEBUG or the check of the device rules them out"
                  : "only threads of a CPU can wait for each other");
     add(&out, "chains of rows",

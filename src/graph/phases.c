@@ -9,7 +9,8 @@
 /* Launches of a kernel: more make one that some drivers compile for minutes. */
 #define MOST_LAUNCHES 32
 
-/* A launch that takes longer has little from being handed over to faster, and a kernel of its own is often faster. */
+/* Of a handover: longer ones win little, and a kernel of its own is often faster. As launch_seconds has it, which is
+ * more than most devices take. */
 #define MOST_SECONDS 400e-6
 
 static bool may_be_phase(const builder *b, const group *g)
@@ -47,13 +48,16 @@ static kiln_status add_phase(builder *b, group *all, const group *g, bool *fits)
     return KILN_OK;
 }
 
-/* Whether handing over to the next launch is a good part of the time. */
-static bool is_small(const builder *b, const group *all)
+/* The end of the run of groups from `first` on that may be phases, if handing over from one to the next is a good part
+ * of its time; else `first`. */
+static size_t small_run(const builder *b, size_t first)
 {
     double seconds = 0;
-    for (size_t i = 0; i < all->count; i++)
-        seconds += launch_seconds(b, &b->launches.items[all->first + i]);
-    return seconds / b->device->info.compute_units < MOST_SECONDS * (double)(all->phases - 1);
+    size_t end = first;
+    for (; end < b->groups.count && may_be_phase(b, &b->groups.items[end]); end++)
+        for (size_t i = 0; i < b->groups.items[end].count; i++)
+            seconds += launch_seconds(b, &b->launches.items[b->groups.items[end].first + i]);
+    return seconds / b->device->info.compute_units < MOST_SECONDS * ((double)(end - first) - 1) ? end : first;
 }
 
 /* The counters, zero between launches: the last work-item to leave sees to that. */
@@ -96,17 +100,16 @@ kiln_status phases_join(builder *b)
     group *all = mem_new(1, sizeof *all);
     kiln_status status = all ? KILN_OK : KILN_ERROR_MEMORY;
     for (size_t i = 0; i < b->groups.count && status == KILN_OK; i++) {
-        size_t end = i;
+        const size_t end = small_run(b, i);
+        size_t next = i;
         bool fits = true;
         *all = (group){.first = b->groups.items[i].first, .phase = b->phases.count};
-        while (status == KILN_OK && fits && end < b->groups.count && may_be_phase(b, &b->groups.items[end])) {
-            status = add_phase(b, all, &b->groups.items[end], &fits);
-            end += fits;
+        while (status == KILN_OK && fits && next < end) {
+            status = add_phase(b, all, &b->groups.items[next], &fits);
+            next += fits;
         }
-        if (status == KILN_OK && all->phases > 1 && is_small(b, all))
-            status = join(b, all, i, end);
-        else if (end > i + 1)
-            i = end - 1;
+        if (status == KILN_OK && all->phases > 1) /* of one alone the arguments have the numbers that they had */
+            status = join(b, all, i, next);
     }
     free(all);
     return status;

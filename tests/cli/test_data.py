@@ -262,7 +262,7 @@ class Numerics(Case):
 class Interrupt(Case):
     def test_evaluate_and_predict(self):
         for command in ('evaluate', 'predict'):
-            process = subprocess.Popen([KILN, command, 'mlp', 'digits:train', '--batch-size', '1'], env=environment(),
+            process = subprocess.Popen([KILN, command, 'cnn', 'digits:train', '--batch-size', '1'], env=environment(),
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(0.7)
             process.send_signal(signal.SIGINT)

@@ -360,11 +360,12 @@ class Interrupt(Case):
     def test_a_failure_after_it_ends_with_130(self):
         """What a driver compiles with dies of Ctrl-C, too; here a queue that stands still fails after it."""
         process = subprocess.Popen([KILN, 'fit', 'mlp', 'digits', '--epochs', '100', '--verbose', '2'],
-                                   env=environment({'KILN_DEBUG': 'hang:clEnqueueNDRangeKernel:3,timeout:6'}),
+                                   env=environment({'KILN_DEBUG': 'hang:clEnqueueNDRangeKernel:1,timeout:6'}),
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for line in process.stdout:
             if line.startswith('Epoch 1/'):
                 break
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130, out + err)

@@ -102,7 +102,7 @@ class Devices(Case):
         said = self.ok('devices', '--verbose').out
         devices = self.ok('devices', '--json').json()
         ways = re.findall(r'^     ([a-z0-9 -]+?)  +(yes|no) +(\S.*)$', said, re.M)
-        names = ['serial kernels', 'local memory', 'fused launches', 'small steps in one launch', 'chains of rows', 'pooling in place',
+        names = ['serial kernels', 'local memory', 'fused launches', 'one launch a step', 'chains of rows', 'pooling in place',
                  'queue for transfers', 'sleeping waits', 'cached programs', 'unified memory', 'fp16 arithmetic',
                  'half storage', 'subgroups', 'command buffers', 'out-of-order queue']
         self.assertEqual([name for name, _, _ in ways], names * len(devices))
