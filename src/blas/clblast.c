@@ -144,7 +144,6 @@ void clblast_keep(kiln_device *device, const char *set, const blas_product *p, d
 
 /* CLBlast computes by columns, and of a product by rows it would transpose the result before and after. A matrix read by
  * columns is its transpose, so it is asked for C' = op(B)' op(A)'. */
-
 kiln_status blas_clblast_scratch(kiln_device *device, const blas_product *p, size_t *bytes)
 {
     *bytes = 0;

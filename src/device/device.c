@@ -26,6 +26,13 @@ static bool prefers_serial_kernels(const found_device *found)
     return found->info.type == KILN_DEVICE_CPU && width > 1 && !limits_threads();
 }
 
+/* Whether work-items of a kernel can wait for others that have begun: where it was tried. Mesa 22.3's llvmpipe, whose
+ * work-item is a lane of a vector, computes such kernels wrongly. */
+static bool has_waiting_items(const kiln_device_info *info)
+{
+    return info->type == KILN_DEVICE_CPU && strstr(info->platform, "Portable Computing Language");
+}
+
 static kiln_status open_found(kiln_device *device, const found_device *found)
 {
     cl_int error;
@@ -42,7 +49,7 @@ static kiln_status open_found(kiln_device *device, const found_device *found)
                     (env_debug("no-groups") ? DEVICE_AVOID_GROUPS : 0u) |
                     (env_debug("no-chains") ? DEVICE_AVOID_CHAINS : 0u) |
                     (env_debug("no-winograd") ? DEVICE_AVOID_WINOGRAD : 0u) |
-                    (env_debug("no-phases") ? DEVICE_AVOID_PHASES : 0u);
+                    (env_debug("no-phases") || !has_waiting_items(&found->info) ? DEVICE_AVOID_PHASES : 0u);
     device->references = 1;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};

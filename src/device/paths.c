@@ -48,7 +48,7 @@ char *kiln_device_paths(const kiln_device *device)
     const bool phases = serial && !(device->avoid & (DEVICE_AVOID_PHASES | DEVICE_AVOID_GROUPS));
     add(&out, "one launch a step", phases ? "yes" : "no",
         phases   ? "of small ones: its work-items wait for each other where launches would"
-        : serial ? "KILN_DEBUG or the check of the device rules them out"
+        : serial ? "KILN_DEBUG, the check of the device or its driver rules it out: known to work on PoCL"
                  : "only threads of a CPU can wait for each other");
     add(&out, "chains of rows",
         device->avoid & DEVICE_AVOID_CHAINS ? "no"

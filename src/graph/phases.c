@@ -1,7 +1,8 @@
 /* Phases: groups that wait for each other, in one kernel. Between two launches a driver's threads sleep, are woken, and
  * share out the work-items as it sees fit. Here a work-item for each compute unit fetches the items of a phase by a
  * counter, and goes on to the next phase when all are done. Only work-items that have begun hold items, so that none
- * ever waits for one that has not: a device that runs them one after the other does all in the first. */
+ * ever waits for one that has not: a device that runs them one after the other does all in the first. Only on devices
+ * with serial kernels, and drivers known to run them as threads. */
 #include "graph/inside.h"
 
 #include <string.h>
@@ -13,16 +14,21 @@
  * more than most devices take. */
 #define MOST_SECONDS 400e-6
 
+/* Of a work-item: work-items that wait for longer ones leave (see phases.cl). */
+#define MOST_ITEM_SECONDS 200e-6
+
 static bool may_be_phase(const builder *b, const group *g)
 {
+    double seconds = 0;
     if (g->scope)
         return false;
     for (size_t i = 0; i < g->count; i++) {
         const launch *l = &b->launches.items[g->first + i];
         if (!l->serial || l->items == 0 || l->is_clblast)
             return false;
+        seconds += launch_seconds(b, l) / (double)l->items;
     }
-    return true;
+    return seconds < MOST_ITEM_SECONDS;
 }
 
 /* Adds a group's launches; leaves them as they are when the arguments are too many. */

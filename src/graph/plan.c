@@ -194,23 +194,15 @@ kiln_status plan_create(kiln_device *device, const plan_request *request, plan *
     return KILN_OK;
 }
 
-static void free_calls(call_list *calls)
-{
-    for (size_t i = 0; i < calls->count; i++)
-        if (calls->items[i].kernel)
-            clReleaseKernel(calls->items[i].kernel);
-    free(calls->items);
-}
-
 void plan_free(plan *p)
 {
     if (p == NULL)
         return;
     builder *b = &p->b;
     device_finish(p->device);
-    free_calls(&p->calls);
-    free_calls(&p->apart);
-    free(p->phase_groups);
+    plan_free_calls(&p->calls);
+    plan_free_calls(&p->apart);
+    free(p->apart_groups);
     for (int i = 0; i < p->places.arena_count && p->arenas; i++)
         device_free(p->device, p->arenas[i]);
     for (size_t i = 0; i < b->owned_count; i++)

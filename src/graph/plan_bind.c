@@ -149,6 +149,15 @@ static kiln_status bind_calls(plan *p, group *groups, size_t group_count, call_l
     return KILN_OK;
 }
 
+void plan_free_calls(call_list *calls)
+{
+    for (size_t i = 0; i < calls->count; i++)
+        if (calls->items[i].kernel)
+            clReleaseKernel(calls->items[i].kernel);
+    free(calls->items);
+    *calls = (call_list){0};
+}
+
 /* What the calls' launches amount to. */
 static kiln_status add_up(plan *p)
 {
@@ -200,11 +209,11 @@ static void part_phase(const builder *b, const group *whole, group *part)
 }
 
 /* Groups of which each phase is one. */
-static kiln_status part_phases(plan *p, size_t *group_count)
+static kiln_status part_phases(plan *p)
 {
     const builder *b = &p->b;
-    size_t count = b->groups.count + b->phases.count, at = 0;
-    group *parts = p->phase_groups = mem_new(count, sizeof *parts);
+    size_t at = 0;
+    group *parts = mem_new(b->groups.count + b->phases.count, sizeof *parts);
     if (parts == NULL)
         return KILN_ERROR_MEMORY;
     for (size_t i = 0; i < b->groups.count; i++) {
@@ -216,18 +225,22 @@ static kiln_status part_phases(plan *p, size_t *group_count)
             part_phase(b, g, &parts[at++]);
         }
     }
-    *group_count = at;
+    p->apart_groups = parts;
+    p->apart_group_count = at;
     return KILN_OK;
 }
 
 kiln_status plan_calls_apart(plan *p, const call_list **calls)
 {
-    size_t group_count = 0;
     *calls = p->b.phases.count ? &p->apart : &p->calls;
     if ((*calls)->items)
         return KILN_OK;
-    KILN_TRY(part_phases(p, &group_count));
-    return bind_calls(p, p->phase_groups, group_count, &p->apart);
+    if (p->apart_groups == NULL)
+        KILN_TRY(part_phases(p));
+    kiln_status status = bind_calls(p, p->apart_groups, p->apart_group_count, &p->apart);
+    if (status != KILN_OK) /* to be tried again */
+        plan_free_calls(&p->apart);
+    return status;
 }
 
 static kiln_status find_slots(plan *p)

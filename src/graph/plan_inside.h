@@ -43,7 +43,8 @@ struct plan {
     cl_mem *arenas;
     call_list calls;
     call_list apart; /* made when first asked for: a call for each phase, for profiles and looks at results */
-    group *phase_groups; /* its groups */
+    group *apart_groups;
+    size_t apart_group_count;
     slot *slots;
     int slot_count;
     output *outputs;
@@ -98,6 +99,7 @@ void plan_resolve(const plan *p, const argument *a, int64_t time, cl_mem *memory
 /* Sets an argument again in all calls whose argument is like that. */
 typedef bool plan_argument_filter(const argument *a, const void *like);
 kiln_status plan_set_arguments(plan *p, plan_argument_filter *filter, const void *like);
+void plan_free_calls(call_list *calls);
 /* The calls of a step, but with one for each phase where launches are looked at one by one. */
 kiln_status plan_calls_apart(plan *p, const call_list **calls);
 size_t plan_count_apart(const plan *p);

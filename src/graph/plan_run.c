@@ -27,8 +27,8 @@ kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
         p->step_capacity = count;
         for (size_t i = 0; i < p->b.groups.count; i++)
             replace_memory(&p->b.groups.items[i], old, bigger);
-        for (size_t i = 0; p->apart.items && i < p->apart.count; i++)
-            replace_memory(&p->phase_groups[i], old, bigger);
+        for (size_t i = 0; i < p->apart_group_count; i++)
+            replace_memory(&p->apart_groups[i], old, bigger);
         KILN_TRY(plan_set_arguments(p, is_of_memory, bigger));
         KILN_TRY(device_finish(p->device));
         device_free(p->device, old);
