@@ -24,7 +24,7 @@ static bool may_be_phase(const builder *b, const group *g)
         return false;
     for (size_t i = 0; i < g->count; i++) {
         const launch *l = &b->launches.items[g->first + i];
-        if (!l->serial || l->items == 0 || l->is_clblast)
+        if (!l->serial || l->items == 0)
             return false;
         seconds += launch_seconds(b, l) / (double)l->items;
     }
@@ -45,7 +45,6 @@ static kiln_status add_phase(builder *b, group *all, const group *g, bool *fits)
         *fits = group_join(b, all, &launches[i]) && all->argument_count < GROUP_MAX_ARGUMENTS;
     if (*fits) {
         all->phases++;
-        all->units += g->units;
     } else {
         *all = before;
         memcpy(launches, saved, g->count * sizeof *saved);

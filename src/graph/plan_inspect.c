@@ -88,7 +88,9 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 void plan_describe(const plan *p, plan_facts *f)
 {
     *f = (plan_facts){
-        .launches = (int)(p->device->profile ? plan_count_apart(p) : p->calls.count), .flops = p->flops, .kept_bytes = p->places.kept};
+        .launches = (int)(p->device->profile ? plan_count_apart(p) : p->calls.count),
+        .flops = p->flops,
+        .kept_bytes = p->places.kept};
     for (int i = 0; i < p->places.arena_count; i++)
         f->arena_bytes += p->places.sizes[i];
     f->state_bytes = p->gradient_bytes + p->scratch_bytes + p->b.sum_count * 8 +

@@ -104,8 +104,8 @@ START_TEST(in_turn)
 }
 END_TEST
 
-/* Launches that wait for each other are phases of one kernel on PoCL: the same bits in one launch, step after step, and one by
- * one when they are asked for so. */
+/* Launches that wait for each other are phases of one kernel on PoCL: the same bits in one launch, step after step, and
+ * one by one when they are asked for so. */
 START_TEST(phases)
 {
     enum { WIDTH = 96, MANY = 200 };
