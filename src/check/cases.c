@@ -332,6 +332,7 @@ const check_case check_cases[] = {
     {.name = "windows", .make = check_windows},
     {.name = "loops over time", .make = loops},
     {.name = "training", .make = training},
+    {.name = "drawn tokens", .make = check_samples},
 };
 const size_t check_case_count = sizeof check_cases / sizeof *check_cases;
 

@@ -12,6 +12,9 @@ void check_pooled_convolutions(check_work *w);
 /* case_windows.c */
 void check_windows(check_work *w);
 
+/* case_sample.c */
+void check_samples(check_work *w);
+
 /* case_numbers.c: without a graph. */
 kiln_status check_numbers(kiln_device *device);
 

@@ -163,6 +163,7 @@ static kiln_status make_plan(check_work *w, const memories *m, const char *name,
                       .updates = updates,
                       .optimizer = &rule,
                       .engine = w->engine,
+                      .sample = w->samples ? &w->sample : NULL,
                       .seed = 77};
     for (int i = 0; i < w->output_count; i++)
         outputs[i] = w->outputs[i].node;
@@ -187,6 +188,17 @@ static kiln_status compare_all(check_work *w, plan *p, const memories *m)
         KILN_TRY(plan_read_output(p, i, got));
         KILN_TRY(compare(w->outputs[i].what, got, w->outputs[i].values, count,
                          w->outputs[i].tolerance));
+    }
+    for (int i = 0; i < w->source_count; i++) {
+        const int32_t *want = w->sources[i].after;
+        int32_t *got = want ? check_memory(w, 1, w->sources[i].bytes) : NULL;
+        if (w->failed)
+            return kiln_last_status();
+        if (want)
+            KILN_TRY(device_read(w->device, m->sources[i], LEAD, got, w->sources[i].bytes));
+        for (size_t k = 0; want && k < w->sources[i].bytes / sizeof *got; k++)
+            if (got[k] != want[k])
+                return check_wrong("tokens", k, got[k], want[k]);
     }
     for (int i = 0; i < w->weight_count; i++) {
         size_t count = (size_t)kiln_shape_size(w->weights[i].weight.shape);

@@ -16,6 +16,7 @@ typedef struct check_work {
         size_t bytes;
         void *values;
         int64_t rows;
+        const int32_t *after; /* what a step leaves in it; NULL: it stays */
     } sources[CHECK_SOURCES]; /* by slot */
     int source_count;
     struct {
@@ -33,7 +34,9 @@ typedef struct check_work {
     int output_count;
     ir_id loss;
     blas_engine engine;
-    plan_step steps[2];
+    plan_sample sample;
+    bool samples;
+    plan_step steps[4];
     int step_count;
     void *owned[CHECK_OWNED];
     int owned_count;
@@ -60,7 +63,7 @@ void *check_memory(check_work *w, int64_t count, size_t size);
 /* An input filled with draws; *node gets it. The values are what the device will read. */
 float *check_floats(check_work *w, kiln_shape shape, double low, double high, ir_id *node);
 int32_t *check_whole(check_work *w, kiln_shape shape, int below, ir_id *node);
-/* A slot for op_batch: `bytes` of memory, to be filled by the case. */
+/* A slot, of op_batch say: room for so many elements, to be filled by the case. */
 void *check_slot(check_work *w, kiln_dtype dtype, int64_t count, int64_t rows, int *slot);
 float *check_weight(check_work *w, kiln_shape shape, double low, double high, ir_id *node);
 

@@ -73,8 +73,6 @@ kiln_status device_write_later(kiln_device *device, cl_mem memory, size_t offset
 kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, const void *data,
                           size_t bytes);
 kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes);        /* blocking */
-/* The same, of what is expected within a fraction of a millisecond: asks for a moment before it sleeps. */
-kiln_status device_read_soon(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes);
 kiln_status device_fill_zero(kiln_device *device, cl_mem memory, size_t offset, size_t bytes);              /* enqueued */
 kiln_status device_copy(kiln_device *device, cl_mem from, size_t from_offset, cl_mem to, size_t to_offset, size_t bytes); /* enqueued */
 

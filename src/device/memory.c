@@ -1,10 +1,7 @@
 /* Device memory: allocation with an account, copies. */
-#include "base/clock.h"
 #include "device/inject.h"
 #include "device/inside.h"
 
-#include <math.h>
-#include <sched.h>
 #include <stdio.h>
 
 /* "12.5 MiB" */
@@ -138,54 +135,16 @@ kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, con
     return device_check(device, clFlush(queue), "clFlush", "flushing the queue");
 }
 
-/* *command, where it is asked for, is the caller's. */
-static kiln_status read_later(kiln_device *device, cl_mem memory, size_t offset, void *data,
-                              size_t bytes, cl_event *command)
+kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)
 {
     if (device->lost)
         return device_fail_lost(device);
     if (bytes == 0)
         return KILN_OK;
     cl_int error = CL_QUEUE(device, device->queue, clEnqueueReadBuffer, memory, CL_FALSE, offset,
-                            bytes, data, 0, NULL, command);
-    return device_check(device, error, "clEnqueueReadBuffer", "reading %zu bytes", bytes);
-}
-
-kiln_status device_read(kiln_device *device, cl_mem memory, size_t offset, void *data, size_t bytes)
-{
-    KILN_TRY(read_later(device, memory, offset, data, bytes, NULL));
-    return bytes ? device_finish(device) : KILN_OK;
-}
-
-/* Asks, for a moment, whether the command is done: sooner known than by a thread that sleeps first.
- */
-static bool is_soon_done(cl_event command)
-{
-    const double patience = 150e-6, end = clock_seconds() + patience;
-    cl_int status = CL_QUEUED;
-    do {
-        if (clGetEventInfo(command, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status,
-                           NULL) != CL_SUCCESS)
-            return false;
-        if (status == CL_COMPLETE)
-            return true;
-        sched_yield();
-    } while (status > CL_COMPLETE && clock_seconds() < end);
-    return false;
-}
-
-kiln_status device_read_soon(kiln_device *device, cl_mem memory, size_t offset, void *data,
-                             size_t bytes)
-{
-    cl_event command = NULL;
-    KILN_TRY(read_later(device, memory, offset, data, bytes, &command));
-    /* Only where work-items are threads of this processor: Mesa 22.3's rusticl calls a command
-     * complete before its data are there. */
-    bool done = command && device->serial_kernels && clFlush(device->queue) == CL_SUCCESS &&
-                is_soon_done(command);
-    if (command)
-        clReleaseEvent(command);
-    return done || bytes == 0 ? KILN_OK : device_finish(device);
+                            bytes, data, 0, NULL, NULL);
+    KILN_TRY(device_check(device, error, "clEnqueueReadBuffer", "reading %zu bytes", bytes));
+    return device_finish(device);
 }
 
 kiln_status device_fill_zero(kiln_device *device, cl_mem memory, size_t offset, size_t bytes)

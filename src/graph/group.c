@@ -276,13 +276,12 @@ static bool better_in_turn(const builder *b)
         return false;
     for (size_t i = 0; i < b->launches.count; i++) {
         const launch *l = &b->launches.items[i];
-        if (!l->serial || l->items == 0 ||
-            (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps != 1))
+        if (!l->serial || l->items == 0 || (l->scope && l->chain < 0))
             return false;
         seconds += launch_seconds(b, l);
     }
     return seconds * (1 - 1 / (units > 1 ? units : 1)) <
-           HANDOVER_SECONDS * (double)(b->groups.count - 1);
+           (b->device->avoid & DEVICE_AVOID_PHASES ? HANDOVER_SECONDS : PHASE_SECONDS) * (double)(b->groups.count - 1);
 }
 
 /* Puts all groups into one, which a single work-item does in turn; leaves them where that is too
@@ -316,6 +315,11 @@ static kiln_status take_turns(builder *b)
 kiln_status group_launches(builder *b)
 {
     bool merge = b->device->serial_kernels && !(b->device->avoid & DEVICE_AVOID_GROUPS);
+    for (size_t i = 0; i < b->launches.count; i++) { /* what runs once is no loop */
+        launch *l = &b->launches.items[i];
+        if (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps == 1)
+            l->scope = 0;
+    }
     for (size_t i = 0; i < b->launches.count;) {
         size_t end = i + 1;
         int scope = b->launches.items[i].scope;
@@ -332,4 +336,23 @@ kiln_status group_launches(builder *b)
     for (size_t i = 0; i < b->groups.count; i++)
         group_name(b, &b->groups.items[i]);
     return KILN_OK;
+}
+
+/* ---- several steps in one launch ---- */
+#define MOST_SECONDS 2e-3 /* of a launch, as launch_seconds has it: work-items that left for lack of patience are missed until its end */
+#define MOST_STEPS 64
+
+void group_steps(builder *b)
+{
+    group *g = b->groups.items;
+    double seconds = 0;
+    if (b->groups.count != 1 || !(g->phases || g->in_turn) || (b->device->avoid & DEVICE_AVOID_PHASES))
+        return;
+    for (size_t i = 0; i < b->launches.count; i++)
+        seconds += launch_seconds(b, &b->launches.items[i]);
+    if (g->phases)
+        seconds /= b->device->info.compute_units;
+    g->most_steps = seconds * MOST_STEPS <= MOST_SECONDS ? MOST_STEPS : (size_t)(MOST_SECONDS / seconds);
+    if (g->most_steps == 1)
+        g->most_steps = 0;
 }

@@ -90,6 +90,7 @@ typedef struct group {
     int argument_count, units;
     bool in_turn; /* one work-item does them one after the other, each with all of its own */
     size_t items;
+    size_t most_steps; /* its kernel's last argument says how many steps it does, this many at most; 0: one, unsaid */
     size_t phase, phases; /* 0, or so many groups from b->phases[phase] on follow each other in its kernel: phases.c */
     int scope;
     double flops;
@@ -219,8 +220,12 @@ void group_name(const builder *b, group *g);
 /* About how long a launch takes a single thread. */
 double launch_seconds(const builder *b, const launch *l);
 
-/* phases.c: counters of a phase: items handed out and items done, each in a cache line of its own. */
-#define PHASE_COUNTERS 32
+/* Lets a plan of one launch do several steps in it. */
+void group_steps(builder *b);
+
+#define PHASE_SECONDS 1e-6 /* from one phase of a kernel to the next */
+/* phases.c: how many counters the phases of a group's kernel have; see phases.cl. */
+size_t phases_counters(const group *g);
 /* Gathers groups that wait for each other into kernels whose work-items wait themselves. */
 kiln_status phases_join(builder *b);
 
@@ -283,6 +288,9 @@ kiln_status lower_updates(builder *b);
 /* A buffer that is freed with the plan. */
 kiln_status plan_own(builder *b, size_t bytes, const char *what, cl_mem *memory);
 kiln_status lower_tail(builder *b);
+
+/* lower_sample.c: appends the launch that draws a token, where one is asked for. */
+kiln_status lower_sample(builder *b);
 
 /* memory.c: places for all stored values, in as few arenas as the device allows. */
 typedef struct memory_plan {

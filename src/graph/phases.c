@@ -17,6 +17,8 @@
 /* Of a work-item: work-items that wait for longer ones leave (see phases.cl). */
 #define MOST_ITEM_SECONDS 200e-6
 
+#define COUNTER_BYTES 64 /* a cache line: KILN_COUNTER in phases.cl */
+
 static bool may_be_phase(const builder *b, const group *g)
 {
     double seconds = 0;
@@ -31,8 +33,8 @@ static bool may_be_phase(const builder *b, const group *g)
     return seconds < MOST_ITEM_SECONDS;
 }
 
-/* Adds a group's launches; leaves them as they are when the arguments are too many. */
-static kiln_status add_phase(builder *b, group *all, const group *g, bool *fits)
+/* Adds a group's launches; leaves them as they are when their arguments, and one more, are too many. */
+static kiln_status add_launches(builder *b, group *all, const group *g, bool *fits)
 {
     launch *launches = &b->launches.items[g->first];
     const group before = *all;
@@ -43,13 +45,60 @@ static kiln_status add_phase(builder *b, group *all, const group *g, bool *fits)
     *fits = all->count + g->count <= MOST_LAUNCHES;
     for (size_t i = 0; i < g->count && *fits; i++)
         *fits = group_join(b, all, &launches[i]) && all->argument_count < GROUP_MAX_ARGUMENTS;
-    if (*fits) {
-        all->phases++;
-    } else {
+    if (!*fits) {
         *all = before;
         memcpy(launches, saved, g->count * sizeof *saved);
     }
     free(saved);
+    return KILN_OK;
+}
+
+static double group_seconds(const builder *b, const group *g)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < g->count; i++)
+        seconds += launch_seconds(b, &b->launches.items[g->first + i]);
+    return seconds;
+}
+
+/* Seconds of all compute units that can share a group's items. */
+static double shared_seconds(const builder *b, const group *g)
+{
+    const double units = b->device->info.compute_units;
+    return group_seconds(b, g) / ((double)g->items < units ? (double)g->items : units);
+}
+
+/* Makes two groups that follow each other one, whose launches a single work-item does in turn, where that takes less
+ * time than handing over. *merged: it does. */
+static kiln_status merge_next(builder *b, size_t first, bool *merged)
+{
+    group *g = &b->groups.items[first];
+    const double alone = group_seconds(b, &g[0]) + group_seconds(b, &g[1]);
+    *merged = alone < shared_seconds(b, &g[0]) + shared_seconds(b, &g[1]) + PHASE_SECONDS;
+    group *both = *merged ? mem_new(1, sizeof *both) : NULL;
+    if (both == NULL)
+        return *merged ? KILN_ERROR_MEMORY : KILN_OK;
+    const group launches = {.first = g[0].first, .count = g[0].count + g[1].count};
+    *both = (group){.first = g[0].first, .items = 1, .units = g[0].units + g[1].units, .in_turn = true};
+    kiln_status status = add_launches(b, both, &launches, merged);
+    if (status == KILN_OK && *merged) {
+        group_name(b, both);
+        g[0] = *both;
+        memmove(&g[1], &g[2], (b->groups.count - first - 2) * sizeof *g);
+        b->groups.count--;
+    }
+    free(both);
+    return status;
+}
+
+/* Merges groups of a run up to *end. */
+static kiln_status merge_run(builder *b, size_t first, size_t *end)
+{
+    bool merged;
+    for (; first + 1 < *end; first += !merged) {
+        KILN_TRY(merge_next(b, first, &merged));
+        *end -= merged;
+    }
     return KILN_OK;
 }
 
@@ -60,15 +109,19 @@ static size_t small_run(const builder *b, size_t first)
     double seconds = 0;
     size_t end = first;
     for (; end < b->groups.count && may_be_phase(b, &b->groups.items[end]); end++)
-        for (size_t i = 0; i < b->groups.items[end].count; i++)
-            seconds += launch_seconds(b, &b->launches.items[b->groups.items[end].first + i]);
+        seconds += group_seconds(b, &b->groups.items[end]);
     return seconds / b->device->info.compute_units < MOST_SECONDS * ((double)(end - first) - 1) ? end : first;
+}
+
+size_t phases_counters(const group *g)
+{
+    return g->phases * (g->items / 2 + 1) + 2;
 }
 
 /* The counters, zero between launches: the last work-item to leave sees to that. */
 static kiln_status add_counters(builder *b, group *all)
 {
-    const size_t bytes = (all->phases + 1) * PHASE_COUNTERS * sizeof(uint32_t);
+    const size_t bytes = phases_counters(all) * COUNTER_BYTES;
     argument counters = {.kind = ARGUMENT_MEMORY, .type = "uint", .written = true};
     KILN_TRY(plan_own(b, bytes, "counters of phases", &counters.memory));
     all->arguments[all->argument_count++] = counters;
@@ -105,12 +158,13 @@ kiln_status phases_join(builder *b)
     group *all = mem_new(1, sizeof *all);
     kiln_status status = all ? KILN_OK : KILN_ERROR_MEMORY;
     for (size_t i = 0; i < b->groups.count && status == KILN_OK; i++) {
-        const size_t end = small_run(b, i);
-        size_t next = i;
+        size_t end = small_run(b, i), next = i;
         bool fits = true;
+        status = merge_run(b, i, &end);
         *all = (group){.first = b->groups.items[i].first, .phase = b->phases.count};
         while (status == KILN_OK && fits && next < end) {
-            status = add_phase(b, all, &b->groups.items[next], &fits);
+            status = add_launches(b, all, &b->groups.items[next], &fits);
+            all->phases += fits;
             next += fits;
         }
         if (status == KILN_OK && all->phases > 1) /* of one alone the arguments have the numbers that they had */

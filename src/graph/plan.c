@@ -121,6 +121,8 @@ static kiln_status make(plan *p, const plan_request *r)
     if (status == KILN_OK)
         status = lower_updates(&p->b);
     if (status == KILN_OK)
+        status = lower_sample(&p->b);
+    if (status == KILN_OK)
         status = lower_tail(&p->b);
     if (status == KILN_OK && !env_debug("no-reuse"))
         reuse_storage(&p->b);
@@ -130,6 +132,7 @@ static kiln_status make(plan *p, const plan_request *r)
         status = place_everything(p);
     if (status == KILN_OK)
         status = phases_join(&p->b);
+    group_steps(&p->b);
     if (status == KILN_OK)
         status = plan_bind_all(p, &own);
     if (status == KILN_OK)

@@ -48,6 +48,30 @@ typedef struct plan_assign {
     ir_id value;
 } plan_assign;
 
+/* How a token is drawn from scores; kiln_sample_rules in cl/sample.cl. */
+typedef struct sample_rules {
+    float coldness; /* 1 / temperature; 0: always the likeliest, of equal ones the first */
+    float top_p;    /* below 1: only of the fewest tokens that have this share */
+    uint32_t top_k; /* only of so many likeliest, of equal ones the first; 0: all */
+    uint32_t skip;  /* tokens at the start that are never drawn */
+    uint32_t probabilities; /* 1: the scores are such; 0: logarithms of them, up to a constant */
+} sample_rules;
+
+/* For each step; kiln_sample_chance in cl/sample.cl. */
+typedef struct sample_chance {
+    float unit;    /* in [0, 1): which of the tokens, side by side by their probabilities */
+    int32_t token; /* that comes next whatever the scores are; -1: it is drawn */
+} sample_chance;
+
+/* A token drawn at the end of each step. In slots: one sample_rules, and by the number of the loaded step its
+ * sample_chance and the token that came of it (int32): -1 - i where the score of token i is not finite (or a negative
+ * probability), INT32_MIN where none has a chance. The order's first entry becomes the token (0 for those that are none),
+ * so that the next step reads its row of a table. */
+typedef struct plan_sample {
+    int output; /* that has a score for each token */
+    int rules_slot, chances_slot, tokens_slot, order_slot;
+} plan_sample;
+
 typedef struct plan_request {
     const char *name; /* "train", "evaluate", "predict" */
     const ir_graph *graph;
@@ -67,6 +91,7 @@ typedef struct plan_request {
                   is float */
     size_t float_count; /* places whose values are not */
     char *const *float_places;
+    const plan_sample *sample; /* NULL: none */
     bool waited_for; /* what comes out is read after each step: a launch costs its whole latency */
 } plan_request;
 
@@ -103,8 +128,6 @@ kiln_status plan_reset_accumulators(plan *p);
 kiln_status plan_read_bad_step(plan *p, int64_t *step);
 /* Copies an output of the last step, whole (shape as in the graph). */
 kiln_status plan_read_output(plan *p, int output, float *values);
-/* The same after a step that takes less than a millisecond; see device_read_soon. */
-kiln_status plan_read_output_soon(plan *p, int output, float *values);
 
 /* After a loss that is not finite: runs one loaded step again launch by launch and names the first
  * launch whose result is not finite. */

@@ -11,6 +11,7 @@ typedef struct bound {
     cl_kernel kernel;    /* NULL: CLBlast */
     size_t local;        /* work-items of a work-group of a kernel written for the plan; 0: the driver's choice */
     int64_t time;
+    size_t steps; /* that the kernel is set to do, where its launch can do several */
     device_launch_info info;
     cl_mem memory[3]; /* CLBlast's operands */
     size_t offset[3];
@@ -105,7 +106,8 @@ kiln_status plan_calls_apart(plan *p, const call_list **calls);
 size_t plan_count_apart(const plan *p);
 
 /* plan_run.c */
-kiln_status plan_enqueue_call(plan *p, const bound *c);
+/* steps: more than one only where the group can do them in one launch. */
+kiln_status plan_enqueue_call(plan *p, bound *c, size_t steps);
 /* Fails unless `count` loaded steps are left and all slots are bound. */
 kiln_status plan_ready(plan *p, size_t count);
 

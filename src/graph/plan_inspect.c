@@ -74,7 +74,7 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
     for (size_t i = 0; i < calls->count; i++) {
         bool found = false, data_bad = false;
         const char *layer = NULL;
-        KILN_TRY(plan_enqueue_call(p, &calls->items[i]));
+        KILN_TRY(plan_enqueue_call(p, &calls->items[i], 1));
         if (where[0] == '\0')
             KILN_TRY(first_bad_result(p, &calls->items[i], &found, &data_bad, &layer));
         if (found)
@@ -111,9 +111,10 @@ kiln_status plan_dump(const plan *p, text *out)
 {
     plan_facts f;
     plan_describe(p, &f);
-    text_add(out,
-             "plan \"%s\": %d launches a step, %.2f MB of activations, %.2f MFLOP in products\n",
-             p->name, f.launches, (double)f.arena_bytes / 1e6, f.flops / 1e6);
+    text_add(out, "plan \"%s\": %d launches a step, ", p->name, f.launches);
+    if (p->b.groups.items[0].most_steps)
+        text_add(out, "up to %zu steps in one, ", p->b.groups.items[0].most_steps);
+    text_add(out, "%.2f MB of activations, %.2f MFLOP in products\n", (double)f.arena_bytes / 1e6, f.flops / 1e6);
     for (size_t j = 0; j < p->b.groups.count; j++) {
         const group *g = &p->b.groups.items[j];
         for (size_t i = g->first; i < g->first + g->count; i++) {

@@ -87,24 +87,33 @@ static void add_ranges(const plan *p, text *source, const group *g, const char *
     }
 }
 
-/* Groups that follow each other; see phases.c, and phases.cl for the counters. */
+/* Groups that follow each other, step after step; see phases.c, and phases.cl for the counters. */
 static void add_phases(const plan *p, text *source, const group *g)
 {
     const int counters = g->argument_count - 1;
-    text_add(source, "    __global uint *turn = p%d + o%d;\n    bool here = true;\n", counters, counters);
+    const size_t runners = g->items / 2, count = phases_counters(g);
+    text_add(source,
+             "    __global uint *counters = p%d + o%d;\n    const uint rank = atomic_add(counters + %zu * KILN_COUNTER, 1u);\n"
+             "    bool here = true;\n    for (uint step = 0; step < steps && here; step++) {\n"
+             "    __global uint *counter = counters;\n",
+             counters, counters, count - 2);
     for (size_t i = 0; i < g->phases; i++) {
         const group *phase = &p->b.phases.items[g->phase + i];
-        const size_t share = phase->items / (8 * g->items) + 1;
+        const size_t share = phase->items / (8 * runners) + 1;
         text_add(source,
-                 "    if (here) {\n    uint done = 0;\n    for (uint from; (from = atomic_add(turn, %zuu)) < %zuu;) {\n"
-                 "    const uint end = min(from + %zuu, (uint)%zuu);\n    done += end - from;\n"
-                 "    for (uint k_item = from; k_item < end; k_item++) {\n    size_t item = k_item;\n",
-                 share, phase->items, share, phase->items);
+                 "    if (here) {\n    uint done = 0;\n    for (uint i = 0; i < %zuu; i++) {\n"
+                 "    const uint owner = (rank + i) %% %zuu, own = (%zuu - owner) / %zuu, first = step * own, end = first + own;\n"
+                 "    for (uint from; (from = kiln_phase_take(counter + owner * KILN_COUNTER, %zuu, end)) < end;) {\n"
+                 "    const uint until = min(from + %zuu, end);\n    done += until - from;\n"
+                 "    for (uint k = from - first; k < until - first; k++) {\n    size_t item = k * %zuu + owner;\n",
+                 runners, runners, phase->items + runners - 1, runners, share, share, runners);
         add_ranges(p, source, phase, "continue");
-        text_add(source, "    }\n    }\n    here = kiln_phase_ends(turn, done, %zuu);\n    turn += %d;\n    }\n", phase->items,
-                 PHASE_COUNTERS);
+        text_add(source,
+                 "    }\n    }\n    }\n    here = kiln_phase_ends(counter + %zu * KILN_COUNTER, done, (step + 1) * %zuu);\n"
+                 "    counter += %zu * KILN_COUNTER;\n    }\n",
+                 runners, phase->items, runners + 1);
     }
-    text_add(source, "    kiln_phases_leave(p%d + o%d, %zuu, %zuu);\n", counters, counters, g->phases, g->items);
+    text_add(source, "    }\n    kiln_phases_leave(counters, %zuu, %zuu);\n", count, g->items);
 }
 
 /* The kernel of a group. */
@@ -114,11 +123,19 @@ static void add_kernel(const plan *p, text *source, const group *g)
     for (int i = 0; i < g->argument_count; i++)
         text_add(source, "%s__global %s%s *p%d, const ulong o%d", i ? ", " : "",
                  g->arguments[i].written ? "" : "const ", g->arguments[i].type, i, i);
-    text_add(source, ")\n{\n%s", g->in_turn || g->phases ? "" : "    size_t item = get_global_id(0);\n");
-    if (g->phases)
+    text_add(source, g->most_steps ? ", const uint steps)\n{\n" : ")\n{\n");
+    if (g->most_steps == 0 && (g->phases || g->in_turn))
+        text_add(source, "    const uint steps = 1;\n");
+    if (g->phases) {
         add_phases(p, source, g);
-    else
+    } else if (g->in_turn) {
+        text_add(source, "    for (uint step = 0; step < steps; step++) {\n");
+        add_ranges(p, source, g, "continue");
+        text_add(source, "    }\n");
+    } else {
+        text_add(source, "    size_t item = get_global_id(0);\n");
         add_ranges(p, source, g, "return");
+    }
     text_add(source, "}\n\n");
 }
 

@@ -1,6 +1,7 @@
 /* Running a plan: loading the records of steps, enqueueing them, reading what they left. */
 #include "base/clock.h"
 #include "device/profile.h"
+#include "device/inject.h"
 #include "graph/plan_inside.h"
 
 static void replace_memory(group *g, cl_mem old, cl_mem fresh)
@@ -60,9 +61,21 @@ static kiln_status time_clblast(plan *p, const bound *c)
     return profile_add(p->device, &c->info, clock_seconds() - start);
 }
 
-kiln_status plan_enqueue_call(plan *p, const bound *c)
+static kiln_status set_steps(plan *p, bound *c, size_t steps)
+{
+    const cl_uint number = (cl_uint)steps;
+    if (c->from->most_steps == 0 || c->steps == steps)
+        return KILN_OK;
+    c->steps = steps;
+    return device_check(p->device,
+                        CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * c->from->argument_count), sizeof number, &number),
+                        "clSetKernelArg", "kernel %s", c->from->name);
+}
+
+kiln_status plan_enqueue_call(plan *p, bound *c, size_t steps)
 {
     const launch *l = c->first;
+    KILN_TRY(set_steps(p, c, steps));
     if (l->is_clblast)
         return p->device->profile ? time_clblast(p, c) : enqueue_clblast(p, c);
     if (l->items) {
@@ -96,10 +109,13 @@ kiln_status plan_enqueue(plan *p, size_t count)
     KILN_TRY(plan_ready(p, count));
     if (p->device->profile)
         KILN_TRY(plan_calls_apart(p, &calls));
-    for (size_t s = 0; s < count; s++) {
+    const size_t most = p->device->profile ? 0 : p->b.groups.items[0].most_steps;
+    while (count > 0) {
+        const size_t steps = most == 0 ? 1 : count < most ? count : most;
         for (size_t i = 0; i < calls->count; i++)
-            KILN_TRY(plan_enqueue_call(p, &calls->items[i]));
-        p->enqueued++;
+            KILN_TRY(plan_enqueue_call(p, &calls->items[i], steps));
+        p->enqueued += steps;
+        count -= steps;
     }
     return KILN_OK;
 }
@@ -137,21 +153,10 @@ kiln_status plan_read_bad_step(plan *p, int64_t *step)
     return KILN_OK;
 }
 
-static kiln_status read_output(plan *p, int number, float *values, bool soon)
+kiln_status plan_read_output(plan *p, int number, float *values)
 {
     if (number < 0 || number >= p->output_count)
         return kiln_fail(KILN_ERROR_ARGUMENT, "plan \"%s\" has no output %d", p->name, number);
     const output *o = &p->outputs[number];
-    return (soon ? device_read_soon : device_read)(p->device, o->memory, o->offset * 4, values,
-                                                   (size_t)o->elements * 4);
-}
-
-kiln_status plan_read_output(plan *p, int number, float *values)
-{
-    return read_output(p, number, values, false);
-}
-
-kiln_status plan_read_output_soon(plan *p, int number, float *values)
-{
-    return read_output(p, number, values, true);
+    return device_read(p->device, o->memory, o->offset * 4, values, (size_t)o->elements * 4);
 }

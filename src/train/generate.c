@@ -1,8 +1,8 @@
 /* kiln_generate: text that a model writes, token by token. */
+#include "base/clock.h"
 #include "base/philox.h"
 #include "data/vocabulary.h"
 #include "train/feed.h"
-#include "train/sample.h"
 #include "train/twin.h"
 
 #include <kiln/text.h>
@@ -13,22 +13,27 @@
 #define TOKENS_STREAM 0x746f6b656e73u /* "tokens" */
 #define FIRST_STREAM 0x6669727374u    /* "first" */
 
+/* Steps are asked for in runs: about as much as is shown at once. */
+#define RUN_SECONDS 5e-3
+
 /* A text being written. */
 typedef struct writing {
     const kiln_generate_args *args;
     const model_text *rules; /* of the model */
     vocabulary words;
-    sample_rules how;
+    size_t skip; /* tokens at the start that are never drawn */
     kiln_model *twin;
     model_training *t; /* the twin's */
     program *program;
-    cl_mem tokens, order; /* all tokens in their order: the model is shown one of them by its place */
+    /* All tokens in their order, of which the model is shown one by its place: that is the order. */
+    cl_mem tokens, order, rule, chances, drawn;
     plan_step steps[TRAINING_MAX_STEPS];
-    size_t loaded, used; /* records of steps */
-    float *scores;
-    sample_place *room;
-    size_t count; /* tokens that the model tells */
-    text out;     /* what was written */
+    sample_chance chance[TRAINING_MAX_STEPS];
+    int32_t run[TRAINING_MAX_STEPS]; /* what was drawn */
+    size_t count;                    /* tokens that the model tells */
+    int32_t *prompt;                 /* its tokens; without one, the one to begin with */
+    size_t prompt_count, prompt_capacity;
+    text out; /* what was written */
 } writing;
 
 /* ---- what may be asked for ---- */
@@ -89,9 +94,42 @@ static bool ends_in_softmax(const kiln_model *model)
 
 /* ---- the model ---- */
 
+static kiln_status bind(writing *w, int slot, cl_mem *memory, const void *data, size_t bytes, const char *what)
+{
+    KILN_TRY(device_alloc(w->t->device, bytes, what, memory));
+    if (data)
+        KILN_TRY(device_write(w->t->device, *memory, 0, data, bytes));
+    return plan_bind(w->program->plan, slot, *memory, 0, 1);
+}
+
+static kiln_status bind_all(writing *w)
+{
+    const kiln_generate_args *a = w->args;
+    const double temperature = a->temperature == 0 && !signbit(a->temperature) ? 1 : a->temperature;
+    const sample_rules rules = {
+        .coldness = temperature > 0 ? (float)fmin(1 / temperature, 1e30) : 0,
+        .top_p = a->top_p > 0 ? (float)a->top_p : 1,
+        .top_k = a->top_k < (int64_t)w->count ? (uint32_t)a->top_k : 0,
+        .skip = (uint32_t)w->skip,
+        .probabilities = ends_in_softmax(a->model),
+    };
+    int32_t *tokens = mem_new(w->count, sizeof *tokens);
+    if (tokens == NULL)
+        return KILN_ERROR_MEMORY;
+    for (size_t i = 0; i < w->count; i++)
+        tokens[i] = (int32_t)i;
+    kiln_status status =
+        bind(w, TRAINING_SLOT_COLUMN(0), &w->tokens, tokens, w->count * sizeof *tokens, "the tokens");
+    free(tokens);
+    KILN_TRY(status);
+    KILN_TRY(bind(w, TRAINING_SLOT_ORDER, &w->order, NULL, sizeof(int32_t), "the token that comes next"));
+    KILN_TRY(bind(w, TRAINING_SLOT_RULES, &w->rule, &rules, sizeof rules, "how tokens are drawn"));
+    KILN_TRY(bind(w, TRAINING_SLOT_CHANCES, &w->chances, NULL, sizeof w->chance, "random numbers"));
+    return bind(w, TRAINING_SLOT_TOKENS, &w->drawn, NULL, sizeof w->run, "the tokens drawn");
+}
+
 static kiln_status start_program(writing *w)
 {
-    const uint32_t zero = 0;
     data_types types = {.input_count = 1, .dtypes = {KILN_INT32}, .scale = 1};
     kiln_model *twin = w->twin;
     types.shapes[0] = kiln_model_input_shape(twin, 0);
@@ -103,21 +141,8 @@ static kiln_status start_program(writing *w)
                          twin->name, w->count, w->rules->token_count);
     KILN_TRY(training_get(twin, &w->t));
     KILN_TRY(training_ready(w->t));
-    KILN_TRY(program_get(w->t, TRAINING_PREDICT, 1, &types, &w->program));
-    KILN_TRY(device_alloc(w->t->device, w->count * sizeof(int32_t), "the tokens", &w->tokens));
-    KILN_TRY(device_alloc(w->t->device, sizeof zero, "the order of samples", &w->order));
-    KILN_TRY(device_write(w->t->device, w->order, 0, &zero, sizeof zero));
-    KILN_TRY(plan_bind(w->program->plan, TRAINING_SLOT_ORDER, w->order, 0, 1));
-    w->scores = mem_new(w->count, sizeof *w->scores);
-    w->room = mem_new(w->count, sizeof *w->room);
-    int32_t *tokens = mem_new(w->count, sizeof *tokens);
-    for (size_t i = 0; i < w->count && tokens; i++)
-        tokens[i] = (int32_t)i;
-    kiln_status status = w->scores && w->room && tokens
-                             ? device_write(w->t->device, w->tokens, 0, tokens, w->count * sizeof *tokens)
-                             : kiln_last_status();
-    free(tokens);
-    return status;
+    KILN_TRY(program_get(w->t, TRAINING_GENERATE, 1, &types, &w->program));
+    return bind_all(w);
 }
 
 static kiln_status start(writing *w)
@@ -126,60 +151,38 @@ static kiln_status start(writing *w)
     KILN_TRY(check_args(w->args));
     KILN_TRY(check_model(w->args->model));
     w->rules = &w->args->model->facts->text;
-    w->how = (sample_rules){
-        .temperature = w->args->temperature,
-        .top_k = w->args->top_k,
-        .top_p = w->args->top_p,
-        .probabilities = ends_in_softmax(w->args->model),
-        .skip = model_text_reserves(w->rules) ? 2 : 0,
-    };
-    if (w->how.temperature == 0 && !signbit(w->how.temperature))
-        w->how.temperature = 1;
+    w->skip = model_text_reserves(w->rules) ? 2 : 0;
     KILN_TRY(vocabulary_open(&w->words, w->rules));
     KILN_TRY(training_get(w->args->model, &t));
     KILN_TRY(training_ready(t));
     KILN_TRY(twin_make(w->args->model, &w->twin));
     KILN_TRY(kiln_compile(w->twin, .device = t->device));
-    for (size_t i = 0; i < TRAINING_MAX_STEPS; i++)
-        w->steps[i] = (plan_step){.rows = 1};
     return start_program(w);
-}
-
-/* Gives the model one token more; its scores of the next one are read if they are wanted. */
-static kiln_status feed_token(writing *w, int32_t token, bool read)
-{
-    plan *p = w->program->plan;
-    if (w->used == w->loaded) {
-        KILN_TRY(plan_load_steps(p, w->steps, TRAINING_MAX_STEPS));
-        w->loaded = TRAINING_MAX_STEPS;
-        w->used = 0;
-    }
-    KILN_TRY(plan_bind(p, TRAINING_SLOT_COLUMN(0), w->tokens, (size_t)token, 1));
-    KILN_TRY(plan_enqueue(p, 1));
-    w->used++;
-    return read ? plan_read_output_soon(p, 0, w->scores) : device_finish(w->t->device);
 }
 
 /* ---- the text ---- */
 
-/* The prompt's tokens but the last one go through the model; *last is that one. */
-static kiln_status read_prompt(writing *w, char *prompt, size_t size, int32_t *last)
+static kiln_status read_prompt(writing *w)
 {
     char shown[VOCABULARY_SHOWN];
     intern_text token;
-    *last = -1;
-    size = text_standardize(w->rules, prompt, size);
-    for (const char *at = prompt; text_next(w->rules, &at, prompt + size, &token);) {
+    size_t skip;
+    char *prompt = str_copy(w->args->prompt ? w->args->prompt : "");
+    kiln_status status = prompt ? text_check("the prompt", prompt, strlen(prompt), &skip) : kiln_last_status();
+    size_t size = status == KILN_OK ? text_standardize(w->rules, prompt, strlen(prompt)) : 0;
+    for (const char *at = prompt; status == KILN_OK && text_next(w->rules, &at, prompt + size, &token);) {
         int32_t number = vocabulary_number(&w->words, token);
         if (number < 0)
-            return kiln_fail(KILN_ERROR_ARGUMENT,
-                             "the prompt: %s of model %s; leave it out, or train on text with it",
-                             vocabulary_stranger(&w->words, token, shown), w->args->model->name);
-        if (*last >= 0)
-            KILN_TRY(feed_token(w, *last, false));
-        *last = number;
+            status = kiln_fail(KILN_ERROR_ARGUMENT,
+                               "the prompt: %s of model %s; leave it out, or train on text with it",
+                               vocabulary_stranger(&w->words, token, shown), w->args->model->name);
+        if (status == KILN_OK)
+            status = mem_grow(&w->prompt, &w->prompt_capacity, w->prompt_count + 1, sizeof *w->prompt);
+        if (status == KILN_OK)
+            w->prompt[w->prompt_count++] = number;
     }
-    return KILN_OK;
+    free(prompt);
+    return status;
 }
 
 /* What to begin with where there is no prompt: the end of a line, else any token. */
@@ -187,9 +190,9 @@ static int32_t first_token(const writing *w, uint64_t seed)
 {
     philox_sequence draws = philox_start(seed, FIRST_STREAM);
     int32_t line = vocabulary_number(&w->words, (intern_text){"\n", 1});
-    if (line >= (int32_t)w->how.skip)
+    if (line >= (int32_t)w->skip)
         return line;
-    return (int32_t)(w->how.skip + philox_below(&draws, w->count - w->how.skip));
+    return (int32_t)(w->skip + philox_below(&draws, w->count - w->skip));
 }
 
 /* Adds a token to the text; *go_on is false when the one who asked has enough. */
@@ -207,51 +210,86 @@ static kiln_status put(writing *w, int32_t token, bool first, bool *go_on)
     return KILN_OK;
 }
 
+/* Fails where no token could be drawn. */
+static kiln_status check_token(const writing *w, int32_t token)
+{
+    if (token == INT32_MIN)
+        return kiln_fail(KILN_ERROR_NUMERIC, "model %s gives no token a chance; train it again", w->args->model->name);
+    if (token < 0)
+        return kiln_fail(KILN_ERROR_NUMERIC,
+                         "model %s: its score of token %d is not finite; train it again, with a smaller learning rate",
+                         w->args->model->name, -1 - token);
+    return KILN_OK;
+}
+
+/* Loads so many steps from number `done` on. The first ones are for the rest of the prompt. */
+static kiln_status load_steps(writing *w, philox_sequence *draws, size_t done, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const size_t next = done + i + 1;
+        w->steps[i] = (plan_step){.rows = 1};
+        w->chance[i] = next < w->prompt_count ? (sample_chance){.token = w->prompt[next]}
+                                              : (sample_chance){.unit = philox_unit(draws), .token = -1};
+    }
+    KILN_TRY(device_write_later(w->t->device, w->chances, 0, w->chance, count * sizeof *w->chance));
+    return plan_load_steps(w->program->plan, w->steps, count);
+}
+
+/* So many loaded steps, of which the first is number `from`. */
+static kiln_status run_steps(writing *w, size_t from, size_t count)
+{
+    KILN_TRY(plan_enqueue(w->program->plan, count));
+    return device_read(w->t->device, w->drawn, from * sizeof *w->run, w->run + from, count * sizeof *w->run);
+}
+
 static kiln_status write_text(writing *w, int generation)
 {
     const kiln_generate_args *a = w->args;
     uint64_t seed = a->seed ? a->seed : model_draw_seed();
-    int64_t length = a->length ? a->length : 500;
-    char *prompt = str_copy(a->prompt ? a->prompt : "");
-    size_t skip;
-    int32_t token;
-    if (prompt == NULL)
-        return kiln_last_status();
-    kiln_status status = text_check("the prompt", prompt, strlen(prompt), &skip);
-    if (status == KILN_OK)
-        status = read_prompt(w, prompt, strlen(prompt), &token);
-    free(prompt);
-    KILN_TRY(status);
-    bool go_on = true, first = token < 0;
-    if (first)
-        token = first_token(w, seed);
+    KILN_TRY(read_prompt(w));
+    const bool first = w->prompt_count == 0;
+    const int32_t begin = first ? first_token(w, seed) : w->prompt[0];
+    const size_t forced = first ? 0 : w->prompt_count - 1;
+    const size_t length = (size_t)(a->length ? a->length : 500) + forced;
     philox_sequence draws = philox_start(seed, TOKENS_STREAM);
-    for (int64_t i = 0; i < length && go_on; i++) {
+    KILN_TRY(device_write(w->t->device, w->order, 0, &begin, sizeof begin));
+    size_t loaded = 0, used = 0, run = 1;
+    bool go_on = true;
+    for (size_t done = 0; done < length && go_on;) {
         if (training_stopping(w->t, generation))
-            return kiln_fail(KILN_INTERRUPTED, "writing was interrupted after %lld tokens",
-                             (long long)i);
-        KILN_TRY(feed_token(w, token, true));
-        KILN_TRY(sample_token(w->scores, w->count, &w->how, (double)philox_unit(&draws), w->room,
-                              &token));
-        KILN_TRY(put(w, token, first && i == 0, &go_on));
+            return kiln_fail(KILN_INTERRUPTED, "writing was interrupted after %zu tokens",
+                             done > forced ? done - forced : 0);
+        if (used == loaded) {
+            loaded = length - done < TRAINING_MAX_STEPS ? length - done : TRAINING_MAX_STEPS;
+            used = 0;
+            KILN_TRY(load_steps(w, &draws, done, loaded));
+        }
+        const size_t count = run < loaded - used ? run : loaded - used;
+        const double start = clock_seconds();
+        KILN_TRY(run_steps(w, used, count));
+        if (clock_seconds() - start < RUN_SECONDS / 2)
+            run *= 2;
+        for (size_t i = used; i < used + count && go_on; i++, done++) {
+            KILN_TRY(check_token(w, w->run[i]));
+            if (done >= forced)
+                KILN_TRY(put(w, w->run[i], first && done == 0, &go_on));
+        }
+        used += count;
     }
     return KILN_OK;
 }
 
 static void end(writing *w)
 {
-    if (w->program) {
-        plan_unbind(w->program->plan, TRAINING_SLOT_ORDER, w->order);
-        plan_unbind(w->program->plan, TRAINING_SLOT_COLUMN(0), w->tokens);
-    }
-    if (w->tokens)
-        device_free(w->t->device, w->tokens);
-    if (w->order)
-        device_free(w->t->device, w->order);
+    cl_mem memory[] = {w->tokens, w->order, w->rule, w->chances, w->drawn};
+    if (w->program)
+        plan_unbind_all(w->program->plan);
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        if (memory[i])
+            device_free(w->t->device, memory[i]);
     kiln_model_free(w->twin);
     vocabulary_close(&w->words);
-    free(w->scores);
-    free(w->room);
+    free(w->prompt);
     text_free(&w->out);
     free(w);
 }
@@ -259,7 +297,7 @@ static void end(writing *w)
 char *kiln_generate_with(const kiln_generate_args *args)
 {
     int generation = training_stop_generation();
-    writing *w = mem_new(1, sizeof *w); /* its records of steps are too many for a stack */
+    writing *w = mem_new(1, sizeof *w); /* too large for a stack */
     if (w == NULL)
         return NULL;
     w->args = args;

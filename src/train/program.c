@@ -28,6 +28,11 @@ typedef struct build {
     size_t float_count;
 } build;
 
+static bool has_targets(training_mode mode)
+{
+    return mode != TRAINING_PREDICT && mode != TRAINING_GENERATE;
+}
+
 static kiln_shape with_batch(int64_t batch, kiln_shape shape)
 {
     kiln_shape out = {.rank = shape.rank + 1, .dims = {batch}};
@@ -270,7 +275,7 @@ static kiln_status build_graph(build *b)
 {
     KILN_TRY(build_inputs(b));
     KILN_TRY(build_outputs(b));
-    if (b->mode == TRAINING_PREDICT)
+    if (!has_targets(b->mode))
         return KILN_OK;
     KILN_TRY(build_loss(b));
     if (b->mode != TRAINING_GRADIENTS)
@@ -278,7 +283,7 @@ static kiln_status build_graph(build *b)
     return b->mode == TRAINING_EVALUATE ? KILN_OK : build_updates(b);
 }
 
-static const char *const mode_names[] = {"train", "evaluate", "predict", "gradients"};
+static const char *const mode_names[] = {"train", "evaluate", "predict", "generate", "gradients"};
 
 /* Its outputs are the gradients; no weight is set, neither by an optimizer nor by a layer. */
 static kiln_status make_gradients_plan(const build *b, plan_request *request, program *p)
@@ -310,7 +315,13 @@ static kiln_status make_plan(build *b, program *p)
                             .seed = p->seed};
     if (b->mode == TRAINING_GRADIENTS)
         return make_gradients_plan(b, &request, p);
-    if (b->mode == TRAINING_PREDICT) {
+    const plan_sample sample = {.rules_slot = TRAINING_SLOT_RULES,
+                                .chances_slot = TRAINING_SLOT_CHANCES,
+                                .tokens_slot = TRAINING_SLOT_TOKENS,
+                                .order_slot = TRAINING_SLOT_ORDER};
+    if (b->mode == TRAINING_GENERATE)
+        request.sample = &sample;
+    if (!has_targets(b->mode)) {
         request.waited_for = true;
         request.output_count = (int)t->model->output_count;
         request.outputs = b->outputs;
@@ -328,7 +339,7 @@ static kiln_status make_plan(build *b, program *p)
     request.assign_count = (int)b->assign_count;
     request.assigns = b->assigns;
     KILN_TRY(plan_create(t->device, &request, &p->plan));
-    if (b->mode != TRAINING_PREDICT)
+    if (has_targets(b->mode))
         t->sums = plan_accumulator_size(p->plan);
     return KILN_OK;
 }
@@ -356,7 +367,7 @@ static kiln_status program_make(model_training *t, training_mode mode, int64_t b
         return KILN_ERROR_MEMORY;
     *p = (program){.mode = mode, .batch = batch, .seed = t->seed, .types = *types};
     kiln_status status = KILN_OK;
-    if (mode != TRAINING_PREDICT)
+    if (has_targets(mode))
         status = resolve_metrics(t, types);
     if (status == KILN_OK)
         status = build_graph(&b);

@@ -21,6 +21,7 @@ typedef enum training_mode {
     TRAINING_FIT,
     TRAINING_EVALUATE,
     TRAINING_PREDICT,
+    TRAINING_GENERATE, /* predicts, and draws the next token; see plan_sample */
     TRAINING_GRADIENTS /* what a step of training would give the optimizer; changes nothing */
 } training_mode;
 
@@ -36,10 +37,13 @@ typedef struct data_types {
     bool weighted; /* there is a column of sample weights */
 } data_types;
 
-/* Slots of a plan: the order, the columns, the sample weights. */
+/* Slots of a plan: the order, the columns, the sample weights; to draw tokens: rules, chances, what was drawn. */
 #define TRAINING_SLOT_ORDER 0
 #define TRAINING_SLOT_COLUMN(i) (1 + (int)(i))
 #define TRAINING_SLOT_WEIGHTS (1 + TRAINING_MAX_COLUMNS)
+#define TRAINING_SLOT_RULES (2 + TRAINING_MAX_COLUMNS)
+#define TRAINING_SLOT_CHANCES (3 + TRAINING_MAX_COLUMNS)
+#define TRAINING_SLOT_TOKENS (4 + TRAINING_MAX_COLUMNS)
 
 /* A graph made into a plan: for a mode, a batch size and types of data. */
 typedef struct program {

@@ -1,69 +1,12 @@
-/* Text that a model writes: draws by temperature, top-k and top-p, and a state that is carried. */
+/* Text that a model writes: a state that is carried, prompts, long texts, and what is refused. */
 #include "harness/harness.h"
 
-#include "train/sample.h"
 #include "train/training.h"
 
 #include <kiln/kiln.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TOKENS = 4 };
-
-/* How often each token is drawn by evenly spread numbers, of 1000. */
-static void draw_all(const float *scores, const sample_rules *rules, int *times)
-{
-    sample_place room[TOKENS];
-    memset(times, 0, TOKENS * sizeof *times);
-    for (int i = 0; i < 1000; i++) {
-        int32_t token = -1;
-        harness_ok(sample_token(scores, TOKENS, rules, (i + 0.5) / 1000, room, &token));
-        ck_assert_int_ge(token, 0);
-        ck_assert_int_lt(token, TOKENS);
-        times[token]++;
-    }
-}
-
-START_TEST(draws)
-{
-    /* softmax: 0.1, 0.4, 0.3, 0.2 */
-    const float shares[TOKENS] = {0.1f, 0.4f, 0.3f, 0.2f};
-    float scores[TOKENS];
-    static const struct {
-        sample_rules rules;
-        int times[TOKENS];
-    } cases[] = {
-        {{.temperature = 1}, {100, 400, 300, 200}},
-        {{.temperature = 1, .probabilities = true}, {100, 400, 300, 200}},
-        {{.temperature = 0}, {0, 1000, 0, 0}},
-        {{.temperature = 1e-3}, {0, 1000, 0, 0}},
-        {{.temperature = 0.5}, {33, 534, 300, 133}}, /* squares: 1, 16, 9, 4 of 30 */
-        {{.temperature = 1, .top_k = 1}, {0, 1000, 0, 0}},
-        {{.temperature = 1, .top_k = 2}, {0, 571, 429, 0}},
-        {{.temperature = 1, .top_k = 9}, {100, 400, 300, 200}},
-        {{.temperature = 1, .top_p = 0.39}, {0, 1000, 0, 0}},
-        {{.temperature = 1, .top_p = 0.6}, {0, 571, 429, 0}},
-        {{.temperature = 1, .top_p = 0.8}, {0, 444, 333, 223}},
-        {{.temperature = 1, .skip = 2}, {0, 0, 600, 400}},
-    };
-    for (int i = 0; i < TOKENS; i++)
-        scores[i] = logf(shares[i]) + 3;
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        int times[TOKENS];
-        draw_all(cases[c].rules.probabilities ? shares : scores, &cases[c].rules, times);
-        for (int i = 0; i < TOKENS; i++)
-            ck_assert_msg(abs(times[i] - cases[c].times[i]) <= 2,
-                          "case %zu: token %d %d times, not %d", c, i, times[i], cases[c].times[i]);
-    }
-    const float bad[TOKENS] = {0, 1, NAN, 0};
-    sample_place room[TOKENS];
-    int32_t token;
-    ck_assert_int_eq(sample_token(bad, TOKENS, &cases[0].rules, 0.5, room, &token),
-                     KILN_ERROR_NUMERIC);
-    kiln_clear_error();
-}
-END_TEST
 
 static const char *const letters[] = {"a", "b", "c", "d", "e"};
 enum { LETTERS = 5, LONG = 12 };
@@ -132,6 +75,52 @@ START_TEST(carries_the_state)
 }
 END_TEST
 
+/* More than the records of steps that are loaded at once, and a prompt that is longer than the text. */
+START_TEST(writes_long_texts)
+{
+    enum { MANY = 5000 };
+    HARNESS_EACH_DEVICE(device)
+    {
+        const int many = harness_is_slow(device) ? 50 : MANY;
+        int count[LETTERS] = {0};
+        kiln_model *model = writer(device, kiln_lstm(8, .return_sequences = KILN_YES), kiln_dropout(0.5));
+        char *one = kiln_generate(model, .prompt = "a", .length = many, .seed = 3, .temperature = 2), prompt[MANY + 1];
+        ck_assert_msg(one != NULL, "%s", kiln_last_error());
+        ck_assert_uint_eq(strlen(one), (size_t)many);
+        for (int i = 0; i < many; i++)
+            count[one[i] - 'a']++;
+        for (int i = 0; i < LETTERS && many == MANY; i++)
+            ck_assert_int_gt(count[i], 0);
+        /* Read back to it, its beginning is gone on with as it was. */
+        char *whole = kiln_generate(model, .prompt = "a", .length = many, .temperature = KILN_ZERO);
+        snprintf(prompt, sizeof prompt, "a%.*s", many - 4, whole);
+        char *rest = kiln_generate(model, .prompt = prompt, .length = 4, .temperature = KILN_ZERO);
+        ck_assert_msg(rest != NULL, "%s", kiln_last_error());
+        ck_assert_str_eq(rest, whole + many - 4);
+        free(one);
+        free(whole);
+        free(rest);
+        kiln_model_free(model);
+    }
+}
+END_TEST
+
+START_TEST(names_bad_scores)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_model *model = writer(device, kiln_lstm(8, .return_sequences = KILN_YES), kiln_dropout(0.5));
+        float bias[LETTERS] = {0, 0, NAN, 0, 0};
+        harness_ok(kiln_set_weights(model, kiln_model_weight_count(model) - 1, bias, LETTERS));
+        ck_assert_ptr_null(kiln_generate(model, .length = 5));
+        ck_assert_str_eq(kiln_last_error(), "model sequential: its score of token 2 is not finite; train it again, with a "
+                                            "smaller learning rate");
+        kiln_clear_error();
+        kiln_model_free(model);
+    }
+}
+END_TEST
+
 static int stop_after(void *user, const char *letter, size_t bytes)
 {
     ck_assert_uint_eq(bytes, 1);
@@ -186,7 +175,8 @@ int main(void)
 {
     Suite *suite = suite_create("generate");
     TCase *tests = tcase_create("generate");
-    tcase_add_test(tests, draws);
+    tcase_add_test(tests, writes_long_texts);
+    tcase_add_test(tests, names_bad_scores);
     tcase_add_test(tests, carries_the_state);
     tcase_add_test(tests, refuses);
     suite_add_tcase(suite, tests);
