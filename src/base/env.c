@@ -21,6 +21,7 @@ static const struct {
     [ENV_DEBUG] = {"KILN_DEBUG", "a comma-separated list of debugging aids (words below)"},
     [ENV_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "where caches are kept by convention"},
     [ENV_HOME] = {"HOME", "the user's folder"},
+    [ENV_POCL_CACHE_DIR] = {"POCL_CACHE_DIR", "where PoCL keeps the kernels that it compiles"},
 };
 
 static const struct {

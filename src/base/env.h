@@ -16,6 +16,7 @@ typedef enum env_variable {
     ENV_DEBUG,
     ENV_XDG_CACHE_HOME,
     ENV_HOME,
+    ENV_POCL_CACHE_DIR,
     ENV_COUNT
 } env_variable;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char *advice_for(int error)
@@ -293,6 +294,22 @@ kiln_status file_make_directories(const char *path)
     }
     free(copy);
     return status;
+}
+
+uint64_t file_room(const char *path)
+{
+    struct statvfs disk;
+    char *at = str_copy(path);
+    int error = -1;
+    while (at && (error = statvfs(at[0] ? at : ".", &disk)) != 0 && errno == ENOENT && at[0]) {
+        char *slash = strrchr(at, '/');
+        if (slash == at && at[1])
+            at[1] = '\0';
+        else
+            *(slash ? slash : at) = '\0';
+    }
+    free(at);
+    return error == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
 }
 
 char *file_cache_path(const char *folder, const char *name)

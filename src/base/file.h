@@ -37,6 +37,9 @@ bool file_exists(const char *path);
 /* Makes a folder and those above it. */
 kiln_status file_make_directories(const char *path);
 
+/* Free bytes of the disk that a path is on, or would be on; UINT64_MAX when that cannot be told. */
+uint64_t file_room(const char *path);
+
 /* "FOLDER/NAME" in the cache: $KILN_CACHE_DIR, else $XDG_CACHE_HOME/kiln, else ~/.cache/kiln.
  * folder may be "a/b"; it is made when missing. name NULL: the folder. The path is the caller's;
  * NULL on failure. */

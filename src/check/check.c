@@ -4,6 +4,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "check/work.h"
+#include "device/driver_cache.h"
 
 #include <kiln/device.h>
 #include <math.h>
@@ -263,6 +264,7 @@ static kiln_status check_now(kiln_device *device, const char *path)
 {
     session s;
     int verdict;
+    KILN_TRY(driver_cache_check(&device->info)); /* no case would be right, for a reason of the host's */
     begin(&s, device, path);
     s.until = clock_seconds() + check_patience;
     kiln_status status = find_way(&s, false, &verdict);
@@ -376,6 +378,7 @@ kiln_status kiln_device_check(kiln_device *device, char **report)
     if (device == NULL || report == NULL)
         return kiln_fail_null("the device, or where its report goes,");
     *report = NULL;
+    KILN_TRY(driver_cache_check(&device->info));
     char *path = is_kept() ? verdict_path(device) : NULL;
     begin(&s, device, path);
     head(&s, &s.report);

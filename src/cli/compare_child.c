@@ -62,7 +62,7 @@ typedef struct training_run {
     profile_row *rows;
     size_t row_count;
     profile_span *spans; /* of whole steps */
-    size_t span_count, launches;
+    size_t span_count, launches, profiled; /* launches of a step, and while a profile is on */
     bool outside; /* timed by the host's clock */
     char put_aside[200];
 } training_run;
@@ -160,8 +160,9 @@ static kiln_status profile_steps(training_run *r)
     KILN_TRY(steps_profile(&r->steps, &r->outside));
     plan_describe(r->steps.program->plan, &facts);
     r->launches = (size_t)facts.launches;
+    r->profiled = (size_t)facts.profiled;
     KILN_TRY(steps_run(&r->steps, 1)); /* the profile's queue is a new one */
-    KILN_TRY(profile_keep_spans(r->device, (size_t)count * r->launches));
+    KILN_TRY(profile_keep_spans(r->device, (size_t)count * r->profiled));
     KILN_TRY(steps_run(&r->steps, count));
     KILN_TRY(profile_take_spans(r->device, &r->spans, &r->span_count));
     return profile_stop(r->device, &r->rows, &r->row_count);
@@ -187,7 +188,7 @@ static kiln_status run_all(training_run *r)
 static json_t *kernels_json(const training_run *r)
 {
     json_t *list = json_array();
-    double count = (double)r->span_count / (double)(r->launches ? r->launches : 1);
+    double count = (double)r->span_count / (double)(r->profiled ? r->profiled : 1);
     for (size_t k = 0; k < r->row_count; k++) {
         double seconds = 0, flops = 0, bytes = 0, calls = 0;
         for (size_t i = 0; i < r->span_count; i++)
@@ -210,8 +211,8 @@ static json_t *kernels_json(const training_run *r)
 static json_t *timeline_json(const training_run *r)
 {
     json_t *list = json_array();
-    const profile_span *best = timeline_shortest(r->spans, r->span_count, r->launches);
-    for (size_t i = 0; best && i < r->launches && i < MOST_SPANS; i++)
+    const profile_span *best = timeline_shortest(r->spans, r->span_count, r->profiled);
+    for (size_t i = 0; best && i < r->profiled && i < MOST_SPANS; i++)
         json_array_append_new(list, json_pack("[I, f, f]", (json_int_t)best[i].row,
                                               best[i].start - best[0].start, best[i].seconds));
     return list;

@@ -126,7 +126,7 @@ static kiln_status run_steps(profiling *p, steps *s)
     plan_facts facts;
     KILN_TRY(steps_profile(s, &p->outside));
     plan_describe(s->program->plan, &facts);
-    p->launches = (size_t)facts.launches;
+    p->launches = (size_t)facts.profiled;
     double start = clock_seconds();
     KILN_TRY(steps_run(s, given.steps - traced));
     KILN_TRY(profile_keep_spans(p->device, (size_t)traced * p->launches));

@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "device/build_log.h"
+#include "device/driver_cache.h"
 #include "device/inject.h"
 #include "device/limits.h"
 #include "device/miscompile.h"
@@ -92,6 +93,7 @@ static kiln_status build(kiln_device *device, const char *label, const char *sou
 {
     cl_int error;
     size_t length = strlen(source);
+    KILN_TRY(driver_cache_check(&device->info));
     if (!known && device_on_compile)
         device_on_compile(label);
     *program = CL_MAKE(&error, clCreateProgramWithSource, device->context, 1, &source, &length);

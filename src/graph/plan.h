@@ -135,7 +135,8 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room);
 
 /* Figures for summaries and benches. */
 typedef struct plan_facts {
-    int launches; /* a step; while a profile is on, with each phase a launch of its own */
+    int launches; /* a step */
+    int profiled; /* launches of a step while a profile is on: each phase is one */
     size_t arena_bytes, state_bytes;
     size_t kept_bytes; /* of the arenas: made before the loss and read after it */
     double flops;        /* a step: products only */

@@ -88,7 +88,8 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
 void plan_describe(const plan *p, plan_facts *f)
 {
     *f = (plan_facts){
-        .launches = (int)(p->device->profile ? plan_count_apart(p) : p->calls.count),
+        .launches = (int)p->calls.count,
+        .profiled = (int)plan_count_apart(p),
         .flops = p->flops,
         .kept_bytes = p->places.kept};
     for (int i = 0; i < p->places.arena_count; i++)

@@ -114,7 +114,7 @@ class Compare(Case):
             self.assertAlmostEqual(r['samples_per_second'] * r['best_ms_per_step'] / 32000, 1, delta=0.01)
             for name in ('first_step_s', 'compile_s', 'device_memory_bytes', 'host_memory_bytes'):
                 self.assertGreater(r[name], 0)
-            self.assertEqual(len(r['timeline']), r['launches_per_step'])
+            self.assertGreaterEqual(len(r['timeline']), r['launches_per_step'])
             self.assertGreater(sum(k['flops'] for k in r['kernels']), 2 * 3 * 32 * 64 * 64)
             end = 0
             for kernel, start, seconds in r['timeline']:

@@ -1,6 +1,7 @@
 /* Programs: building, the cache on disk, failures. */
 #include "base/file.h"
 #include "device/build_log.h"
+#include "device/driver_cache.h"
 #include "device/program_cache.h"
 #include "device/source.h"
 
@@ -332,6 +333,25 @@ START_TEST(logs_are_summarized)
 }
 END_TEST
 
+START_TEST(full_disk_is_told)
+{
+    const char *folder = harness_folder();
+    char deep[512];
+    snprintf(deep, sizeof deep, "%s/not/made/yet", folder);
+    harness_ok(driver_cache_check_folder(folder, 1));
+    harness_ok(driver_cache_check_folder(deep, 1));
+    harness_fails(driver_cache_check_folder(deep, (uint64_t)1 << 60), KILN_ERROR_BUILD, "not/made/yet, where ");
+    harness_fails(driver_cache_check_folder("/proc", 1), KILN_ERROR_BUILD, "where 0.0 MB are free");
+    harness_remove_folder();
+    kiln_device_info info = {.platform = "Portable Computing Language"};
+    setenv("POCL_CACHE_DIR", "/proc/kernels", 1);
+    harness_fails(driver_cache_check(&info), KILN_ERROR_BUILD, "set POCL_CACHE_DIR to a folder on another disk");
+    info = (kiln_device_info){.platform = "rusticl"};
+    harness_ok(driver_cache_check(&info));
+    unsetenv("POCL_CACHE_DIR");
+}
+END_TEST
+
 START_TEST(embedded_files_are_there)
 {
     text source = {0};
@@ -369,7 +389,6 @@ int main(void)
     TCase *tests = tcase_create("program");
     tcase_add_test(tests, programs_are_kept_on_disk);
     tcase_add_test(tests, driver_caches_are_not_doubled);
-    tcase_add_test(tests, driver_caches_are_not_doubled);
     tcase_add_test(tests, bad_entries_are_rebuilt);
     tcase_add_test(tests, dropped_programs_are_forgotten);
     tcase_add_test(tests, refused_entries_are_rebuilt);
@@ -378,6 +397,7 @@ int main(void)
     tcase_add_test(tests, entries_belong_to_a_driver);
     tcase_add_test(tests, a_build_failure_names_the_place);
     tcase_add_test(tests, logs_are_summarized);
+    tcase_add_test(tests, full_disk_is_told);
     tcase_add_test(tests, embedded_files_are_there);
     tcase_add_test(tests, embedded_files_compile_alone);
     suite_add_tcase(suite, tests);
