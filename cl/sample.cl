@@ -1,7 +1,7 @@
-/* The next token of a text, drawn from what a model says of each. One work-group draws, or a single work-item where
- * work-items are threads. KILN_MEET, where its work-items wait for each other, is then nothing, and KILN_WHERE(x) leaves
- * out what x says is not needed; a work-group does it all the same, since some compilers get waiting in a branch wrong. A
- * lane has a run of tokens of its own; `part` has a word for each lane.
+/* The next token of a text, drawn from what a model says of each. One work-group draws, on a CPU of a single work-item.
+ * KILN_MEET, where its work-items wait for each other, is then nothing, and KILN_WHERE(x) leaves out what x says is not
+ * needed; a larger work-group does it all the same, since some compilers get waiting in a branch wrong. A lane has a run
+ * of tokens of its own; `part` has a word for each lane.
  */
 
 #ifndef KILN_MEET
