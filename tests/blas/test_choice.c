@@ -405,6 +405,13 @@ START_TEST(a_device_that_is_always_wrong_is_named)
     list[0] = (candidate){.ran = true, .right = true, .seconds = 1.02};
     harness_ok(candidates_best(&device, &p, list, 3, &best)); /* not by a hair */
     ck_assert_ptr_eq(best, &list[0]);
+    list[0].seconds = 42e-6;
+    list[2].seconds = 40e-6;
+    harness_ok(candidates_best(&device, &p, list, 3, &best)); /* a launch is a good part of it */
+    ck_assert_ptr_eq(best, &list[0]);
+    list[2].seconds = 38e-6;
+    harness_ok(candidates_best(&device, &p, list, 3, &best));
+    ck_assert_ptr_eq(best, &list[2]);
 }
 END_TEST
 
