@@ -339,7 +339,8 @@ kiln_status group_launches(builder *b)
 }
 
 /* ---- several steps in one launch ---- */
-#define MOST_SECONDS 2e-3 /* of a launch, as launch_seconds has it: work-items that left for lack of patience are missed until its end */
+/* Of a launch, as launch_seconds has it: a work-item that left for lack of patience is missed until its end. */
+#define MOST_LAUNCH_SECONDS 2e-3
 #define MOST_STEPS 64
 
 void group_steps(builder *b)
@@ -352,7 +353,7 @@ void group_steps(builder *b)
         seconds += launch_seconds(b, &b->launches.items[i]);
     if (g->phases)
         seconds /= b->device->info.compute_units;
-    g->most_steps = seconds * MOST_STEPS <= MOST_SECONDS ? MOST_STEPS : (size_t)(MOST_SECONDS / seconds);
+    g->most_steps = seconds * MOST_STEPS <= MOST_LAUNCH_SECONDS ? MOST_STEPS : (size_t)(MOST_LAUNCH_SECONDS / seconds);
     if (g->most_steps == 1)
         g->most_steps = 0;
 }

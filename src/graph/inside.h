@@ -273,6 +273,8 @@ launch *launch_new(builder *b, const char *name, const char *layer, int scope);
 /* Adds an argument (or finds it) and returns its number k: the kernel sees p<k> and o<k>. -1: too
  * many. */
 int launch_argument(launch *l, const argument *a);
+/* The same, of a buffer of the plan or of the optimizer. */
+int launch_memory(launch *l, cl_mem memory, const char *type, bool written);
 /* Bytes of an argument that is a node's value or a weight, else 0; whole: with all time steps. */
 size_t launch_argument_bytes(const builder *b, const argument *a, bool whole);
 /* Writes "const __global float *p0, ulong o0, ..." and "p0, o0, ...". */

@@ -53,6 +53,12 @@ int launch_argument(launch *l, const argument *a)
     return l->argument_count++;
 }
 
+int launch_memory(launch *l, cl_mem memory, const char *type, bool written)
+{
+    return launch_argument(
+        l, &(argument){.kind = ARGUMENT_MEMORY, .memory = memory, .type = type, .written = written});
+}
+
 void launch_parameters(const launch *l, text *out)
 {
     for (int i = 0; i < l->argument_count; i++)

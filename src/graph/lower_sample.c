@@ -10,11 +10,6 @@ static int slot_buffer(launch *l, int slot, const char *type, bool written)
     return launch_argument(l, &(argument){.kind = ARGUMENT_SLOT, .slot = slot, .type = type, .written = written});
 }
 
-static int own_buffer(launch *l, cl_mem memory, const char *type, bool written)
-{
-    return launch_argument(l, &(argument){.kind = ARGUMENT_MEMORY, .memory = memory, .type = type, .written = written});
-}
-
 kiln_status lower_sample(builder *b)
 {
     const plan_sample *s = b->request->sample;
@@ -33,11 +28,11 @@ kiln_status lower_sample(builder *b)
         return KILN_ERROR_MEMORY;
     argument scores = {.kind = ARGUMENT_NODE, .type = "float"};
     KILN_TRY(place_of(b, from, &scores.where));
-    const int x = launch_argument(l, &scores), w = own_buffer(l, weights, "float", true),
-              p = own_buffer(l, part, "float", true), rules = slot_buffer(l, s->rules_slot, "uint", false),
+    const int x = launch_argument(l, &scores), w = launch_memory(l, weights, "float", true),
+              p = launch_memory(l, part, "float", true), rules = slot_buffer(l, s->rules_slot, "uint", false),
               chances = slot_buffer(l, s->chances_slot, "uint", false),
               tokens = slot_buffer(l, s->tokens_slot, "int", true), order = slot_buffer(l, s->order_slot, "int", true),
-              state = own_buffer(l, b->state, "kiln_state", false);
+              state = launch_memory(l, b->state, "kiln_state", false);
     text body = {0};
     if (lanes > 1)
         text_add(&l->source, "#define KILN_MEET barrier(CLK_GLOBAL_MEM_FENCE)\n#define KILN_WHERE(x)\n");

@@ -1,8 +1,8 @@
 /* Phases: groups that wait for each other, in one kernel. Between two launches a driver's threads sleep, are woken, and
  * share out the work-items as it sees fit. Here a work-item for each compute unit takes its own items of a phase, then
- * what others have left, and goes on to the next phase when all are done. Only work-items that have begun hold items, so that none
- * ever waits for one that has not: a device that runs them one after the other does all in the first. Only on devices
- * with serial kernels, and drivers known to run them as threads. */
+ * what others have left, and goes on to the next phase when all are done. Only work-items that have begun hold items, so
+ * that none ever waits for one that has not: a device that runs them one after the other does all in the first. Only on
+ * devices with serial kernels, and drivers known to run them as threads. */
 #include "graph/inside.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Running a plan: loading the records of steps, enqueueing them, reading what they left. */
 #include "base/clock.h"
-#include "device/profile.h"
 #include "device/inject.h"
+#include "device/profile.h"
 #include "graph/plan_inside.h"
 
 static void replace_memory(group *g, cl_mem old, cl_mem fresh)
@@ -66,10 +66,11 @@ static kiln_status set_steps(plan *p, bound *c, size_t steps)
     const cl_uint number = (cl_uint)steps;
     if (c->from->most_steps == 0 || c->steps == steps)
         return KILN_OK;
+    KILN_TRY(device_check(
+        p->device, CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * c->from->argument_count), sizeof number, &number),
+        "clSetKernelArg", "kernel %s", c->from->name));
     c->steps = steps;
-    return device_check(p->device,
-                        CL_RUN(clSetKernelArg, c->kernel, (cl_uint)(2 * c->from->argument_count), sizeof number, &number),
-                        "clSetKernelArg", "kernel %s", c->from->name);
+    return KILN_OK;
 }
 
 kiln_status plan_enqueue_call(plan *p, bound *c, size_t steps)

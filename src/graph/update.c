@@ -31,13 +31,6 @@ kiln_status plan_own(builder *b, size_t bytes, const char *what, cl_mem *memory)
     return KILN_OK;
 }
 
-static int fixed_buffer(launch *l, cl_mem memory, const char *type, bool written)
-{
-    return launch_argument(
-        l,
-        &(argument){.kind = ARGUMENT_MEMORY, .memory = memory, .type = type, .written = written});
-}
-
 /* ---- blocks ---- */
 typedef struct block {
     cl_ulong weight, gradient, count,
@@ -129,11 +122,11 @@ static kiln_status lower_norms(builder *b, size_t length)
         status = plan_own(b, (size_t)b->request->update_count * 4, "clipping factors", &clip->factors);
     launch *l = status == KILN_OK ? launch_new(b, "gradient_norms", NULL, 0) : NULL;
     if (l) {
-        int g = fixed_buffer(l, b->gradients, "float", false),
-            table = fixed_buffer(l, t.memory, "ulong4", false),
-            p = fixed_buffer(l, partial, "float", true);
+        int g = launch_memory(l, b->gradients, "float", false),
+            table = launch_memory(l, t.memory, "ulong4", false),
+            p = launch_memory(l, partial, "float", true);
         int acc =
-            o->accumulate > 1 ? fixed_buffer(l, o->slots[o->slot_count - 1], "float", false) : -1;
+            o->accumulate > 1 ? launch_memory(l, o->slots[o->slot_count - 1], "float", false) : -1;
         int scale = scale_buffer(b, l, false);
         text_add(&body,
                  "    if (item >= %zuu)\n        return;\n    const ulong4 at = p%d[item];\n    "
@@ -154,9 +147,9 @@ static kiln_status lower_norms(builder *b, size_t length)
     }
     l = status == KILN_OK && clip->factors ? launch_new(b, "clip_factors", NULL, 0) : NULL;
     if (l) {
-        int table = fixed_buffer(l, t.memory, "ulong4", false),
-            p = fixed_buffer(l, partial, "float", false),
-            f = fixed_buffer(l, clip->factors, "float", true);
+        int table = launch_memory(l, t.memory, "ulong4", false),
+            p = launch_memory(l, partial, "float", false),
+            f = launch_memory(l, clip->factors, "float", true);
         bool all = o->clipnorm <= 0;
         text_add(&body,
                  "    if (item >= %du)\n        return;\n    float squares = 0.0f, own = 0.0f;\n    "
@@ -239,7 +232,7 @@ static void norm_text(const builder *b, text *t, int partial)
 static int norm_buffer(const builder *b, launch *l)
 {
     cl_mem memory = b->clip.factors ? b->clip.factors : b->clip.partial;
-    return memory ? fixed_buffer(l, memory, "float", false) : -1;
+    return memory ? launch_memory(l, memory, "float", false) : -1;
 }
 
 static kiln_status lower_slab(builder *b, cl_mem slab, size_t length)
@@ -252,10 +245,10 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length)
     kiln_status status = make_blocks(b, slab, length, &t);
     launch *l = status == KILN_OK ? launch_new(b, "update", NULL, 0) : NULL;
     if (l) {
-        int w = fixed_buffer(l, slab, "float", true),
-            g = fixed_buffer(l, b->gradients, "float", false),
-            table = fixed_buffer(l, t.memory, "ulong4", false);
-        int s = fixed_buffer(l, b->state, "kiln_state", false),
+        int w = launch_memory(l, slab, "float", true),
+            g = launch_memory(l, b->gradients, "float", false),
+            table = launch_memory(l, t.memory, "ulong4", false);
+        int s = launch_memory(l, b->state, "kiln_state", false),
             f = norm_buffer(b, l);
         text_add(&all,
                  "    __global float *weights = p%d;\n    __global const float *gradients = p%d;\n "
@@ -263,12 +256,12 @@ static kiln_status lower_slab(builder *b, cl_mem slab, size_t length)
                  w, g, table);
         for (int k = 0; k < rule_slots; k++)
             text_add(&all, "    __global float *slot%d = p%d;\n", k,
-                     fixed_buffer(l, o->slots[k], "float", true));
+                     launch_memory(l, o->slots[k], "float", true));
         if (o->accumulate > 1)
             text_add(&all,
                      "    __global float *accumulator = p%d;\n    const bool due = (p%d->step + 1) "
                      "%% %du == 0;\n",
-                     fixed_buffer(l, o->slots[o->slot_count - 1], "float", true), s, o->accumulate);
+                     launch_memory(l, o->slots[o->slot_count - 1], "float", true), s, o->accumulate);
         text_add(&all,
                  "    const float rate = p%d->rate, f0 = p%d->factor0, f1 = p%d->factor1, f2 = "
                  "p%d->factor2;\n",
@@ -363,9 +356,9 @@ kiln_status lower_tail(builder *b)
     launch *l = launch_new(b, "tail", NULL, 0);
     if (l == NULL)
         return KILN_ERROR_MEMORY;
-    int state = fixed_buffer(l, b->state, "kiln_state", true),
-        steps = fixed_buffer(l, b->steps, "kiln_step", false);
-    int sums = b->sum_count ? fixed_buffer(l, b->sums, "float2", true) : -1;
+    int state = launch_memory(l, b->state, "kiln_state", true),
+        steps = launch_memory(l, b->steps, "kiln_step", false);
+    int sums = b->sum_count ? launch_memory(l, b->sums, "float2", true) : -1;
     text body = {0};
     int64_t at = 0;
     for (int i = 0; i < r->accumulator_count; i++) {
