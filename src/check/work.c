@@ -191,12 +191,13 @@ static kiln_status compare_all(check_work *w, plan *p, const memories *m)
     }
     for (int i = 0; i < w->source_count; i++) {
         const int32_t *want = w->sources[i].after;
-        int32_t *got = want ? check_memory(w, 1, w->sources[i].bytes) : NULL;
+        if (want == NULL)
+            continue;
+        int32_t *got = check_memory(w, 1, w->sources[i].bytes);
         if (w->failed)
             return kiln_last_status();
-        if (want)
-            KILN_TRY(device_read(w->device, m->sources[i], LEAD, got, w->sources[i].bytes));
-        for (size_t k = 0; want && k < w->sources[i].bytes / sizeof *got; k++)
+        KILN_TRY(device_read(w->device, m->sources[i], LEAD, got, w->sources[i].bytes));
+        for (size_t k = 0; k < w->sources[i].bytes / sizeof *got; k++)
             if (got[k] != want[k])
                 return check_wrong("tokens", k, got[k], want[k]);
     }

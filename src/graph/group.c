@@ -167,6 +167,33 @@ bool group_join(const builder *b, group *g, launch *l)
     return true;
 }
 
+kiln_status group_add(builder *b, group *g, size_t first, size_t count, int spare, bool *fits)
+{
+    launch *launches = &b->launches.items[first];
+    const group before = *g;
+    launch *saved = mem_new(count, sizeof *saved);
+    if (saved == NULL)
+        return KILN_ERROR_MEMORY;
+    memcpy(saved, launches, count * sizeof *saved);
+    *fits = true;
+    for (size_t i = 0; i < count && *fits; i++)
+        *fits = group_join(b, g, &launches[i]) && g->argument_count + spare <= GROUP_MAX_ARGUMENTS;
+    if (!*fits) { /* the launches' arguments are where their groups have them */
+        *g = before;
+        memcpy(launches, saved, count * sizeof *saved);
+    }
+    free(saved);
+    return KILN_OK;
+}
+
+double group_seconds(const builder *b, const group *g)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < g->count; i++)
+        seconds += launch_seconds(b, &b->launches.items[g->first + i]);
+    return seconds;
+}
+
 void group_name(const builder *b, group *g)
 {
     const launch *main = &b->launches.items[g->first];
@@ -290,25 +317,17 @@ static kiln_status take_turns(builder *b)
 {
     if (!better_in_turn(b))
         return KILN_OK;
-    const size_t bytes = b->launches.count * sizeof(launch);
+    bool fits;
     group *all = mem_new(1, sizeof *all);
-    launch *before = mem_new(1, bytes);
-    bool fits = all && before;
-    kiln_status status = fits ? KILN_OK : KILN_ERROR_MEMORY;
-    if (fits) {
-        memcpy(before, b->launches.items, bytes);
-        *all = (group){.items = 1, .units = 1, .in_turn = true};
-    }
-    for (size_t i = 0; i < b->launches.count && fits; i++)
-        fits = group_join(b, all, &b->launches.items[i]);
-    if (fits) {
+    if (all == NULL)
+        return KILN_ERROR_MEMORY;
+    *all = (group){.items = 1, .units = 1, .in_turn = true};
+    kiln_status status = group_add(b, all, 0, b->launches.count, 0, &fits);
+    if (status == KILN_OK && fits) {
         b->groups.items[0] = *all;
         b->groups.count = 1;
-    } else if (status == KILN_OK) { /* the launches' arguments are where their groups have them */
-        memcpy(b->launches.items, before, bytes);
     }
     free(all);
-    free(before);
     return status;
 }
 
@@ -346,13 +365,9 @@ kiln_status group_launches(builder *b)
 void group_steps(builder *b)
 {
     group *g = b->groups.items;
-    double seconds = 0;
     if (b->groups.count != 1 || !(g->phases || g->in_turn) || (b->device->avoid & DEVICE_AVOID_PHASES))
         return;
-    for (size_t i = 0; i < b->launches.count; i++)
-        seconds += launch_seconds(b, &b->launches.items[i]);
-    if (g->phases)
-        seconds /= b->device->info.compute_units;
+    const double seconds = group_seconds(b, g) / (g->phases ? b->device->info.compute_units : 1);
     g->most_steps = seconds * MOST_STEPS <= MOST_LAUNCH_SECONDS ? MOST_STEPS : (size_t)(MOST_LAUNCH_SECONDS / seconds);
     if (g->most_steps == 1)
         g->most_steps = 0;

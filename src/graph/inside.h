@@ -215,6 +215,10 @@ void half_storage(builder *b);
 kiln_status group_launches(builder *b);
 /* Adds a launch and its arguments to a group; false when they are too many. */
 bool group_join(const builder *b, group *g, launch *l);
+/* Adds launches; leaves them and the group as they are when their arguments, and `spare` more, are too many. */
+kiln_status group_add(builder *b, group *g, size_t first, size_t count, int spare, bool *fits);
+/* About how long its launches take a single thread. */
+double group_seconds(const builder *b, const group *g);
 /* Fills in name, what and layer. */
 void group_name(const builder *b, group *g);
 /* About how long a launch takes a single thread. */

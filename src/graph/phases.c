@@ -33,32 +33,11 @@ static bool may_be_phase(const builder *b, const group *g)
     return seconds < MOST_ITEM_SECONDS;
 }
 
-/* Adds a group's launches; leaves them as they are when their arguments, and one more, are too many. */
-static kiln_status add_launches(builder *b, group *all, const group *g, bool *fits)
+/* Adds launches to a group that will have counters too. */
+static kiln_status add_launches(builder *b, group *all, size_t first, size_t count, bool *fits)
 {
-    launch *launches = &b->launches.items[g->first];
-    const group before = *all;
-    launch *saved = mem_new(g->count, sizeof *saved);
-    if (saved == NULL)
-        return KILN_ERROR_MEMORY;
-    memcpy(saved, launches, g->count * sizeof *saved);
-    *fits = all->count + g->count <= MOST_LAUNCHES;
-    for (size_t i = 0; i < g->count && *fits; i++)
-        *fits = group_join(b, all, &launches[i]) && all->argument_count < GROUP_MAX_ARGUMENTS;
-    if (!*fits) {
-        *all = before;
-        memcpy(launches, saved, g->count * sizeof *saved);
-    }
-    free(saved);
-    return KILN_OK;
-}
-
-static double group_seconds(const builder *b, const group *g)
-{
-    double seconds = 0;
-    for (size_t i = 0; i < g->count; i++)
-        seconds += launch_seconds(b, &b->launches.items[g->first + i]);
-    return seconds;
+    *fits = all->count + count <= MOST_LAUNCHES;
+    return *fits ? group_add(b, all, first, count, 1, fits) : KILN_OK;
 }
 
 /* Seconds of all compute units that can share a group's items. */
@@ -78,9 +57,8 @@ static kiln_status merge_next(builder *b, size_t first, bool *merged)
     group *both = *merged ? mem_new(1, sizeof *both) : NULL;
     if (both == NULL)
         return *merged ? KILN_ERROR_MEMORY : KILN_OK;
-    const group launches = {.first = g[0].first, .count = g[0].count + g[1].count};
     *both = (group){.first = g[0].first, .items = 1, .units = g[0].units + g[1].units, .in_turn = true};
-    kiln_status status = add_launches(b, both, &launches, merged);
+    kiln_status status = add_launches(b, both, g[0].first, g[0].count + g[1].count, merged);
     if (status == KILN_OK && *merged) {
         group_name(b, both);
         g[0] = *both;
@@ -163,7 +141,7 @@ kiln_status phases_join(builder *b)
         status = merge_run(b, i, &end);
         *all = (group){.first = b->groups.items[i].first, .phase = b->phases.count};
         while (status == KILN_OK && fits && next < end) {
-            status = add_launches(b, all, &b->groups.items[next], &fits);
+            status = add_launches(b, all, b->groups.items[next].first, b->groups.items[next].count, &fits);
             all->phases += fits;
             next += fits;
         }

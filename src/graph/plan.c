@@ -132,9 +132,10 @@ static kiln_status make(plan *p, const plan_request *r)
         status = place_everything(p);
     if (status == KILN_OK)
         status = phases_join(&p->b);
-    group_steps(&p->b);
-    if (status == KILN_OK)
+    if (status == KILN_OK) {
+        group_steps(&p->b);
         status = plan_bind_all(p, &own);
+    }
     if (status == KILN_OK)
         status = write_state(p, r);
     p->b.request = NULL;

@@ -253,28 +253,25 @@ static kiln_status write_text(writing *w, int generation)
     const size_t length = (size_t)(a->length ? a->length : 500) + forced;
     philox_sequence draws = philox_start(seed, TOKENS_STREAM);
     KILN_TRY(device_write(w->t->device, w->order, 0, &begin, sizeof begin));
-    size_t loaded = 0, used = 0, run = 1;
+    size_t run = 1;
     bool go_on = true;
     for (size_t done = 0; done < length && go_on;) {
         if (training_stopping(w->t, generation))
             return kiln_fail(KILN_INTERRUPTED, "writing was interrupted after %zu tokens",
                              done > forced ? done - forced : 0);
-        if (used == loaded) {
-            loaded = length - done < TRAINING_MAX_STEPS ? length - done : TRAINING_MAX_STEPS;
-            used = 0;
-            KILN_TRY(load_steps(w, &draws, done, loaded));
-        }
-        const size_t count = run < loaded - used ? run : loaded - used;
+        const size_t used = done % TRAINING_MAX_STEPS, table = TRAINING_MAX_STEPS - used,
+                     left = length - done < table ? length - done : table, count = run < left ? run : left;
+        if (used == 0)
+            KILN_TRY(load_steps(w, &draws, done, left));
         const double start = clock_seconds();
         KILN_TRY(run_steps(w, used, count));
-        if (clock_seconds() - start < RUN_SECONDS / 2)
+        if (run < TRAINING_MAX_STEPS && clock_seconds() - start < RUN_SECONDS / 2)
             run *= 2;
         for (size_t i = used; i < used + count && go_on; i++, done++) {
             KILN_TRY(check_token(w, w->run[i]));
             if (done >= forced)
                 KILN_TRY(put(w, w->run[i], first && done == 0, &go_on));
         }
-        used += count;
     }
     return KILN_OK;
 }
