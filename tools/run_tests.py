@@ -32,7 +32,7 @@ MASKS = {
     'pocl-group-64': 'limits:threads,limits:group:64,limits:items:64:16:4,limits:local:16384,limits:no-fp64',
     'pocl-group-128': 'limits:threads,limits:group:128,limits:allocation:134217728,limits:alignment:4096',
 }
-MASK_SUITES = ['blas', 'op', 'graph', 'network', 'train']
+MASK_SUITES = DEVICE_SUITES + ['layer']
 
 
 class Driver:

@@ -120,11 +120,6 @@ static int64_t most_sums(const kiln_device *device)
     return (int64_t)t.rm * t.rn / 16;
 }
 
-static bool is_serial(const kiln_device *device)
-{
-    return device->serial_kernels || device->group_limit < 64;
-}
-
 /* Rows or columns from one cell to the next, and those that a cell's windows cover. */
 typedef struct cell_reach {
     int64_t step, span, map; /* map: what all cells cover */
@@ -161,7 +156,7 @@ enum { MOST_TAPS = 25, MOST_SMALL = 13, MAP = 10 * 1024 };
 
 bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c)
 {
-    if (!is_serial(device) || c->groups != 1)
+    if (!tile_kind_is_serial(device) || c->groups != 1)
         return false;
     if (c->pool[2]) {
         int64_t size = c->pool[1] * c->pool[2];
@@ -418,7 +413,7 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
 
 bool convolution_has_sizes(const kiln_device *device, const blas_convolution *c)
 {
-    return is_serial(device) && !c->pool[2] && !c->unpool[2];
+    return tile_kind_is_serial(device) && !c->pool[2] && !c->unpool[2];
 }
 
 kiln_status convolution_describe(const kiln_device *device, const blas_convolution *c,
@@ -476,7 +471,7 @@ static bool on_record(kiln_device *device, const blas_convolution *c, convolutio
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice)
 {
-    if (!is_serial(device)) {
+    if (!tile_kind_is_serial(device)) {
         blas_product p = blas_convolution_product(c);
         tile t;
         tile_rule(device, &p, &t);

@@ -13,6 +13,11 @@ static int64_t batches(const blas_product *product)
     return product->batch[0] * product->batch[1];
 }
 
+bool tile_kind_is_serial(const kiln_device *device)
+{
+    return device->serial_kernels || device->group_limit < 64;
+}
+
 int tile_lanes(const kiln_device *device)
 {
     cl_uint lanes = 0;
@@ -202,7 +207,7 @@ void tile_rule(const kiln_device *device, const blas_product *product, tile *out
     memset(out, 0, sizeof *out);
     if (product->rows)
         rows_rule(device, product, out);
-    else if (device->serial_kernels || device->group_limit < 64)
+    else if (tile_kind_is_serial(device))
         serial_rule(device, product, out);
     else
         local_rule(device, product, out);
@@ -279,8 +284,9 @@ bool tile_is_valid(const kiln_device *device, const tile *t)
 
 bool tile_fits(const kiln_device *device, const blas_product *product, const tile *t)
 {
-    return tile_is_valid(device, t) && (!product->rows || (t->serial && t->tm == product->rows)) &&
-           (!product->panel || (t->serial && t->rn == product->panel && !t->pack_b));
+    const bool serial = product->rows || product->panel || tile_kind_is_serial(device);
+    return tile_is_valid(device, t) && t->serial == serial && (!product->rows || t->tm == product->rows) &&
+           (!product->panel || (t->rn == product->panel && !t->pack_b));
 }
 
 /* Appends "#define KILN_NAME value". */
@@ -345,7 +351,7 @@ bool blas_choose_gates(const kiln_device *device, const blas_product *product, i
 {
     tile t;
     int per_item = 4;
-    if (device->serial_kernels || device->group_limit < 64 || gates < 2 || gates > 4 ||
+    if (tile_kind_is_serial(device) || gates < 2 || gates > 4 ||
         product->n % gates)
         return false;
     const int64_t units = product->n / gates;

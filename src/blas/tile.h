@@ -15,6 +15,9 @@ typedef struct tile {
 
 enum { TILE_CANDIDATES = 3 };
 
+/* Whether the device's tiles are serial. Those with rows or panels are in any case. */
+bool tile_kind_is_serial(const kiln_device *device);
+
 /* The tile that no measurement has chosen. */
 void tile_rule(const kiln_device *device, const blas_product *product, tile *out);
 
@@ -31,7 +34,7 @@ int tile_candidates(const kiln_device *device, const blas_product *product,
 /* Can the tile run on this device? */
 bool tile_is_valid(const kiln_device *device, const tile *t);
 
-/* And run this product, with the rows and the panels that it says? */
+/* And run this product, with the rows and the panels that it says, and of the kind that the device runs? */
 bool tile_fits(const kiln_device *device, const blas_product *product, const tile *t);
 
 /* Fills in a choice of engine BLAS_TILE. */

@@ -63,7 +63,7 @@ static bool any_word(const char *const *words)
 /* What KILN_DEBUG changes is not the device's own doing. */
 static bool is_kept(void)
 {
-    static const char *const words[] = {"miscompile", "compiler", "limits", "no-chains", "no-groups", "no-phases", "no-pooling", "no-winograd", NULL};
+    static const char *const words[] = {"miscompile", "compiler", "no-chains", "no-groups", "no-phases", "no-pooling", "no-winograd", NULL};
     return !any_word(words);
 }
 

@@ -10,7 +10,9 @@
 #include "device/wait.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* References of all devices; a device itself is used by one thread at a time. */
@@ -98,8 +100,11 @@ kiln_device *kiln_device_open(const char *selector)
 
 char *device_record_path(const kiln_device *device, const char *folder, const char *more)
 {
-    char *name = str_format("%s-%s-%u%s%s.txt", device->info.name, device->info.driver,
-                            (unsigned)device->info.compute_units, more ? "-" : "", more ? more : "");
+    char limits[32] = "";
+    if (limits_mark())
+        snprintf(limits, sizeof limits, "-limits-%016" PRIx64, limits_mark());
+    char *name = str_format("%s-%s-%u%s%s%s.txt", device->info.name, device->info.driver,
+                            (unsigned)device->info.compute_units, limits, more ? "-" : "", more ? more : "");
     if (name == NULL)
         return NULL;
     for (char *at = name; *at; at++)

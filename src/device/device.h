@@ -47,8 +47,8 @@ enum {
     DEVICE_AVOID_ALL = 31
 };
 
-/* "FOLDER/NAME-DRIVER-UNITS[-MORE].txt" in the cache: where figures of a device are kept. The path is the
- * caller's; NULL on failure. */
+/* "FOLDER/NAME-DRIVER-UNITS[-limits-...][-MORE].txt" in the cache: where figures of a device are kept; those of one that
+ * KILN_DEBUG makes smaller are kept apart. The path is the caller's; NULL on failure. */
 char *device_record_path(const kiln_device *device, const char *folder, const char *more);
 
 /* Another owner; every owner calls kiln_device_close. */

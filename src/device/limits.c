@@ -1,6 +1,7 @@
 #include "device/limits.h"
 
 #include "base/env.h"
+#include "base/hash.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,15 @@ void limits_apply(kiln_device_info *info)
         apply(value, info);
     for (int d = 0; d < 3; d++) /* what a group as a whole may not have, no side of it may */
         lower(&info->largest_work_items[d], info->largest_work_group);
+}
+
+uint64_t limits_mark(void)
+{
+    char value[64];
+    uint64_t mark = 0;
+    for (int i = 0; next(i, value, sizeof value); i++)
+        mark += hash_string(1, value);
+    return mark;
 }
 
 bool limits_threads(void)

@@ -20,6 +20,9 @@ kiln_status limits_check_words(void);
 
 void limits_apply(kiln_device_info *info);
 
+/* A number that tells devices of the same limits from others, whatever the limits' order; 0 without any. */
+uint64_t limits_mark(void);
+
 /* limits:threads */
 bool limits_threads(void);
 

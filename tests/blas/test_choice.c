@@ -53,6 +53,13 @@ static blas_product product(void)
     return blas_plain(96, 160, 144, false, false);
 }
 
+/* A small tile of the kind that the device runs, or of the other one. */
+static tile small_tile(bool serial)
+{
+    return serial ? (tile){.serial = true, .tm = 2, .tn = 16, .rm = 2, .rn = 16, .kb = 64}
+                  : (tile){.tm = 16, .tn = 8, .lx = 8, .ly = 8, .kt = 8};
+}
+
 START_TEST(a_choice_is_kept)
 {
     fresh_cache();
@@ -75,14 +82,41 @@ START_TEST(a_choice_is_kept)
         ck_assert(record_find(device, "96x160x144 NN ld=144,160,160 tile", value));
         candidate kept;
         ck_assert(candidate_read(value, &kept));
-        kept.tile = (tile){.serial = true, .tm = 2, .tn = 16, .rm = 2, .rn = 16, .kb = 64};
+        const bool serial = tile_kind_is_serial(device);
+        kept.tile = small_tile(serial);
         candidate_write(&kept, value, sizeof value);
         record_keep(device, "96x160x144 NN ld=144,160,160 tile", value);
         blas_forget_device(device);
         harness_ok(blas_choose(device, BLAS_TILE, &p, false, &second));
-        ck_assert_int_eq(second.tile_m, 2);
-        ck_assert_int_eq(second.tile_n, 16);
-        ck_assert_int_eq((int)second.global[0], 48 * 10);
+        ck_assert_int_eq(second.tile_m, kept.tile.tm);
+        ck_assert_int_eq(second.tile_n, kept.tile.tn);
+        ck_assert_uint_eq(second.global[0] / second.local[0], (size_t)(96 / kept.tile.tm * (160 / kept.tile.tn)));
+
+        /* But not a tile of the kind of kernels that the device does not run, faulty ones maybe. */
+        kept.tile = small_tile(!serial);
+        candidate_write(&kept, value, sizeof value);
+        record_keep(device, "96x160x144 NN ld=144,160,160 tile", value);
+        harness_ok(blas_choose(device, BLAS_TILE, &p, false, &second));
+        ck_assert(second.serial == serial);
+        /* A device that only seems smaller keeps its choices apart. */
+        char *usual = device_record_path(device, "products", NULL);
+        const char *debug = getenv("KILN_DEBUG");
+        char *limits = str_format("%s%slimits:local:8192", debug ? debug : "", debug ? "," : "");
+        char *before = debug ? str_copy(debug) : NULL;
+        setenv("KILN_DEBUG", limits, 1);
+        char *apart = device_record_path(device, "products", NULL);
+        ck_assert_str_ne(usual, apart);
+        if (before)
+            setenv("KILN_DEBUG", before, 1);
+        else
+            unsetenv("KILN_DEBUG");
+        char *again = device_record_path(device, "products", NULL);
+        ck_assert_str_eq(usual, again);
+        free(usual);
+        free(limits);
+        free(before);
+        free(apart);
+        free(again);
         free(kept_lines);
         unlink(path);
         free(path);
