@@ -49,9 +49,10 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
  * template. The templates describe their hooks: KILN_LOAD_A, KILN_LOAD_B, KILN_STORE_C16,
  * KILN_STORE_C1, KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS.
  *
- * Without hooks: the kernel (the caller releases it), and a launch of it. Offsets count elements.
+ * The kernel by itself (the caller releases it), and a launch of it. Offsets count elements. hooks:
+ * KILN_LOAD_A or KILN_LOAD_B, "" for none.
  */
-kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_kernel *kernel);
+kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, const char *hooks, cl_kernel *kernel);
 kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product,
                               const blas_choice *choice, cl_kernel kernel, cl_mem a,
                               size_t a_offset, cl_mem b, size_t b_offset, cl_mem c,

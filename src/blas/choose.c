@@ -104,27 +104,25 @@ static void built_in(const kiln_device *device, const blas_product *p, bool clbl
 }
 
 /* What is on record, if it can be trusted. */
-static bool read_record(kiln_device *device, const blas_product *p, const char *key, bool clblast,
-                        candidate *out)
+static bool read_record(kiln_device *device, const workload *w, candidate *out)
 {
     char value[RECORD_TEXT];
-    if (!record_find(device, key, value) || !candidate_read(value, out))
+    if (!record_find(device, w->key, value) || !candidate_read(value, out))
         return false;
     out->seconds = strstr(value, "not timed") ? 0 : 1;
-    return out->engine == BLAS_CLBLAST ? clblast : tile_fits(device, p, &out->tile);
+    return workload_takes(device, w, out);
 }
 
 /* What tuning has put on record for a product that nothing else is measured for, or the rule's. */
 static kiln_status by_record(kiln_device *device, const blas_product *product, blas_choice *choice)
 {
     candidate chosen, known;
-    char key[RECORD_TEXT];
     built_in(device, product, false, &chosen);
     if (!env_tune_is_off() && product_flops(product) >= least_flops) {
+        const workload w = workload_of_product(product, false);
         if (blas_on_product)
             blas_on_product(product, true);
-        product_write(product, false, key);
-        if (read_record(device, product, key, false, &known))
+        if (read_record(device, &w, &known))
             chosen = known;
     }
     return describe(product, &chosen, choice);
@@ -174,9 +172,9 @@ static const candidate *other_engine(const candidate *list, int count, const can
 
 /* Measures and keeps the best. Where nothing could be tried, for want of memory say, the choice
  * stays the built-in one, and unkept. */
-static kiln_status measured(kiln_device *device, const blas_product *p, const char *key,
-                            bool clblast, candidate *chosen)
+static kiln_status measured(kiln_device *device, const workload *w, bool clblast, candidate *chosen)
 {
+    const blas_product *p = &w->product;
     candidate list[TILE_CANDIDATES + 1] = {0};
     tile tiles[TILE_CANDIDATES];
     int count = tile_candidates(device, p, tiles), certain = 1;
@@ -193,8 +191,8 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     const double start = clock_seconds(), left = budget - trials.spent;
     const candidate *best = NULL;
     kiln_status status =
-        measure(device, p, key, list, count,
-                (measure_effort){.certain = certain, .windows = MEASURE_WINDOWS, .seconds = left});
+        workload_measure(device, w, list, count,
+                         (measure_effort){.certain = certain, .windows = MEASURE_WINDOWS, .seconds = left});
     trials.spent += clock_seconds() - start;
     bool compared = left > 0;
     if (status == KILN_OK)
@@ -202,9 +200,38 @@ static kiln_status measured(kiln_device *device, const blas_product *p, const ch
     KILN_TRY(status);
     if (best) {
         *chosen = *best;
-        keep(device, key, p, best, compared, other_engine(list, count, best));
+        keep(device, w->key, p, best, compared, other_engine(list, count, best));
     }
     return KILN_OK;
+}
+
+kiln_status workload_choose(kiln_device *device, const workload *w, blas_choice *choice)
+{
+    const blas_product *product = &w->product;
+    bool clblast = w->clblast;
+    candidate chosen;
+    if (env_tune_is_off() || product_flops(product) < least_flops) {
+        built_in(device, product, clblast, &chosen);
+        return describe(product, &chosen, choice);
+    }
+    const bool known = read_record(device, w, &chosen);
+    if (known && (chosen.engine == BLAS_CLBLAST || chosen.seconds > 0))
+        return describe(product, &chosen, choice);
+    /* An engine once taken is kept, timed or not, for the two round differently; tiles do not. */
+    if (known)
+        clblast = false;
+    else
+        built_in(device, product, clblast, &chosen);
+    kiln_status status = KILN_OK;
+    pthread_mutex_lock(&trials.lock);
+    if (!measure_is_too_large(device, product, w->is_convolution ? &w->convolution : NULL) &&
+        !(known && trials.spent >= budget))
+        status = measured(device, w, clblast, &chosen);
+    else if (!known && clblast)
+        keep(device, w->key, product, &chosen, false, NULL);
+    pthread_mutex_unlock(&trials.lock);
+    KILN_TRY(status);
+    return describe(product, &chosen, choice);
 }
 
 kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_product *product,
@@ -220,33 +247,10 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
         choice->engine = BLAS_CLBLAST;
         return KILN_OK;
     }
-    bool clblast = wanted == BLAS_AUTO && !fused;
-    candidate chosen;
-    char key[RECORD_TEXT];
-    if (env_tune_is_off() || product_flops(product) < least_flops) {
-        built_in(device, product, clblast, &chosen);
-        return describe(product, &chosen, choice);
-    }
-    if (blas_on_product)
+    if (!env_tune_is_off() && product_flops(product) >= least_flops && blas_on_product)
         blas_on_product(product, fused);
-    product_write(product, clblast, key);
-    const bool known = read_record(device, product, key, clblast, &chosen);
-    if (known && (chosen.engine == BLAS_CLBLAST || chosen.seconds > 0))
-        return describe(product, &chosen, choice);
-    /* An engine once taken is kept, timed or not, for the two round differently; tiles do not. */
-    if (known)
-        clblast = false;
-    else
-        built_in(device, product, clblast, &chosen);
-    kiln_status status = KILN_OK;
-    pthread_mutex_lock(&trials.lock);
-    if (!measure_is_too_large(device, product) && !(known && trials.spent >= budget))
-        status = measured(device, product, key, clblast, &chosen);
-    else if (!known && clblast)
-        keep(device, key, product, &chosen, false, NULL);
-    pthread_mutex_unlock(&trials.lock);
-    KILN_TRY(status);
-    return describe(product, &chosen, choice);
+    const workload w = workload_of_product(product, wanted == BLAS_AUTO && !fused);
+    return workload_choose(device, &w, choice);
 }
 
 void blas_forget_device(kiln_device *device)

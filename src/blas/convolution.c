@@ -1,9 +1,9 @@
 #include "blas/convolution.h"
 
 #include "base/env.h"
+#include "blas/convolution_inside.h"
 #include "blas/convolution_tune.h"
-#include "blas/tile.h"
-#include "blas/winograd.h"
+#include "blas/tune.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,35 +14,19 @@ int64_t convolution_all(const int64_t *sizes)
     return sizes[0] * sizes[1] * sizes[2];
 }
 
-static int64_t blocks(int64_t size, int64_t block)
-{
-    return (size + block - 1) / block;
-}
-
-static int64_t smaller(int64_t x, int64_t y)
-{
-    return x < y ? x : y;
-}
-
 static int64_t gcd(int64_t x, int64_t y)
 {
     return y ? gcd(y, x % y) : x;
 }
 
-/* Windows of a pooling along an axis. */
-static int64_t cells(const int64_t *pool, const int64_t *of, int axis)
+int64_t convolution_all_cells(const int64_t *pool, const int64_t *of)
 {
-    return pool[axis] ? of[axis] / pool[axis] : of[axis];
-}
-
-static int64_t all_cells(const int64_t *pool, const int64_t *of)
-{
-    return cells(pool, of, 0) * cells(pool, of, 1) * cells(pool, of, 2);
+    return convolution_cells(pool, of, 0) * convolution_cells(pool, of, 1) * convolution_cells(pool, of, 2);
 }
 
 blas_product blas_convolution_product(const blas_convolution *c)
 {
-    int64_t pixels = c->batch * all_cells(c->pool, c->output) *
+    int64_t pixels = c->batch * convolution_all_cells(c->pool, c->output) *
                      (c->pool[2] ? c->pool[0] * c->pool[1] * c->pool[2] : 1),
             channels = c->channels / c->groups, filters = c->filters / c->groups,
             k = convolution_all(c->size) * channels;
@@ -94,9 +78,7 @@ static bool inside(const blas_convolution *c, int axis)
     return c->before[axis] <= 0 && last < c->input[axis];
 }
 
-/* A register tile for m rows by n columns whose left side has elements `distance` apart. */
-static tile register_tile(const kiln_device *device, int64_t m, int64_t n, int64_t k,
-                          int64_t distance)
+tile convolution_registers(const kiln_device *device, int64_t m, int64_t n, int64_t k, int64_t distance)
 {
     tile t = {.serial = true};
     blas_product p = blas_plain(m, n, k, false, false);
@@ -106,171 +88,6 @@ static tile register_tile(const kiln_device *device, int64_t m, int64_t n, int64
     if (t.rm > m)
         t.rm = (int)m;
     return t;
-}
-
-/* Floats that an item may keep beside its sums. */
-enum { MOST_PACKED = 48 * 1024 };
-
-/* ---- maximum pooling behind a convolution ---- */
-
-/* Sums of sixteen that registers hold. */
-static int64_t most_sums(const kiln_device *device)
-{
-    tile t = register_tile(device, 1024, 1024, 1024, 1);
-    return (int64_t)t.rm * t.rn / 16;
-}
-
-/* Rows or columns from one cell to the next, and those that a cell's windows cover. */
-typedef struct cell_reach {
-    int64_t step, span, map; /* map: what all cells cover */
-} cell_reach;
-
-/* Of the convolution whose gradient c is; in terms of this one, whatever c is. */
-typedef struct pooled_geometry {
-    int64_t stride[CONVOLUTION_AXES], before[CONVOLUTION_AXES], input[CONVOLUTION_AXES],
-        output[CONVOLUTION_AXES], channels, filters;
-    cell_reach reach[CONVOLUTION_AXES];
-} pooled_geometry;
-
-static pooled_geometry pooled(const blas_convolution *c)
-{
-    pooled_geometry g = {.channels = c->splits ? c->channels : c->filters,
-                         .filters = c->splits ? c->filters : c->channels};
-    for (int a = 0; a < CONVOLUTION_AXES; a++) {
-        int64_t last = (c->size[a] - 1) * c->dilation[a];
-        g.stride[a] = c->splits ? c->stride[a] : c->spread[a];
-        g.before[a] = c->splits ? c->before[a] : last - c->before[a];
-        g.input[a] = c->splits ? c->input[a] : c->output[a];
-        g.output[a] = c->splits ? c->output[a] : c->input[a];
-        int64_t size = c->unpool[a] ? c->unpool[a] : 1;
-        g.reach[a].step = size * g.stride[a];
-        g.reach[a].span = (size - 1) * g.stride[a] + last + 1;
-        g.reach[a].map = (cells(c->unpool, g.output, a) - 1) * g.reach[a].step + g.reach[a].span;
-    }
-    return g;
-}
-
-/* Taps whose sums or weights are held while the cells go by; taps and channels that are held for
- * sixteen filters; floats of a map that should stay in the first cache. */
-enum { MOST_TAPS = 25, MOST_SMALL = 13, MAP = 10 * 1024 };
-
-bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c)
-{
-    if (!tile_kind_is_serial(device) || c->groups != 1)
-        return false;
-    if (c->pool[2]) {
-        int64_t size = c->pool[1] * c->pool[2];
-        return c->pool[0] == 1 && size > 1 && size <= most_sums(device) && !c->splits &&
-               c->spread[0] == 1 && c->spread[1] == 1 && c->spread[2] == 1 &&
-               c->filters % 16 == 0 && cells(c->pool, c->output, 1) > 0 &&
-               cells(c->pool, c->output, 2) > 0;
-    }
-    int64_t taps = convolution_all(c->size);
-    pooled_geometry g = pooled(c);
-    return c->unpool[2] && c->unpool[0] == 1 && g.before[1] >= 0 && g.before[2] >= 0 &&
-           c->input[0] == 1 && c->output[0] == 1 && c->size[0] == 1 && c->before[0] == 0 &&
-           g.filters % 16 == 0 &&
-           (c->splits ? c->spread[1] == 1 && c->spread[2] == 1
-                      : c->stride[1] == 1 && c->stride[2] == 1) &&
-           c->unpool[1] * c->unpool[2] <= 16 && cells(c->unpool, g.output, 1) > 0 &&
-           cells(c->unpool, g.output, 2) > 0 &&
-           g.reach[1].span * g.reach[2].map * 16 <= MOST_PACKED &&
-           ((g.channels % 16 == 0 && taps <= MOST_TAPS) ||
-            (c->splits && taps * g.channels <= MOST_SMALL));
-}
-
-/* The largest of `most`, most / 2 ... 16 that divides n. */
-static int64_t divisor(int64_t n, int64_t most)
-{
-    while (most > 16 && n % most)
-        most /= 2;
-    return most;
-}
-
-static void unpooled(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
-                     text *t)
-{
-    pooled_geometry g = pooled(c);
-    int64_t taps = convolution_all(c->size), most = most_sums(device),
-            units = device->info.compute_units ? device->info.compute_units : 1;
-    int mode = !c->splits ? 0 : g.channels % 16 == 0 && taps <= MOST_TAPS ? 1 : 2;
-    int64_t cb = mode == 2              ? 16
-                 : taps * 2 <= most + 4 ? divisor(g.channels, 32)
-                                        : 16,
-            fb = mode == 2 ? (taps * g.channels * 2 <= most + 4 ? divisor(g.filters, 32) : 16)
-                           : divisor(g.filters, 64),
-            width = g.reach[2].map * (mode == 2 ? g.channels : cb), rows, items;
-    if (mode == 0) {
-        /* What strips share is computed twice. */
-        int64_t whole = g.input[1];
-        rows = whole;
-        while (rows > 4 * g.reach[1].span && (rows + 2 * g.reach[1].span) * width > MAP)
-            rows = (rows + 1) / 2;
-        while (rows > 1 && (rows + 3 * g.reach[1].span) * width > MOST_PACKED)
-            rows = (rows + 1) / 2;
-        while (rows > 4 * g.reach[1].span &&
-               c->batch * blocks(whole, rows) * (g.channels / cb) < 4 * units)
-            rows = (rows + 1) / 2;
-        items = c->batch * blocks(whole, rows) * (g.channels / cb);
-    } else {
-        rows = cells(c->unpool, g.output, 1);
-        while (rows > 1 && ((rows - 1) * g.reach[1].step + g.reach[1].span) * width > MAP)
-            rows = (rows + 1) / 2;
-        items = c->splits * (g.filters / fb) * (mode == 1 ? g.channels / cb : 1);
-    }
-    const struct {
-        const char *name;
-        int64_t value;
-    } values[] = {{"MODE", mode},
-                  {"PH", c->unpool[1]},
-                  {"PW", c->unpool[2]},
-                  {"CH", cells(c->unpool, g.output, 1)},
-                  {"CW", cells(c->unpool, g.output, 2)},
-                  {"ROWS", rows},
-                  {"CB", cb},
-                  {"FB", fb},
-                  {"SPLITS", c->splits ? c->splits : 1},
-                  {"BATCH", c->batch},
-                  {"C", g.channels},
-                  {"F", g.filters},
-                  {"IH", g.input[1]},
-                  {"IW", g.input[2]},
-                  {"KH", c->size[1]},
-                  {"KW", c->size[2]},
-                  {"SH", g.stride[1]},
-                  {"SW", g.stride[2]},
-                  {"DH", c->dilation[1]},
-                  {"DW", c->dilation[2]},
-                  {"BH", g.before[1]},
-                  {"BW", g.before[2]}};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        convolution_define(t, values[i].name, values[i].value);
-    choice->file = "conv_pooled_serial.cl";
-    choice->tile_m = (int)taps;
-    choice->tile_n = (int)cb;
-    choice->global[0] = (size_t)items;
-}
-
-/* Cells of a register tile, and its filters: as few sums as possible twice, and not too few at
- * once. */
-static void pooled_tile(const kiln_device *device, const blas_convolution *c, tile *t)
-{
-    int64_t size = c->pool[1] * c->pool[2], columns = cells(c->pool, c->output, 2),
-            most = most_sums(device);
-    double best = 0;
-    for (int vectors = 1; vectors <= 2; vectors++)
-        for (int64_t m = 1; m <= columns && m * size * vectors <= most; m++) {
-            if (c->filters % (16 * vectors))
-                continue;
-            double sums = (double)(m * size * vectors), loads = (double)(m * size + vectors) / sums,
-                   score = (double)columns / (double)(blocks(columns, m) * m) * (1 - 0.2 * loads) *
-                           (sums < 12 ? sums / 12 : 1);
-            if (score > best) {
-                best = score;
-                t->rm = (int)(m * size);
-                t->rn = 16 * vectors;
-            }
-        }
 }
 
 /* A register tile of these sizes, where they can be, of at most so many pixels. */
@@ -287,8 +104,8 @@ static void wish_registers(const convolution_tile *sizes, int64_t most, int64_t 
 static int64_t wish_filters(const convolution_tile *sizes, int64_t filters, const tile *t,
                             int64_t rule)
 {
-    int64_t most = blocks(filters, t->rn) * t->rn, tn = sizes->tn / t->rn * t->rn;
-    return tn < t->rn ? rule : smaller(tn, most);
+    int64_t most = convolution_blocks(filters, t->rn) * t->rn, tn = sizes->tn / t->rn * t->rn;
+    return tn < t->rn ? rule : convolution_smaller(tn, most);
 }
 
 static void forward(const kiln_device *device, const blas_convolution *c, blas_choice *choice,
@@ -301,15 +118,15 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
             units = device->info.compute_units ? device->info.compute_units : 1;
     bool pack = c->spread[w] > 1 || !inside(c, (int)w), pools = c->pool[w] > 0;
     int64_t pool_w = pools ? c->pool[w] : 1, pool_h = pools ? c->pool[1] : 1,
-            lines = cells(c->pool, c->output, 1);
+            lines = convolution_cells(c->pool, c->output, 1);
     if (pools)
         pack = pack || !inside(c, 0) || !inside(c, 1);
-    tile t0 = register_tile(device, c->output[w] / phases ? c->output[w] / phases : 1, filters,
+    tile t0 = convolution_registers(device, c->output[w] / phases ? c->output[w] / phases : 1, filters,
                             taps * channels, phases * c->stride[w] / c->spread[w] * channels);
     if (phases > c->output[w])
         phases = c->output[w]; /* each pixel is a tile */
     if (pools)
-        pooled_tile(device, c, &t0);
+        convolution_pooled_tile(device, c, sizes, &t0);
     else
         wish_registers(sizes, c->output[w] / phases, filters, &t0);
     int64_t reach = 0;
@@ -318,18 +135,17 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
                     c->spread[w] +
                 1;
         if (t0.rm <= pool_h * pool_w ||
-            reach * c->size[0] * c->size[1] * pool_h * channels <= MOST_PACKED)
+            reach * c->size[0] * c->size[1] * pool_h * channels <= CONVOLUTION_PACKED)
             break;
     }
     /* An item's filters: all, when their part of the kernel stays in the second cache. */
-    int64_t tn = taps * channels * filters <= 64 * 1024 ? blocks(filters, t0.rn) * t0.rn : t0.rn;
-    if (!pools)
-        tn = wish_filters(sizes, filters, &t0, tn);
-    int64_t slices = c->batch * c->output[0] * c->groups * blocks(filters, tn), rows = lines;
-    while (rows > 1 && slices * blocks(lines, rows) < 8 * units)
+    int64_t tn = taps * channels * filters <= 64 * 1024 ? convolution_blocks(filters, t0.rn) * t0.rn : t0.rn;
+    tn = wish_filters(sizes, filters, &t0, tn);
+    int64_t slices = c->batch * c->output[0] * c->groups * convolution_blocks(filters, tn), rows = lines;
+    while (rows > 1 && slices * convolution_blocks(lines, rows) < 8 * units)
         rows = (rows + 1) / 2;
-    if (sizes->rows > 0 && !pools)
-        rows = smaller(sizes->rows, lines);
+    if (sizes->rows > 0)
+        rows = convolution_smaller(sizes->rows, lines);
     if (sizes->whole)
         rows = lines;
     *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn, sizes->whole};
@@ -346,7 +162,7 @@ static void forward(const kiln_device *device, const blas_convolution *c, blas_c
     choice->file = "conv_serial.cl";
     choice->tile_m = t0.rm;
     choice->tile_n = t0.rn;
-    choice->global[0] = (size_t)(slices * blocks(lines, rows));
+    choice->global[0] = (size_t)(slices * convolution_blocks(lines, rows));
 }
 
 /* Pixels that a strip of rows should have: enough to pay for taking the sums up again. */
@@ -368,31 +184,31 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
         run = k;
         taps = 1;
     }
-    tile t0 = register_tile(device, run, filters, c->output[1] * c->output[2], 1);
+    tile t0 = convolution_registers(device, run, filters, c->output[1] * c->output[2], 1);
     if (is_small) {
         t0.rm = (int)run;
         t0.rn = filters >= 32 ? 32 : 16;
     } else {
         wish_registers(sizes, run, filters, &t0);
     }
-    int64_t tn = wish_filters(sizes, filters, &t0, blocks(filters, t0.rn) * t0.rn),
-            length = blocks(run, t0.rm) * t0.rm, together = taps;
+    int64_t tn = wish_filters(sizes, filters, &t0, convolution_blocks(filters, t0.rn) * t0.rn),
+            length = convolution_blocks(run, t0.rm) * t0.rm, together = taps;
     while (tn > t0.rn && length * tn > MOST_SUMS && tn > 128)
-        tn = blocks(tn / 2, t0.rn) * t0.rn;
+        tn = convolution_blocks(tn / 2, t0.rn) * t0.rn;
     while (length > t0.rm && length * tn > MOST_SUMS)
-        length = blocks(length / 2, t0.rm) * t0.rm;
+        length = convolution_blocks(length / 2, t0.rm) * t0.rm;
     while (together > 1 && together * length * tn > MOST_SUMS)
         together = (together + 1) / 2;
     int64_t rows =
-        smaller(sizes->rows > 0 ? sizes->rows : blocks(STRIP, c->output[2]), c->output[1]);
+        convolution_smaller(sizes->rows > 0 ? sizes->rows : convolution_blocks(STRIP, c->output[2]), c->output[1]);
     int64_t reach = (c->output[2] - 1) * c->stride[2] + (c->size[2] - 1) * c->dilation[2] + 1;
     while (pack && !gather && rows > 1 &&
            c->size[0] * ((rows - 1) * c->stride[1] + (c->size[1] - 1) * c->dilation[1] + 1) *
                    reach * channels >
-               MOST_PACKED)
+               CONVOLUTION_PACKED)
         rows = (rows + 1) / 2;
-    while (gather && length > t0.rm && rows * c->output[2] * length > MOST_PACKED)
-        length = blocks(length / 2, t0.rm) * t0.rm;
+    while (gather && length > t0.rm && rows * c->output[2] * length > CONVOLUTION_PACKED)
+        length = convolution_blocks(length / 2, t0.rm) * t0.rm;
     *sizes = (convolution_tile){false, t0.rm, t0.rn, (int)rows, (int)tn, false};
     convolution_define(t, "SPLITS", c->splits);
     convolution_define(t, "PACK", pack && !gather);
@@ -407,13 +223,8 @@ static void weight_gradient(const kiln_device *device, const blas_convolution *c
     choice->file = "conv_weight_serial.cl";
     choice->tile_m = t0.rm;
     choice->tile_n = t0.rn;
-    choice->global[0] = (size_t)(blocks(run, length) * blocks(taps, together) *
-                                 blocks(filters, tn) * c->splits * c->groups);
-}
-
-bool convolution_has_sizes(const kiln_device *device, const blas_convolution *c)
-{
-    return tile_kind_is_serial(device) && !c->pool[2] && !c->unpool[2];
+    choice->global[0] = (size_t)(convolution_blocks(run, length) * convolution_blocks(taps, together) *
+                                 convolution_blocks(filters, tn) * c->splits * c->groups);
 }
 
 kiln_status convolution_describe(const kiln_device *device, const blas_convolution *c,
@@ -437,7 +248,7 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
     if (winograd)
         winograd_choose(device, c, choice, &sizes, &t);
     else if (c->unpool[2])
-        unpooled(device, c, choice, &t);
+        convolution_unpooled(device, c, choice, &sizes, &t);
     else if (c->splits)
         weight_gradient(device, c, choice, &sizes, &t);
     else
@@ -460,7 +271,7 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
 static bool on_record(kiln_device *device, const blas_convolution *c, convolution_tile *known)
 {
     char key[RECORD_TEXT], value[RECORD_TEXT];
-    if (!convolution_has_sizes(device, c) || env_tune_is_off())
+    if (env_tune_is_off())
         return false;
     if (blas_on_convolution)
         blas_on_convolution(c);
@@ -472,10 +283,10 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
                                     blas_choice *choice)
 {
     if (!tile_kind_is_serial(device)) {
-        blas_product p = blas_convolution_product(c);
-        tile t;
-        tile_rule(device, &p, &t);
-        return tile_describe(&p, &t, choice);
+        const workload w = workload_of_convolution(c);
+        if (blas_on_convolution && !env_tune_is_off())
+            blas_on_convolution(c);
+        return workload_choose(device, &w, choice);
     }
     convolution_tile known;
     bool found = on_record(device, c, &known);
@@ -530,14 +341,16 @@ void blas_convolution_window(const blas_convolution *c, const char *name, const 
              strcmp(stored, "half") == 0 ? "vload_half(a_offset + at, a)" : "a[a_offset + at]");
 }
 
-void blas_convolution_loader(const blas_convolution *c, const char *stored, text *out)
+void blas_convolution_loader(const blas_convolution *c, const char *name, const char *stored, text *out)
 {
-    blas_convolution_window(c, "@_window", stored, out);
+    char window[64];
+    snprintf(window, sizeof window, "%s_window", name);
+    blas_convolution_window(c, window, stored, out);
     if (c->splits)
         text_add(out,
-                 "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, (batch) %% %" PRId64
+                 "#define KILN_LOAD_A(batch, row, k) %s(a, a_offset, (batch) %% %" PRId64
                  "u, (batch) / %" PRId64 "u * %" PRId64 "u + (k), row)\n",
-                 c->groups, c->groups, c->batch / c->splits * convolution_all(c->output));
+                 window, c->groups, c->groups, c->batch / c->splits * convolution_all(c->output));
     else
-        text_add(out, "#define KILN_LOAD_A(batch, row, k) @_window(a, a_offset, batch, row, k)\n");
+        text_add(out, "#define KILN_LOAD_A(batch, row, k) %s(a, a_offset, batch, row, k)\n", window);
 }

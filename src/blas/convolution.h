@@ -39,7 +39,7 @@ blas_product blas_convolution_product(const blas_convolution *c);
 bool blas_convolution_pools(const kiln_device *device, const blas_convolution *c);
 
 /* Like blas_choose; the engine is BLAS_TILE. Sizes of serial kernels are those that tuning has put
- * on record, else go by rule. */
+ * on record, else go by rule; tiles of other kernels are measured as a product's are. */
 kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution *c,
                                     blas_choice *choice);
 
@@ -48,9 +48,10 @@ kiln_status blas_choose_convolution(kiln_device *device, const blas_convolution 
  * depth of 1. */
 kiln_status blas_choose_images(kiln_device *device, const blas_convolution *c, blas_choice *choice);
 
-/* Sizes of a serial kernel without pooling: Winograd's, or one with all multiply-adds; its register
- * tile of pixels (of a kernel's gradient: taps and channels) by filters; rows of the output at a
- * time (Winograd's: tiles of 2 x 2); and the filters of an item. whole: see blas_choose_images. */
+/* Sizes of a serial kernel: Winograd's, or one with all multiply-adds; its register tile of pixels (of
+ * a kernel's gradient: taps and channels) by filters; rows of the output at a time (Winograd's: tiles
+ * of 2 x 2); and the filters of an item. With `unpool` the rows are those of the result or of windows,
+ * rn the channels of an item, and rm says nothing. whole: see blas_choose_images. */
 typedef struct convolution_tile {
     bool winograd;
     int rm, rn, rows, tn;
@@ -59,9 +60,6 @@ typedef struct convolution_tile {
 
 /* The product of what there is along the axes. */
 int64_t convolution_all(const int64_t *of_axes);
-
-/* Whether there are such sizes to choose. */
-bool convolution_has_sizes(const kiln_device *device, const blas_convolution *c);
 
 /* Fills in the choice by `wanted`: what is 0 there, or cannot be, goes by rule; NULL: all does.
  * `taken` (not NULL) receives what it came to. */
@@ -74,7 +72,7 @@ kiln_status convolution_describe(const kiln_device *device, const blas_convoluti
 void blas_convolution_window(const blas_convolution *c, const char *name, const char *stored,
                              text *out);
 
-/* Writes the hook KILN_LOAD_A that gemm_local.cl needs for it. */
-void blas_convolution_loader(const blas_convolution *c, const char *stored, text *out);
+/* Writes the hook KILN_LOAD_A that gemm_local.cl needs for it; `name` begins the names it defines. */
+void blas_convolution_loader(const blas_convolution *c, const char *name, const char *stored, text *out);
 
 #endif

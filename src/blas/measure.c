@@ -77,10 +77,13 @@ static void sizes(const blas_product *p, size_t size[3])
     size[2] = extent(p->m, p->n, p->ldc, p->batch, p->stride_c);
 }
 
-bool measure_is_too_large(const kiln_device *device, const blas_product *p)
+bool measure_is_too_large(const kiln_device *device, const blas_product *p, const blas_convolution *c)
 {
     size_t size[3], all = 0;
-    sizes(p, size);
+    if (c)
+        convolution_sizes(c, size);
+    else
+        sizes(p, size);
     for (int i = 0; i < 3; i++) {
         all += size[i] * sizeof(float);
         if (size[i] * sizeof(float) > device->info.largest_allocation)
@@ -201,6 +204,23 @@ static kiln_status enqueue(bench *b, runner *r)
                                    memory[1], 0, memory[2], 0);
 }
 
+/* The kernel of a candidate that is a tile. */
+static kiln_status tile_kernel(bench *b, runner *r)
+{
+    const candidate *c = r->candidate;
+    text hooks = {0};
+    kiln_status status = c->convolves ? convolution_describe(b->device, b->convolution, &c->sizes, &r->choice, NULL)
+                                      : tile_describe(b->product, &c->tile, &r->choice);
+    if (b->convolution)
+        convolution_hooks(b->convolution, c->convolves, &hooks);
+    if (status == KILN_OK && hooks.failed)
+        status = kiln_fail_memory(hooks.length);
+    if (status == KILN_OK)
+        status = blas_tile_kernel(b->device, &r->choice, hooks.data ? hooks.data : "", &r->kernel);
+    text_free(&hooks);
+    return status;
+}
+
 /* Builds, runs and checks a candidate. */
 static kiln_status try_once(bench *b, runner *r)
 {
@@ -211,10 +231,7 @@ static kiln_status try_once(bench *b, runner *r)
             KILN_TRY(
                 device_alloc(device, b->scratch_bytes, "scratch of a trial product", &b->scratch));
     } else {
-        KILN_TRY(b->convolution ? convolution_describe(device, b->convolution, &r->candidate->sizes,
-                                                       &r->choice, NULL)
-                                : tile_describe(b->product, &r->candidate->tile, &r->choice));
-        KILN_TRY(blas_tile_kernel(device, &r->choice, &r->kernel));
+        KILN_TRY(tile_kernel(b, r));
     }
     memset(b->host[2], 0xff, b->size[2] * sizeof(float));
     const size_t bytes = b->size[2] * sizeof(float);

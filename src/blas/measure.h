@@ -8,9 +8,9 @@
 
 typedef struct candidate {
     blas_engine engine;
-    tile tile; /* BLAS_TILE, of a product */
+    tile tile; /* BLAS_TILE, of a product, or of a convolution as one where tiles are not serial */
     bool convolves;
-    convolution_tile sizes; /* of a convolution */
+    convolution_tile sizes; /* of a convolution's serial kernel */
     /* Found by measuring: */
     bool right;
     double seconds; /* a product takes, the median of windows */
@@ -36,7 +36,7 @@ typedef struct measure_effort {
 kiln_status measure(kiln_device *device, const blas_product *product, const char *key,
                     candidate *candidates, int count, measure_effort effort);
 
-/* The same for sizes of a convolution's kernel. */
+/* The same for a convolution. */
 kiln_status measure_convolution(kiln_device *device, const blas_convolution *convolution,
                                 const char *key, candidate *candidates, int count,
                                 measure_effort effort);
@@ -46,8 +46,9 @@ kiln_status measure_convolution(kiln_device *device, const blas_convolution *con
 kiln_status candidates_best(const kiln_device *device, const blas_product *product,
                             const candidate *candidates, int count, const candidate **best);
 
-/* Not measured: the operands take more memory than measuring is worth. */
-bool measure_is_too_large(const kiln_device *device, const blas_product *product);
+/* Not measured: the operands, those of the convolution that the product is (or NULL), take more memory than measuring is
+ * worth. */
+bool measure_is_too_large(const kiln_device *device, const blas_product *product, const blas_convolution *convolution);
 
 /* Is c the product of a and b? c was filled with NaN before. Every element was written; the corners
  * and a sample of the rest are right. */

@@ -4,12 +4,12 @@
 
 #include <stdio.h>
 
-kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, cl_kernel *kernel)
+kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, const char *hooks, cl_kernel *kernel)
 {
     text source = {0};
     cl_program program;
     *kernel = NULL;
-    text_add(&source, "#define KILN_NAME kiln_product\n%s", choice->defines);
+    text_add(&source, "#define KILN_NAME kiln_product\n%s%s", hooks, choice->defines);
     kiln_status status = source_file(&source, choice->file);
     if (status == KILN_OK && source.failed)
         status = kiln_fail_memory(source.length);

@@ -183,7 +183,7 @@ int tune_neighbours(const kiln_device *device, const workload *w, const candidat
                     candidate out[TUNE_NEIGHBOURS])
 {
     neighbours n = {.device = device, .product = &w->product, .from = &from->tile, .out = out};
-    if (w->is_convolution) {
+    if (from->convolves) {
         convolution_tile sizes[CONVOLUTION_NEIGHBOURS];
         n.count = convolution_neighbours(device, &w->convolution, &from->sizes, sizes);
         for (int i = 0; i < n.count; i++)
@@ -230,9 +230,35 @@ bool workload_read(const char *key, workload *w)
     return true;
 }
 
+bool workload_takes(const kiln_device *device, const workload *w, const candidate *c)
+{
+    if (c->engine == BLAS_CLBLAST)
+        return w->clblast;
+    if (w->is_convolution && tile_kind_is_serial(device))
+        return c->convolves;
+    return !c->convolves && tile_fits(device, &w->product, &c->tile);
+}
+
+kiln_status workload_check(const kiln_device *device, const workload *w)
+{
+    const blas_convolution *c = &w->convolution;
+    if (!w->is_convolution || (!c->pool[2] && !c->unpool[2]) || blas_convolution_pools(device, c))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                     "%s: \"%s\" has no kernel that does this convolution and its pooling together; leave pool or unpool out",
+                     w->key, device->info.name);
+}
+
+double workload_flops(const workload *w)
+{
+    const int64_t *cell = w->convolution.unpool;
+    return product_flops(&w->product) / (w->is_convolution && cell[2] ? (double)(cell[1] * cell[2]) : 1);
+}
+
 kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count,
                              measure_effort effort)
 {
+    KILN_TRY(workload_check(device, w));
     return w->is_convolution
                ? measure_convolution(device, &w->convolution, w->key, list, count, effort)
                : measure(device, &w->product, w->key, list, count, effort);
@@ -243,15 +269,13 @@ kiln_status workload_measure(kiln_device *device, const workload *w, candidate *
 kiln_status tune_incumbent(kiln_device *device, const workload *w, candidate *out)
 {
     char value[RECORD_TEXT];
-    bool found = record_find(device, w->key, value) && candidate_read(value, out) &&
-                 out->convolves == w->is_convolution;
-    if (found && !w->is_convolution &&
-        (out->engine == BLAS_CLBLAST || tile_fits(device, &w->product, &out->tile)))
+    bool found = record_find(device, w->key, value) && candidate_read(value, out) && workload_takes(device, w, out);
+    if (found && !out->convolves)
         return KILN_OK;
     if (!found)
         memset(out, 0, sizeof *out);
     out->engine = BLAS_TILE;
-    if (!w->is_convolution) {
+    if (!w->is_convolution || !tile_kind_is_serial(device)) {
         tile_rule(device, &w->product, &out->tile);
         return KILN_OK;
     }
@@ -267,7 +291,7 @@ void tune_keep(kiln_device *device, const workload *w, const candidate *c, bool 
     candidate_write(c, value, sizeof value);
     size_t length = strlen(value);
     snprintf(value + length, sizeof value - length, ", %.1f GFLOP/s%s",
-             product_flops(&w->product) / c->seconds * 1e-9, done ? " (tuned)" : "");
+             workload_flops(w) / c->seconds * 1e-9, done ? " (tuned)" : "");
     record_keep(device, w->key, value);
 }
 

@@ -26,6 +26,18 @@ workload workload_of_convolution(const blas_convolution *c);
 /* By its key; false for anything else. */
 bool workload_read(const char *key, workload *w);
 
+/* Fails where the device has no kernel for it: not every one has those of convolutions with pooling. */
+kiln_status workload_check(const kiln_device *device, const workload *w);
+
+/* Multiplications and additions. */
+double workload_flops(const workload *w);
+
+/* Whether the device has a kernel of the candidate for it, of the kind that it runs. */
+bool workload_takes(const kiln_device *device, const workload *w, const candidate *c);
+
+/* Chooses for a workload: what is on record, or measured now; by rule where that is not worth it, or KILN_TUNE=off. */
+kiln_status workload_choose(kiln_device *device, const workload *w, blas_choice *choice);
+
 /* measure or measure_convolution. */
 kiln_status workload_measure(kiln_device *device, const workload *w, candidate *list, int count,
                              measure_effort effort);

@@ -1,17 +1,10 @@
-#include "blas/winograd.h"
-
-#include "blas/tile.h"
+#include "blas/convolution_inside.h"
 
 /* Floats of the sixteen products' larger operand (taps, or sums of a gradient), and of the tiles
  * that wait for them: both should stay in the second cache. */
 enum { MOST_TAPS = 64 * 1024, MOST_TILES = 48 * 1024 };
 /* Tiles together: more do not pay; and for how many an item's transform of the taps does. */
 enum { TILES = 24, GRADIENT_TILES = 32, LEAST_PER = 32 };
-
-static int64_t blocks(int64_t size, int64_t block)
-{
-    return (size + block - 1) / block;
-}
 
 static bool pools(const blas_convolution *c)
 {
@@ -22,7 +15,7 @@ static bool pools(const blas_convolution *c)
 static int64_t tiles_of(const blas_convolution *c)
 {
     return pools(c) ? (c->output[1] / 2) * (c->output[2] / 2)
-                    : blocks(c->output[1], 2) * blocks(c->output[2], 2);
+                    : convolution_blocks(c->output[1], 2) * convolution_blocks(c->output[2], 2);
 }
 
 bool winograd_fits(const blas_convolution *c)
@@ -81,12 +74,12 @@ void winograd_choose(const kiln_device *device, const blas_convolution *c, blas_
         tiles = tiles < r.rm ? r.rm : tiles;
         if (sizes->rows >= r.rm && sizes->rows <= most_tiles)
             tiles = sizes->rows / r.rm * r.rm;
-        per = blocks(all * (c->filters / fb), 8 * units);
+        per = convolution_blocks(all * (c->filters / fb), 8 * units);
         if (per < LEAST_PER)
-            per = blocks(all, units) < LEAST_PER ? blocks(all, units) : LEAST_PER;
+            per = convolution_blocks(all, units) < LEAST_PER ? convolution_blocks(all, units) : LEAST_PER;
         if (sizes->whole)
             per = tiles_of(c);
-        choice->global[0] = (size_t)(blocks(all, per) * (c->filters / fb));
+        choice->global[0] = (size_t)(convolution_blocks(all, per) * (c->filters / fb));
     }
     const struct {
         const char *name;

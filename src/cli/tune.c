@@ -81,14 +81,11 @@ static kiln_status collect(const network *which, kiln_device *device)
     return status;
 }
 
-static kiln_status collect_shape(kiln_device *device, const char *shape)
+static kiln_status collect_shape(const kiln_device *device, const char *shape)
 {
     workload w;
     if (workload_read(shape, &w)) {
-        if (w.is_convolution && !convolution_has_sizes(device, &w.convolution))
-            return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                             "--shape %s: on \"%s\" convolutions go by rule, for its kernels are not serial ones", shape,
-                             device->info.name);
+        KILN_TRY(workload_check(device, &w));
         add_work(w);
         return KILN_OK;
     }
@@ -155,7 +152,7 @@ static kiln_status load_record(kiln_device *device, const char *file, int *taken
             continue;
         *value = '\0';
         value += 3;
-        if ((workload_read(line, &w) && candidate_read(value, &c) && c.convolves == w.is_convolution) ||
+        if ((workload_read(line, &w) && candidate_read(value, &c) && workload_takes(device, &w, &c)) ||
             (strcmp(line, "clblast Xgemm") == 0 && strncmp(value, "GEMMK", 5) == 0)) {
             record_keep(device, line, value);
             (*taken)++;
@@ -220,7 +217,6 @@ static kiln_status tune_all(kiln_device *device, const char *selector, const tun
                 tune_shows() ? "\r\033[K" : "", name, after, before, s.tried, s.failed, s.wrong);
     }
     for (int i = 0; i < wanted.count; i++) {
-        const blas_product *p = &wanted.items[i].product;
         tune_search s = {.device = device, .list = &wanted, .limits = *limits, .number = i, .gain = 1};
         snprintf(s.selector, sizeof s.selector, "%s", selector);
         rows[i].skipped = !given.again && tune_is_done(device, &wanted.items[i]);
@@ -230,7 +226,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, const tun
         s.end = s.begun + (end > s.begun ? (end - s.begun) / (wanted.count - i) : 0);
         kiln_status status = tune_product(&s);
         if (s.first > 0) {
-            rows[i].before = product_flops(p) / s.first * 1e-9;
+            rows[i].before = workload_flops(&wanted.items[i]) / s.first * 1e-9;
             rows[i].after = rows[i].before * s.gain;
         }
         memcpy(rows[i].began, s.began, sizeof s.began);
@@ -253,8 +249,8 @@ static kiln_status tune(kiln_device *device, const network *which, row *rows)
     KILN_TRY(given.shape ? collect_shape(device, given.shape) : collect(which, device));
     if (wanted.count == 0 && !given.clblast)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "network %s: it has no product that is large enough to be tuned and no convolution without "
-                         "pooling; --shape MxNxK tunes one of your own",
+                         "network %s: it has no product that is large enough to be tuned and no convolution; "
+                         "--shape MxNxK tunes one of your own",
                          which->name);
     const tune_limits limits = {given.limit, given.tries, given.clblast};
     return tune_all(device, selector, &limits, rows);
@@ -297,8 +293,8 @@ const command command_tune = {
     .most_arguments = 1,
     .summary = "look for faster matrix products on this device",
     .help = "Tries other tiles, and CLBlast, for the matrix products that a built-in network (mlp) uses\n"
-            "at a batch size, and on devices with serial kernels (CPUs) other sizes and Winograd's way for\n"
-            "its convolutions without pooling. Each candidate runs in a process of its own, is compared with the host's\n"
+            "at a batch size, and for its convolutions other tiles, or, where kernels are serial (CPUs), other\n"
+            "sizes and Winograd's way. Each candidate runs in a process of its own, is compared with the host's\n"
             "result, and timed beside the best so far, which stays unless it is beaten by 3 % twice. What is\n"
             "found is kept in a readable file for each device and driver, in the cache; a tuning that\n"
             "was stopped goes on where it was. --clblast tunes CLBlast's own parameters with the product that\n"

@@ -82,11 +82,11 @@ static void show(const tune_search *s, double share, const char *of, double spee
 
 static void say(const tune_search *s)
 {
-    const blas_product *p = &s->list->items[s->number].product;
+    const workload *w = &s->list->items[s->number];
     if (!tune_shows() || s->first <= 0)
         return;
-    show(s, (s->number + share_of_time(s)) / s->list->count, s->list->items[s->number].key,
-         product_flops(p) / s->first * s->gain * 1e-9, product_flops(p) / s->first * 1e-9);
+    show(s, (s->number + share_of_time(s)) / s->list->count, w->key,
+         workload_flops(w) / s->first * s->gain * 1e-9, workload_flops(w) / s->first * 1e-9);
 }
 
 /* Runs this program for one candidate. Its results, or NULL: that candidate is none. */

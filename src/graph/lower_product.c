@@ -220,7 +220,7 @@ kiln_status lower_product(builder *b, int number)
         choice.global[0] = l->stride;
     }
     if (is_conv && !choice.serial)
-        blas_convolution_loader(&c, l->arguments[0].type, &l->source);
+        blas_convolution_loader(&c, "@", l->arguments[0].type, &l->source);
     for (int i = 0; i < 3; i++)
         if (strcmp(l->arguments[i].type, "half") == 0)
             text_add(&l->source, "#define KILN_HALF_%c 1\n", 'A' + i);

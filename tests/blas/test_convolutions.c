@@ -32,13 +32,37 @@ static const blas_convolution convolutions[] = {
      AXES(0, 0, 0), .splits = 0},
     {2, 6, 64, 2, AXES(4, 7, 9), AXES(3, 5, 5), AXES(2, 3, 3), ONES, AXES(1, 1, 2), ONES,
      AXES(0, 0, 0), .splits = 1},
+    /* pooling in the kernel, by Winograd's way or the direct one; windows that do not cover the map, strides, padding */
+    {3, 16, 32, 1, AXES(1, 9, 9), AXES(1, 7, 7), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 0, 0),
+     .splits = 0, .pool = AXES(1, 2, 2)},
+    {2, 5, 96, 1, AXES(1, 14, 19), AXES(1, 7, 10), AXES(1, 3, 2), AXES(1, 2, 2), ONES, ONES,
+     AXES(0, 1, 0), .splits = 0, .pool = AXES(1, 3, 2)},
+    /* what reads its gradient: the input's, and the kernel's with few channels and with many */
+    {3, 64, 32, 1, AXES(1, 7, 7), AXES(1, 9, 9), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 2, 2),
+     .splits = 0, .unpool = AXES(1, 2, 2)},
+    {4, 1, 64, 1, AXES(1, 10, 12), AXES(1, 8, 10), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 0, 0),
+     .splits = 2, .unpool = AXES(1, 2, 3)},
+    {4, 32, 64, 1, AXES(1, 10, 9), AXES(1, 10, 9), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 1, 1),
+     .splits = 2, .unpool = AXES(1, 2, 2)},
 };
-enum { COUNT = sizeof convolutions / sizeof *convolutions };
+enum { COUNT = sizeof convolutions / sizeof *convolutions, POOLED = COUNT - 5 };
 
-static bool has_sizes(const kiln_device *device)
+/* Has the device run one kind of kernels; false where it has none of that kind. */
+static bool runs(kiln_device *device, bool serial)
 {
-    return !harness_is_slow(device) && convolution_has_sizes(device, &convolutions[0]);
+    if (harness_is_slow(device))
+        return false;
+    device->serial_kernels = serial;
+    return tile_kind_is_serial(device) == serial;
 }
+
+enum { LARGE_COUNT = 3 }; /* as large as what is measured */
+static const blas_convolution large[LARGE_COUNT] = {
+    {4, 16, 32, 1, AXES(1, 15, 16), AXES(1, 15, 16), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 1, 1), .splits = 0},
+    {4, 16, 32, 1, AXES(1, 15, 16), AXES(1, 15, 16), AXES(1, 3, 3), ONES, ONES, ONES, AXES(0, 1, 1), .splits = 2},
+    {4, 24, 60, 2, AXES(1, 30, 17), AXES(1, 15, 9), AXES(1, 3, 3), AXES(1, 2, 2), ONES, ONES, AXES(0, 1, 1),
+     .splits = 0},
+};
 
 START_TEST(names_are_read_back)
 {
@@ -60,6 +84,10 @@ START_TEST(names_are_read_back)
         "spread=1,1,1 before=0,1,1",
         "conv 2x16x32 groups=1 splits=0 in=1,9,9 out=1,9,9 taps=1,3,3 by=1,1,1 apart=1,1,1 "
         "spread=1,1,1 before=0,1,1 x",
+        "conv 2x16x32 groups=1 splits=0 in=1,9,9 out=1,9,9 taps=1,3,3 by=1,1,1 apart=1,1,1 "
+        "spread=1,1,1 before=0,1,1 pool=1,10,1",
+        "conv 2x16x32 groups=1 splits=0 in=1,9,9 out=1,9,9 taps=1,3,3 by=1,1,1 apart=1,1,1 "
+        "spread=1,1,1 before=0,1,1 unpool=0,2,2",
     };
     workload w;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -72,21 +100,25 @@ START_TEST(all_candidates_are_right)
     setenv("KILN_CACHE_DIR", harness_folder(), 1);
     HARNESS_EACH_DEVICE(device)
     {
-        if (!has_sizes(device))
+        if (!runs(device, true))
             continue;
         const workload w = workload_of_convolution(&convolutions[_i]);
         candidate list[1 + TUNE_NEIGHBOURS];
         harness_ok(tune_incumbent(device, &w, &list[0]));
         int count = 1 + tune_neighbours(device, &w, &list[0], list + 1);
-        ck_assert_int_ge(count, 4);
-        if (_i < 2) /* both ways take part */
+        ck_assert_int_ge(count, 3);
+        ck_assert_msg(workload_flops(&w) > 0, "%s", w.key);
+        if (_i < 2 || _i == POOLED) /* both ways take part */
             ck_assert(list[0].sizes.winograd && !list[1].sizes.winograd);
         /* The rule's, the other way or another row of the register tile, and two of the rest. */
-        list[2] = list[1 + count / 2];
-        list[3] = list[count - 1];
-        harness_ok(workload_measure(device, &w, list, 4,
-                                    (measure_effort){.certain = 4, .windows = 1, .seconds = 600}));
-        for (int i = 0; i < 4; i++) {
+        if (count > 4) {
+            list[2] = list[1 + count / 2];
+            list[3] = list[count - 1];
+            count = 4;
+        }
+        harness_ok(workload_measure(device, &w, list, count,
+                                    (measure_effort){.certain = count, .windows = 1, .seconds = 600}));
+        for (int i = 0; i < count; i++) {
             char name[RECORD_TEXT];
             candidate again;
             candidate_write(&list[i], name, sizeof name);
@@ -105,7 +137,7 @@ START_TEST(what_is_kept_is_taken)
     setenv("KILN_CACHE_DIR", harness_folder(), 1);
     HARNESS_EACH_DEVICE(device)
     {
-        if (!has_sizes(device))
+        if (!runs(device, true))
             continue;
         const workload w = workload_of_convolution(&convolutions[0]);
         blas_choice rule, choice;
@@ -137,6 +169,49 @@ START_TEST(what_is_kept_is_taken)
         harness_ok(blas_choose_convolution(device, &w.convolution, &choice));
         ck_assert_str_eq(choice.defines, rule.defines);
         unsetenv("KILN_TUNE");
+        blas_forget_device(device);
+    }
+    harness_remove_folder();
+}
+END_TEST
+
+/* Where work-items are threads, tiles of the product that it is are measured, tuned, kept and taken. */
+START_TEST(tiles_in_local_memory_are_measured)
+{
+    setenv("KILN_CACHE_DIR", harness_folder(), 1);
+    HARNESS_EACH_DEVICE(device)
+    {
+        if (!runs(device, false))
+            continue;
+        const workload w = workload_of_convolution(&large[_i]);
+        char value[RECORD_TEXT];
+        blas_choice choice;
+        candidate list[1 + TUNE_NEIGHBOURS] = {{.engine = BLAS_AUTO}};
+        ck_assert(!record_find(device, w.key, value));
+        harness_ok(blas_choose_convolution(device, &w.convolution, &choice));
+        ck_assert_str_eq(choice.file, "gemm_local.cl");
+        ck_assert(record_find(device, w.key, value) && strstr(value, " GFLOP/s"));
+        harness_ok(tune_incumbent(device, &w, &list[0]));
+        ck_assert(!list[0].convolves && !list[0].tile.serial);
+        const int count = 1 + tune_neighbours(device, &w, &list[0], list + 1);
+        ck_assert_int_ge(count, 4);
+        list[2] = list[1 + count / 2];
+        list[3] = list[count - 1];
+        harness_ok(workload_measure(device, &w, list, 4,
+                                    (measure_effort){.certain = 4, .windows = 1, .seconds = 600}));
+        for (int i = 0; i < 4; i++) {
+            candidate_write(&list[i], value, sizeof value);
+            ck_assert_msg(list[i].right, "%s: %s: %s", device->info.name, w.key, value);
+        }
+        list[1] = (candidate){.engine = BLAS_TILE, .tile = {.tm = 16, .tn = 8, .lx = 8, .ly = 8, .kt = 8}, .seconds = 1};
+        tune_keep(device, &w, &list[1], true);
+        harness_ok(blas_choose_convolution(device, &w.convolution, &choice));
+        ck_assert_int_eq(choice.tile_m, 16);
+        ck_assert_int_eq(choice.tile_n, 8);
+        /* Sizes of the other kind of kernels are none here. */
+        record_keep(device, w.key, "direct rm=3 rn=16 rows=4 tn=32");
+        harness_ok(blas_choose_convolution(device, &w.convolution, &choice));
+        ck_assert_str_eq(choice.file, "gemm_local.cl");
         blas_forget_device(device);
     }
     harness_remove_folder();
@@ -193,6 +268,7 @@ int main(void)
     tcase_add_test(tests, names_are_read_back);
     tcase_add_loop_test(tests, all_candidates_are_right, 0, COUNT);
     tcase_add_test(tests, what_is_kept_is_taken);
+    tcase_add_loop_test(tests, tiles_in_local_memory_are_measured, 0, LARGE_COUNT);
     tcase_add_test(tests, wrong_results_are_seen);
     suite_add_tcase(suite, tests);
     return harness_run(suite);

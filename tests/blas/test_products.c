@@ -47,7 +47,7 @@ static void run_tile(kiln_device *device, const blas_product *p, const tile *wan
     label_of(label, sizeof label, device, p, how);
     ck_assert_msg(tile_is_valid(device, t), "%s: the tile is not valid", label);
     harness_ok(tile_describe(p, t, &choice));
-    harness_ok(blas_tile_kernel(device, &choice, &kernel));
+    harness_ok(blas_tile_kernel(device, &choice, "", &kernel));
     operands_make(device, p, offset, &o);
     harness_ok(blas_tile_enqueue(device, p, &choice, kernel, o.device[0], o.offset[0], o.device[1],
                                  o.offset[1], o.device[2], o.offset[2]));
@@ -160,7 +160,7 @@ START_TEST(bits_do_not_depend_on_the_tile)
             if (!has_groups_for(device, &here))
                 continue;
             harness_ok(tile_describe(&p, &here, &choice));
-            harness_ok(blas_tile_kernel(device, &choice, &kernel));
+            harness_ok(blas_tile_kernel(device, &choice, "", &kernel));
             harness_ok(blas_tile_enqueue(device, &p, &choice, kernel, o.device[0], 0, o.device[1],
                                          0, o.device[2], 0));
             harness_ok(device_read(device, o.device[2], 0, i ? other : first, sizeof first));

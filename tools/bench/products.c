@@ -110,7 +110,7 @@ static kiln_status begin(bench *b)
     b->product = blas_plain(s->m, s->n, s->k, s->ta, s->tb);
     KILN_TRY(blas_choose(b->device, BLAS_AUTO, &b->product, false, &b->choice));
     if (b->choice.engine == BLAS_TILE)
-        KILN_TRY(blas_tile_kernel(b->device, &b->choice, &b->kernel));
+        KILN_TRY(blas_tile_kernel(b->device, &b->choice, "", &b->kernel));
     else
         KILN_TRY(blas_clblast_scratch(b->device, &b->product, &b->scratch_bytes));
     if (b->scratch_bytes)
