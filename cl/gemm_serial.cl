@@ -236,9 +236,11 @@
             }                                                                                                          \
         }                                                                                                              \
     }
-KG_DEFINE_TILE(tile, KG_RM)
 #ifdef KG_LOW
 KG_DEFINE_TILE(low_tile, KG_LOW)
+KG_DEFINE_TILE(tile, KG_LOW + 1)
+#else
+KG_DEFINE_TILE(tile, KG_RM)
 #endif
 #undef KG_DEFINE_TILE
 

@@ -1,10 +1,12 @@
 /* Products against a double-precision reference: both templates, CLBlast, the hooks. */
 #include "reference.h"
 
-#include "blas/tile.h"
+#include "blas/measure.h"
 #include "harness/harness.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void label_of(char *label, size_t size, const kiln_device *device, const blas_product *p,
                      const char *how)
@@ -112,6 +114,56 @@ START_TEST(serial_tiles)
                 blas_product p = product_of(sizes[i], transposes, i % 2 ? 3 : 0);
                 run_tile(device, &p, &tiles[(i + (size_t)transposes) % 4], i % 3 ? 7 : 0);
             }
+    }
+}
+END_TEST
+
+/* Memory of whole pages of which the one behind must not be touched. */
+static float *guarded(size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    ck_assert_uint_eq(bytes % page, 0);
+    char *memory = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    ck_assert_int_eq(mprotect(memory + bytes, page, PROT_NONE), 0);
+    return (float *)(void *)memory;
+}
+
+/* Tiles of rows that do not divide the block's read nothing behind the matrix. A CPU's driver uses the host's memory as it
+ * is, and dies of it. */
+START_TEST(nothing_is_read_behind_the_matrix)
+{
+    enum { M = 64, N = 8, K = 256 }; /* few columns: stored one by one */
+    static const int rows[] = {3, 5, 6, 7, 9, 11, 12};
+    float *x = guarded(M * K * sizeof(float)), *y = guarded(N * K * sizeof(float));
+    float result[M * N];
+    for (int i = 0; i < M * K; i++)
+        x[i] = (float)(i % 31) - 15;
+    for (int i = 0; i < N * K; i++)
+        y[i] = (float)(i % 29) - 14;
+    const blas_product p = blas_plain(M, N, K, false, false);
+    HARNESS_EACH_DEVICE(device)
+    {
+        for (size_t i = 0; i < (compiles_slowly(device) ? 2 : sizeof rows / sizeof *rows); i++) {
+            const tile t = {.serial = true, .tm = 16, .tn = 16, .rm = rows[i], .rn = 16, .kb = K};
+            blas_choice choice;
+            cl_kernel kernel;
+            cl_mem memory[3];
+            harness_ok(tile_describe(&p, &t, &choice));
+            harness_ok(blas_tile_kernel(device, &choice, "", &kernel));
+            for (int k = 0; k < 2; k++)
+                memory[k] = clCreateBuffer(device->context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR,
+                                           (k ? N : M) * K * sizeof(float), k ? y : x, NULL);
+            harness_ok(device_alloc(device, sizeof result, "a result", &memory[2]));
+            ck_assert(memory[0] && memory[1]);
+            harness_ok(blas_tile_enqueue(device, &p, &choice, kernel, memory[0], 0, memory[1], 0, memory[2], 0));
+            harness_ok(device_read(device, memory[2], 0, result, sizeof result));
+            ck_assert(product_is_right(&p, x, y, result));
+            clReleaseMemObject(memory[0]);
+            clReleaseMemObject(memory[1]);
+            device_free(device, memory[2]);
+            clReleaseKernel(kernel);
+        }
     }
 }
 END_TEST
@@ -414,7 +466,7 @@ int main(void)
         const char *name;
         const TTest *test;
     } tests[] = {
-        {"serial", serial_tiles}, {"local", local_tiles},
+        {"serial", serial_tiles}, {"behind", nothing_is_read_behind_the_matrix}, {"local", local_tiles},
         {"chosen", chosen_tiles}, {"bits", bits_do_not_depend_on_the_tile},
         {"batches", batches},     {"hooks", hooks},
         {"clblast", clblast},     {"failures", failures},
