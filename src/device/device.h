@@ -27,6 +27,7 @@ struct kiln_device {
     uint64_t used, peak;     /* bytes */
     bool lost;               /* a call failed in a way no later call survives */
     char lost_because[512];  /* the sentence of that failure; every later call fails with it */
+    bool flushed;            /* a queue was flushed since it was last waited for */
     bool synchronous;        /* KILN_DEBUG=sync: finish after each launch */
     bool serial_kernels;     /* prefer kernels in which a work-item owns a tile (CPU drivers) to kernels with local memory */
     unsigned avoid;          /* DEVICE_AVOID_...: what plans do without */

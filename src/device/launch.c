@@ -91,7 +91,8 @@ kiln_status device_finish(kiln_device *device)
      */
     cl_int injected = inject("clFinish", device, device->queue);
     cl_int error =
-        waiter_finish(device->waiter, device->queue, device->transfer, &timed_out, &seconds);
+        waiter_finish(device->waiter, device->queue, device->transfer, device->flushed, &timed_out, &seconds);
+    device->flushed = false;
     if (injected != CL_SUCCESS)
         error = injected;
     if (timed_out) {
@@ -111,5 +112,6 @@ kiln_status device_flush(kiln_device *device)
     cl_int error = inject("clFlush", device, device->queue);
     if (error == CL_SUCCESS)
         error = clFlush(device->queue);
+    device->flushed = true;
     return device_check(device, error, "clFlush", "flushing the queue");
 }

@@ -132,6 +132,7 @@ kiln_status device_upload(kiln_device *device, cl_mem memory, size_t offset, con
     cl_int error = CL_QUEUE(device, queue, clEnqueueWriteBuffer, memory, CL_FALSE,
                             offset, bytes, data, 0, NULL, NULL);
     KILN_TRY(device_check(device, error, "clEnqueueWriteBuffer", "uploading %zu bytes", bytes));
+    device->flushed = true;
     return device_check(device, clFlush(queue), "clFlush", "flushing the queue");
 }
 

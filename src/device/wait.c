@@ -23,6 +23,7 @@ struct device_waiter {
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
     cl_command_queue queues[2];
+    bool flushed;
     cl_int result;
     double busy_limit, idle_limit;
     bool sleeps;
@@ -70,15 +71,14 @@ static cl_int finish_asleep(cl_command_queue queue)
     return error == CL_SUCCESS && status < CL_COMPLETE ? status : error;
 }
 
-/* What clFinish says is what counts; asleep, it has nothing left to wait for. */
-static cl_int finish(const device_waiter *waiter, cl_command_queue queue)
+/* What clFinish says is what counts; asleep, it has nothing left to wait for. In a queue that was flushed before, Mesa
+ * 22.3's finds nothing to wait for either, unless there is a marker. */
+static cl_int finish(const device_waiter *waiter, cl_command_queue queue, bool flushed)
 {
-    if (waiter->sleeps) {
-        cl_int error = finish_asleep(queue);
-        if (error != CL_SUCCESS)
-            return error;
-    }
-    return clFinish(queue);
+    cl_int error = waiter->sleeps ? finish_asleep(queue)
+                   : flushed      ? clEnqueueMarkerWithWaitList(queue, 0, NULL, NULL)
+                                  : CL_SUCCESS;
+    return error == CL_SUCCESS ? clFinish(queue) : error;
 }
 
 static void *serve(void *argument)
@@ -92,9 +92,10 @@ static void *serve(void *argument)
         }
         cl_command_queue first = waiter->queues[0], second = waiter->queues[1];
         pthread_mutex_unlock(&waiter->lock);
-        cl_int result = finish(waiter, first);
+        const bool flushed = waiter->flushed;
+        cl_int result = finish(waiter, first, flushed);
         if (result == CL_SUCCESS && second)
-            result = finish(waiter, second);
+            result = finish(waiter, second, flushed);
         pthread_mutex_lock(&waiter->lock);
         waiter->result = result;
         if (waiter->state == ASKED) {
@@ -219,12 +220,13 @@ static double await_answer(device_waiter *waiter)
     }
 }
 
-cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second,
+cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second, bool flushed,
                      bool *timed_out, double *seconds)
 {
     pthread_mutex_lock(&waiter->lock);
     waiter->queues[0] = first;
     waiter->queues[1] = second;
+    waiter->flushed = flushed;
     waiter->state = ASKED;
     pthread_cond_signal(&waiter->asked);
     *seconds = await_answer(waiter);

@@ -14,9 +14,9 @@ device_waiter *waiter_new(bool sleeps);
 bool waiter_sleeps(const device_waiter *waiter);
 void waiter_free(device_waiter *waiter); /* NULL is allowed */
 
-/* Waits until both queues (the second may be NULL) are empty. *timed_out says that there is no hope
- * any more, after *seconds. Returns what clFinish said. */
-cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second,
+/* Waits until both queues (the second may be NULL) are empty. flushed: since they last were, one was flushed.
+ * *timed_out says that there is no hope any more, after *seconds. Returns what clFinish said. */
+cl_int waiter_finish(device_waiter *waiter, cl_command_queue first, cl_command_queue second, bool flushed,
                      bool *timed_out, double *seconds);
 
 #endif

@@ -110,6 +110,39 @@ START_TEST(waiting_is_sleeping)
 }
 END_TEST
 
+/* Some drivers' clFinish waits for what it itself flushes, and no more. */
+START_TEST(what_was_flushed_is_waited_for)
+{
+    static const int five = 5;
+    for (int seeming = 0; seeming < 2; seeming++) {
+        setenv("KILN_DEBUG", seeming ? "limits:threads" : "", 1);
+        HARNESS_EACH_DEVICE(device)
+        {
+            cl_mem memory;
+            cl_int error, status = CL_QUEUED;
+            pthread_t thread;
+            cl_event done;
+            harness_ok(device_alloc(device, 4, "test", &memory));
+            cl_event event = clCreateUserEvent(device->context, &error);
+            ck_assert_int_eq(error, CL_SUCCESS);
+            ck_assert_int_eq(clEnqueueBarrierWithWaitList(device->queue, 1, &event, NULL), CL_SUCCESS);
+            error = clEnqueueWriteBuffer(device->queue, memory, CL_FALSE, 0, 4, &five, 0, NULL, &done);
+            ck_assert_int_eq(error, CL_SUCCESS);
+            harness_ok(device_flush(device));
+            ck_assert_int_eq(pthread_create(&thread, NULL, release, event), 0);
+            harness_ok(device_finish(device));
+            clGetEventInfo(done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+            ck_assert_msg(status == CL_COMPLETE, "%s: status %d", device->info.name, status);
+            pthread_join(thread, NULL);
+            clReleaseEvent(event);
+            clReleaseEvent(done);
+            device_free(device, memory);
+        }
+    }
+    setenv("KILN_DEBUG", "", 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("device");
@@ -117,6 +150,7 @@ int main(void)
     tcase_add_test(tests, buffers_round_trip);
     tcase_add_test(tests, a_kernel_runs);
     tcase_add_test(tests, waiting_is_sleeping);
+    tcase_add_test(tests, what_was_flushed_is_waited_for);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
 }

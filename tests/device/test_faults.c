@@ -257,7 +257,7 @@ START_TEST(stopped_processes_go_on)
         close(ready[0]);
         if (is_interpreter(0))
             _exit(0);
-        setenv("KILN_DEBUG", "timeout:2", 1);
+        setenv("KILN_DEBUG", "timeout:4", 1);
         kiln_device *device = harness_open(0);
         kiln_status done;
         int rounds = rounds_for(device, 1);
@@ -272,7 +272,7 @@ START_TEST(stopped_processes_go_on)
     if (read(ready[0], &x, 1) == 1) {
         clock_sleep(0.3);
         kill(child, SIGSTOP);
-        clock_sleep(4);
+        clock_sleep(6);
         kill(child, SIGCONT);
     }
     close(ready[0]);
