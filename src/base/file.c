@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/memory.h"
 
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -241,6 +243,34 @@ kiln_status file_write_atomic(const char *path, const void *data, size_t bytes)
     KILN_TRY(file_begin(&writer, path));
     fwrite(data, 1, bytes, writer.stream); /* file_commit looks at the stream's error */
     return file_commit(&writer);
+}
+
+int file_lock(const char *path)
+{
+    const double patience = 5, nap = 0.002;
+    char *folder = str_copy(path), *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash)
+        *slash = '\0';
+    int lock = folder ? open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, error = EWOULDBLOCK;
+    free(folder);
+    for (double waited = 0; lock >= 0 && error == EWOULDBLOCK && waited < patience; waited += nap) {
+        error = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        if (error == EWOULDBLOCK || error == EINTR) {
+            error = EWOULDBLOCK;
+            clock_sleep(nap);
+        }
+    }
+    if (lock >= 0 && error) {
+        close(lock);
+        lock = -1;
+    }
+    return lock;
+}
+
+void file_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
 }
 
 void file_remove_parts(const char *path)

@@ -25,6 +25,12 @@ void file_abandon(file_writer *writer); /* allowed after a failure too */
 /* The three steps at once. */
 kiln_status file_write_atomic(const char *path, const void *data, size_t bytes);
 
+/* Holds off other processes that would change files of the folder of path, after the same call: for what is read, changed
+ * and written again. Waits for a few seconds at most. A number for file_unlock; -1 where there is no lock to be had: go on
+ * without. */
+int file_lock(const char *path);
+void file_unlock(int lock);
+
 /* Removes temporary files for path whose process is no more: it was killed while it wrote. */
 void file_remove_parts(const char *path);
 

@@ -19,6 +19,8 @@ typedef struct book {
     char *path;
     entry *items;
     size_t count, capacity;
+    bool unsaved; /* the file could not be written: what it lacks is kept for this process */
+    kiln_error_record why;
 } book;
 
 /* Shared by the devices of one kind; lives as long as the process or until record_forget. */
@@ -78,7 +80,8 @@ static void load(book *b)
 {
     void *data;
     size_t bytes;
-    clear(b);
+    if (!b->unsaved)
+        clear(b);
     if (!file_exists(b->path) || file_read(b->path, LARGEST_FILE, &data, &bytes) != KILN_OK)
         return;
     char *rest = data;
@@ -107,8 +110,9 @@ static void save(book *b, const kiln_device *device)
     qsort(b->items, b->count, sizeof *b->items, by_key);
     for (size_t i = 0; i < b->count; i++)
         text_add(&out, "%s = %s\n", b->items[i].key, b->items[i].value);
-    if (!out.failed)
-        file_write_atomic(b->path, out.data, out.length);
+    b->unsaved = (out.failed ? kiln_fail_memory(out.length) : file_write_atomic(b->path, out.data, out.length)) != KILN_OK;
+    if (b->unsaved)
+        kiln_error_save(&b->why);
     text_free(&out);
 }
 
@@ -156,9 +160,11 @@ bool record_find(kiln_device *device, const char *key, char value[RECORD_TEXT])
 /* Another process may have written in the meantime: its lines are kept. */
 static void update(book *b, const kiln_device *device, const char *key, const char *value)
 {
+    const int other = file_lock(b->path);
     load(b);
     put(b, key, value);
     save(b, device);
+    file_unlock(other);
 }
 
 void record_keep(kiln_device *device, const char *key, const char *value)
@@ -167,10 +173,45 @@ void record_keep(kiln_device *device, const char *key, const char *value)
     kiln_error_save(&before);
     pthread_mutex_lock(&lock);
     book *b = open_book(device);
-    if (b) {
+    if (b)
         update(b, device, key, value);
-        if (value && find(b, key) == NULL)
-            put(b, key, value); /* where the file cannot be written, for this process */
+    pthread_mutex_unlock(&lock);
+    kiln_error_restore(&before);
+}
+
+kiln_status record_is_saved(kiln_device *device)
+{
+    kiln_status status = KILN_OK;
+    pthread_mutex_lock(&lock);
+    book *b = open_book(device);
+    if (b && b->unsaved)
+        kiln_error_restore(&b->why);
+    if (b == NULL || b->unsaved)
+        status = kiln_fail(KILN_ERROR_FILE, "what was found is not kept: %s", kiln_last_error());
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+void record_forget_all(kiln_device *device, const char *start)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    pthread_mutex_lock(&lock);
+    book *b = open_book(device);
+    if (b) {
+        const int other = file_lock(b->path);
+        bool changed = false;
+        load(b);
+        for (size_t i = 0; i < b->count;)
+            if (strncmp(b->items[i].key, start, strlen(start)) == 0) {
+                put(b, b->items[i].key, NULL);
+                changed = true;
+            } else {
+                i++;
+            }
+        if (changed)
+            save(b, device);
+        file_unlock(other);
     }
     pthread_mutex_unlock(&lock);
     kiln_error_restore(&before);
@@ -194,6 +235,8 @@ void record_trying(kiln_device *device, const char *key, const char *candidate)
 static void bury(book *b, const kiln_device *device)
 {
     bool changed = false;
+    const int other = file_lock(b->path);
+    load(b);
     for (size_t i = 0; i < b->count;) {
         long process;
         char name[RECORD_TEXT + 16];
@@ -213,6 +256,7 @@ static void bury(book *b, const kiln_device *device)
     }
     if (changed)
         save(b, device);
+    file_unlock(other);
 }
 
 bool record_is_fatal(kiln_device *device, const char *key, const char *candidate)

@@ -14,6 +14,12 @@ bool record_find(kiln_device *device, const char *key, char value[RECORD_TEXT]);
 /* Keeps a value; NULL removes the key. */
 void record_keep(kiln_device *device, const char *key, const char *value);
 
+/* Fails, with the reason, when what was kept last could not be written. */
+kiln_status record_is_saved(kiln_device *device);
+
+/* Removes every key that begins so. */
+void record_forget_all(kiln_device *device, const char *start);
+
 /* A candidate that is about to run, so that the next process knows what ended this one. NULL: it
  * came to its end. */
 void record_trying(kiln_device *device, const char *key, const char *candidate);

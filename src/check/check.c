@@ -95,32 +95,70 @@ static int read_verdict(const char *path)
     return verdict;
 }
 
-/* "WAY CASE PID" of a run that is under way, or that the driver ended together with its process. */
+/* A case that a process died in, some way. Once may be chance: it was ended from outside, or the machine was out of
+ * memory. */
+typedef struct death {
+    int way; /* -1: none */
+    size_t number;
+    int times;
+} death;
+
+enum { DEATHS_OF_A_FAULT = 2 };
+
+/* "WAY CASE PID WAY CASE TIMES" of a run that is under way, or that ended together with its process, and of an earlier
+ * one that did. */
 static char *marker_path(const char *path)
 {
     return str_format("%s.running", path);
 }
 
-static void mark(const char *marker, int number, size_t one)
+/* For check_forget_running, which a signal may call. */
+static char running[4096];
+static volatile sig_atomic_t is_running;
+
+static void mark(const char *marker, int at, size_t number, const death *before)
 {
-    char line[64];
-    int length = snprintf(line, sizeof line, "%d %zu %ld\n", number, one, (long)getpid());
-    if (marker)
-        file_write_atomic(marker, line, (size_t)length);
+    char line[128];
+    int length = snprintf(line, sizeof line, "%d %zu %ld %d %zu %d\n", at, number, (long)getpid(), before->way,
+                          before->number, before->times);
+    if (marker == NULL)
+        return;
+    file_write_atomic(marker, line, (size_t)length);
+    if (strlen(marker) < sizeof running) {
+        strcpy(running, marker);
+        is_running = 1;
+    }
 }
 
-/* Whether a process died in this case, that way. */
-static bool read_mark(const char *marker, int *number, size_t *one)
+static void unmark(const char *marker)
+{
+    is_running = 0;
+    if (marker)
+        remove(marker);
+}
+
+void check_forget_running(void)
+{
+    if (is_running)
+        unlink(running);
+}
+
+static death read_mark(const char *marker)
 {
     void *data;
     size_t bytes;
     long process = 0;
+    death now = {.way = -1, .times = 1}, before = {.way = -1};
     if (marker == NULL || !file_exists(marker) || file_read(marker, 4096, &data, &bytes) != KILN_OK)
-        return false;
-    bool read = sscanf(data, "%d %zu %ld", number, one, &process) == 3;
+        return before;
+    const int fields = sscanf(data, "%d %zu %ld %d %zu %d", &now.way, &now.number, &process, &before.way,
+                              &before.number, &before.times);
     free(data);
-    return read && *number >= 0 && *number < WAYS && *one < check_case_count &&
-           kill((pid_t)process, 0) != 0;
+    if (fields < 3 || now.way < 0 || now.way >= WAYS || now.number >= check_case_count || kill((pid_t)process, 0) == 0)
+        return (death){.way = -1};
+    if (fields == 6 && before.way == now.way && before.number == now.number && before.times > 0)
+        now.times += before.times;
+    return now;
 }
 
 /* ---- running ---- */
@@ -130,8 +168,7 @@ typedef struct session {
     unsigned avoid; /* as the device was opened */
     bool serial;
     char *marker;
-    int died_way; /* -1: none */
-    size_t died_case;
+    death died;
     double until; /* the clock's time from when on cases are left out, but for those of a way that is needed */
     bool needed;  /* this way has to be right in everything */
     bool left_out;
@@ -154,7 +191,7 @@ static kiln_status run_way(session *s, int number, bool *good)
     text_add(&s->report, "\n%s, %s kernels:\n", ways[number].name,
              s->device->serial_kernels ? "serial" : "parallel");
     for (size_t i = 0; i < check_case_count; i++) {
-        if (number == s->died_way && i == s->died_case) {
+        if (number == s->died.way && i == s->died.number && s->died.times >= DEATHS_OF_A_FAULT) {
             text_add(&s->report, "  %-34s the process ended in it\n", check_cases[i].name);
             if (s->first[0] == '\0')
                 snprintf(s->first, sizeof s->first, "%s: the process ended in them",
@@ -172,7 +209,7 @@ static kiln_status run_way(session *s, int number, bool *good)
             s->left_out = true;
             continue;
         }
-        mark(s->marker, number, i);
+        mark(s->marker, number, i, &s->died);
         kiln_status status = check_run(s->device, &check_cases[i]);
         if (s->device->lost)
             return kiln_last_status();
@@ -215,8 +252,9 @@ static kiln_status find_way(session *s, bool thorough, int *verdict)
             *verdict = i;
     }
     s->device->peak = peak;
-    if (s->marker && status == KILN_OK)
-        remove(s->marker);
+    if (status == KILN_OK)
+        unmark(s->marker);
+    is_running = 0;
     KILN_TRY(status);
     kiln_error_restore(&before);
     take(s->device, &ways[*verdict < 0 ? 0 : *verdict], s->avoid, s->serial);
@@ -237,10 +275,8 @@ static void begin(session *s, kiln_device *device, const char *path)
                    .avoid = device->avoid,
                    .serial = device->serial_kernels,
                    .marker = path ? marker_path(path) : NULL,
-                   .died_way = -1,
                    .until = INFINITY};
-    if (!read_mark(s->marker, &s->died_way, &s->died_case))
-        s->died_way = -1;
+    s->died = read_mark(s->marker);
 }
 
 static void end(session *s)
@@ -276,6 +312,18 @@ static kiln_status check_now(kiln_device *device, const char *path)
         device_on_warning(ways[verdict].name, s.first);
     end(&s);
     return status;
+}
+
+void check_recall(kiln_device *device)
+{
+    kiln_error_record before;
+    kiln_error_save(&before);
+    char *path = is_kept() && !is_trusted() ? verdict_path(device) : NULL;
+    int verdict = path ? read_verdict(path) : -2;
+    if (verdict >= 0)
+        take(device, &ways[verdict], device->avoid, device->serial_kernels);
+    free(path);
+    kiln_error_restore(&before);
 }
 
 kiln_status check_device(kiln_device *device)
@@ -371,6 +419,17 @@ kiln_status check_engine(kiln_device *device, blas_engine *engine)
     return KILN_OK;
 }
 
+static kiln_status tell(session *s, int verdict, char **report)
+{
+    text out = {0};
+    head(s, &out);
+    text_add(&out, "%s\nverdict: %s\n", s->report.data ? s->report.data : "",
+             verdict < 0 ? "wrong" : ways[verdict].name);
+    *report = out.failed ? NULL : str_copy(out.data);
+    text_free(&out);
+    return *report ? KILN_OK : kiln_fail_memory(s->report.length);
+}
+
 kiln_status kiln_device_check(kiln_device *device, char **report)
 {
     session s;
@@ -381,18 +440,15 @@ kiln_status kiln_device_check(kiln_device *device, char **report)
     KILN_TRY(driver_cache_check(&device->info));
     char *path = is_kept() ? verdict_path(device) : NULL;
     begin(&s, device, path);
-    head(&s, &s.report);
     kiln_status status = find_way(&s, true, &verdict);
     if (status == KILN_OK && verdict >= 0)
         status = add_clblast(&s);
-    if (status == KILN_OK) {
-        text_add(&s.report, "\nverdict: %s\n", verdict < 0 ? "wrong" : ways[verdict].name);
-        *report = str_copy(s.report.data ? s.report.data : "");
-        if (*report == NULL)
-            status = kiln_last_status();
-        else if (verdict < 0)
-            status = refuse(&s);
-    }
+    if (status == KILN_OK && verdict >= 0 && path)
+        keep(&s, path, verdict);
+    if (status == KILN_OK)
+        status = tell(&s, verdict, report);
+    if (status == KILN_OK && verdict < 0)
+        status = refuse(&s);
     device->checked = status == KILN_OK;
     free(path);
     end(&s);

@@ -16,6 +16,13 @@
  * driver. KILN_CHECK=off trusts the device. */
 kiln_status check_device(kiln_device *device);
 
+/* Has the device avoid what the kept verdict on it says, if there is one; runs nothing. */
+void check_recall(kiln_device *device);
+
+/* To be called where a process that may be checking a device is about to end by its own will, or its user's: that is no
+ * fault of the device. Async-signal-safe. */
+void check_forget_running(void);
+
 /* The engine for products where *engine is asked for: itself, or what KILN_GEMM names. CLBlast asked for by name is
  * compared with the host, once for a device, driver and version of Kiln; where it is wrong, tile takes its place,
  * which is said. (Where nobody asks, each of its products is compared before it is chosen.) */

@@ -1,5 +1,6 @@
 /* kiln devices */
 #include "base/env.h"
+#include "check/check.h"
 #include "cli/cli.h"
 
 #include <stdlib.h>
@@ -62,6 +63,8 @@ static kiln_device *open_number(size_t number)
 static int print_paths(size_t number)
 {
     kiln_device *device = open_number(number);
+    if (device)
+        check_recall(device);
     char *paths = device ? kiln_device_paths(device) : NULL;
     kiln_device_close(device);
     if (paths == NULL)

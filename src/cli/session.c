@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
+#include "check/check.h"
 #include "cli/networks.h"
 #include "cli/text_data.h"
 #include "device/device.h"
@@ -26,10 +27,18 @@ static void on_interrupt(int signal)
         static const char newline = '\n';
         if (write(STDERR_FILENO, &newline, 1) != 1)
             asked_to_stop = 1;
+        check_forget_running();
         _exit(EXIT_INTERRUPTED);
     }
     asked_to_stop = 1;
     kiln_stop_training(NULL);
+}
+
+static void on_termination(int number)
+{
+    check_forget_running();
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 void session_begin_training(void)
@@ -122,6 +131,8 @@ kiln_status session_start(void)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_termination;
+    sigaction(SIGTERM, &action, NULL);
     device_on_warning = on_warning;
     if (common.verbose > 0) {
         device_on_compile = on_compile;

@@ -160,7 +160,10 @@ static kiln_status load_record(kiln_device *device, const char *file, int *taken
     }
     free(of);
     free(data);
-    return status;
+    if (status == KILN_OK && *taken == 0)
+        status = kiln_fail(KILN_ERROR_FORMAT, "importing %s: it has no line that this device can use; was it cut short? Export it again",
+                           file);
+    return status == KILN_OK ? record_is_saved(device) : status;
 }
 
 /* ---- the command ---- */
@@ -217,7 +220,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, const tun
                 tune_shows() ? "\r\033[K" : "", name, after, before, s.tried, s.failed, s.wrong);
     }
     for (int i = 0; i < wanted.count; i++) {
-        tune_search s = {.device = device, .list = &wanted, .limits = *limits, .number = i, .gain = 1};
+        tune_search s = {.device = device, .list = &wanted, .limits = *limits, .number = i, .gain = 1, .again = given.again};
         snprintf(s.selector, sizeof s.selector, "%s", selector);
         rows[i].skipped = !given.again && tune_is_done(device, &wanted.items[i]);
         if (rows[i].skipped)
@@ -239,7 +242,7 @@ static kiln_status tune_all(kiln_device *device, const char *selector, const tun
     }
     if (tune_shows())
         fprintf(stderr, "\r\033[K");
-    return KILN_OK;
+    return record_is_saved(device);
 }
 
 static kiln_status tune(kiln_device *device, const network *which, row *rows)

@@ -23,6 +23,7 @@ typedef struct tune_search {
     const tune_list *list;
     tune_limits limits;
     char selector[24];
+    bool again; /* what was tried before is tried again */
     int number; /* of the product */
     char began[RECORD_TEXT]; /* the choice it began with */
     candidate best;

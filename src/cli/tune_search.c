@@ -114,9 +114,46 @@ static double number(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
+/* What a child found out of a candidate and of the best so far. */
+typedef struct verdict {
+    bool right, known; /* known: so is the best */
+    double seconds, least, its_seconds, its_least;
+} verdict;
+
+/* "tried PRODUCT with CANDIDATE": in the record while better ones are looked for, so that a tuning that was stopped does
+ * not begin anew. */
+enum { TRIED_TEXT = 2 * RECORD_TEXT };
+
+static void tried_key(const workload *w, const char *name, char key[TRIED_TEXT])
+{
+    snprintf(key, TRIED_TEXT, "tried %s with %s", w->key, name);
+}
+
+static void keep_tried(const tune_search *s, const char *name, const verdict *v)
+{
+    char key[TRIED_TEXT], value[64];
+    tried_key(&s->list->items[s->number], name, key);
+    if (v->right && v->seconds > 0)
+        snprintf(value, sizeof value, "%.2f of the best's speed", v->its_seconds / v->seconds);
+    else
+        snprintf(value, sizeof value, "wrong");
+    record_keep(s->device, key, value);
+}
+
+static void forget_tried(const tune_search *s)
+{
+    char start[TRIED_TEXT];
+    tried_key(&s->list->items[s->number], "", start);
+    record_forget_all(s->device, start);
+}
+
 static bool is_known(tune_search *s, const char *name)
 {
+    char key[TRIED_TEXT], value[RECORD_TEXT];
     int i = 0;
+    tried_key(&s->list->items[s->number], name, key);
+    if (record_find(s->device, key, value))
+        return true;
     while (i < TUNE_MOST_TRIED && s->names[i] && strcmp(s->names[i], name) != 0)
         i++;
     if (i == TUNE_MOST_TRIED || s->names[i])
@@ -124,12 +161,6 @@ static bool is_known(tune_search *s, const char *name)
     s->names[i] = str_copy(name);
     return s->names[i] == NULL;
 }
-
-/* What a child found out of a candidate and of the best so far. */
-typedef struct verdict {
-    bool right, known; /* known: so is the best */
-    double seconds, least, its_seconds, its_least;
-} verdict;
 
 /* Medians and best windows both say that the candidate takes less time, as noise alone rarely does. */
 static bool is_faster(const verdict *v)
@@ -180,6 +211,8 @@ static bool beats(tune_search *s, const candidate *c)
         s->best = *c;
         s->best.seconds = v.seconds;
         s->best.right = true;
+    } else if (v.known) {
+        keep_tried(s, name, &v);
     }
     say(s);
     return better;
@@ -220,6 +253,8 @@ kiln_status tune_product(tune_search *s)
     KILN_TRY(tune_incumbent(s->device, w, &s->best));
     const candidate first = s->best;
     candidate_write(&first, s->began, sizeof s->began);
+    if (s->again)
+        forget_tried(s);
     is_known(s, s->began);
     bool over = s->limits.tries == 0;
     /* On a CPU it compiles for seconds and is rarely faster. */
@@ -240,10 +275,17 @@ kiln_status tune_product(tune_search *s)
             tune_keep(s->device, w, &s->best, false);
     }
     KILN_TRY(s->status);
+    if (!over && s->tried == 0) { /* all had been tried before */
+        verdict v = side_by_side(s, &s->best, &s->best);
+        s->best.right = v.right;
+        s->best.seconds = s->first = v.seconds;
+    }
     settle(s, &first);
     KILN_TRY(s->status);
     if (s->best.right)
         tune_keep(s->device, w, &s->best, !over);
+    if (!over)
+        forget_tried(s);
     return KILN_OK;
 }
 

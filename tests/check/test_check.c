@@ -232,15 +232,30 @@ START_TEST(verdicts_are_kept)
         ck_assert_uint_eq(device->avoid, 0);
         free(first);
         free(second);
-        /* A process that is no more died in the products, as planned. */
-        static const char died[] = "0 5 999999999\n";
-        harness_ok(file_write_atomic(marker, died, sizeof died - 1));
-        ck_assert_int_eq(remove(path), 0);
-        device->checked = false;
-        harness_ok(check_device(device));
-        ck_assert(device->avoid != 0 || device->serial_kernels != usual);
+        /* What is kept is told without running anything. */
+        harness_ok(file_write_atomic(path, told, sizeof told - 1));
+        check_recall(device);
+        ck_assert_uint_eq(device->avoid, DEVICE_AVOID_CHAINS);
         device->avoid = 0;
-        device->serial_kernels = usual;
+        /* The thorough check puts a verdict right that was wrong. */
+        char *report;
+        harness_ok(kiln_device_check(device, &report));
+        free(report);
+        harness_ok(file_read(path, 1 << 20, &first, &bytes));
+        ck_assert_ptr_nonnull(strstr(first, "\nverdict: as planned\n"));
+        free(first);
+        /* A process that is no more ended in the products, as planned: once may be chance, twice is none. */
+        static const char *const died[] = {"0 5 999999999\n", "0 5 999999999 0 4 7\n", "0 5 999999999 0 5 1\n"};
+        for (int i = 0; i < 3; i++) {
+            harness_ok(file_write_atomic(marker, died[i], strlen(died[i])));
+            ck_assert_int_eq(remove(path), 0);
+            device->checked = false;
+            harness_ok(check_device(device));
+            ck_assert((i == 2) == (device->avoid != 0 || device->serial_kernels != usual));
+            ck_assert(access(marker, F_OK) != 0);
+            device->avoid = 0;
+            device->serial_kernels = usual;
+        }
         free(path);
         free(marker);
     }
