@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 enum { MOST_TEXT = 64 << 20, PATH_ROOM = 4096 };
@@ -134,6 +137,13 @@ void process_free(process_end *end)
 {
     text_free(&end->out);
     text_free(&end->err);
+}
+
+void process_ends_with_parent(void)
+{
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
 }
 
 char *process_self(void)

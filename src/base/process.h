@@ -18,6 +18,9 @@ typedef struct process_end {
 kiln_status process_run(const char *const *words, double seconds, process_end *end);
 void process_free(process_end *end);
 
+/* The system ends this process with the one that started it, where it can: to be called by what process_run runs. */
+void process_ends_with_parent(void);
+
 /* The path of this program; the caller's, NULL on failure. */
 char *process_self(void);
 

@@ -1,4 +1,5 @@
 /* The program: finds the command and runs it. */
+#include "base/process.h"
 #include "cli/cli.h"
 
 #include <string.h>
@@ -57,6 +58,8 @@ int main(int count, char **words)
         options_help(cmd, stdout);
         return EXIT_DONE;
     }
+    if (count > 2 && strcmp(words[2], "--child") == 0)
+        process_ends_with_parent();
     int status = cmd->run(count - 2, words + 2);
     /* A full disk or a closed pipe shows when the last of the output is written. */
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE) {

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zipfile
 
@@ -23,8 +24,10 @@ main = tap.main
 
 def environment(extra=None):
     env = dict(os.environ)
-    for name in ('KILN_DEVICE', 'KILN_DEBUG', 'KILN_GEMM'):
+    for name in ('KILN_DEVICE', 'KILN_GEMM'):
         env.pop(name, None)
+    if not env.get('KILN_DEBUG', '').startswith('limits:'): # a smaller device is one to be tested
+        env.pop('KILN_DEBUG', None)
     env.update(extra or {})
     return {name: value for name, value in env.items() if value is not None}
 
@@ -54,6 +57,22 @@ class Case(unittest.TestCase):
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def child(self, parent, word):
+        """The process that a command started for this work, once it runs."""
+        while parent.poll() is None:
+            for name in os.listdir('/proc'):
+                try:
+                    with open('/proc/%s/stat' % name, encoding='utf-8') as file:
+                        above = int(file.read().rsplit(')', 1)[1].split()[1])
+                    with open('/proc/%s/cmdline' % name, 'rb') as file:
+                        words = file.read().split(b'\0')
+                except (OSError, IndexError, ValueError):
+                    continue
+                if above == parent.pid and word.encode() in words:
+                    return int(name)
+            time.sleep(0.01)
+        self.fail('no such process')
 
     def write(self, name, content):
         path = self.path(name)

@@ -149,22 +149,6 @@ class Compare(Case):
         self.assertIn('kiln compare --network tabular --steps 30', words)
         return words
 
-    def child(self, parent, word):
-        """The process that the comparison started for this work, once it runs."""
-        while parent.poll() is None:
-            for name in os.listdir('/proc'):
-                try:
-                    with open('/proc/%s/stat' % name, encoding='utf-8') as file:
-                        above = int(file.read().rsplit(')', 1)[1].split()[1])
-                    with open('/proc/%s/cmdline' % name, 'rb') as file:
-                        words = file.read().split(b'\0')
-                except (OSError, IndexError, ValueError):
-                    continue
-                if above == parent.pid and word.encode() in words:
-                    return int(name)
-            time.sleep(0.01)
-        self.fail('no such process')
-
     def test_a_crash_costs_its_row(self):
         """Of the three trainings the first has a compiler that crashes on rows of 784 values (a signal from outside
         would not do: compilers catch those that say a crash), the second is killed."""

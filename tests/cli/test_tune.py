@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import subprocess
+import time
 import unittest
 
 from support import Case, KILN, environment, kiln, main
@@ -58,8 +59,8 @@ class Tune(Case):
                    env=there, says=['another device or driver', 'Another GPU'])
         self.fails('tune', '--import', self.write('no.txt', 'hello\n'), env=there, says='no file that kiln tune --export')
         damaged = text.replace('tm=', 'tm=x') + '\nnonsense\n0x0x0 NN ld=0,0,0 = serial\n'
-        done = self.ok('tune', '--import', self.write('damaged.txt', damaged), env=there)
-        self.assertIn('lines taken over', done.out)
+        self.fails('tune', '--import', self.write('damaged.txt', damaged), env=there,
+                   says='no line that this device can use')
 
     def test_wrong_candidates_are_not_taken(self):
         """Every tile of one kind computes wrongly: none is kept."""
@@ -93,6 +94,60 @@ class Tune(Case):
         self.assertGreater(row['before_gflops'], 0)
         self.assertEqual(row['after_gflops'], row['before_gflops'])
         self.assertNotIn('(tuned)', self.record())
+
+    def test_it_goes_on_where_it_was_stopped(self):
+        """What was tried is not tried again, nor kept when all has been."""
+        shape = '48x32x64'
+        first = self.ok('tune', '--shape', shape, '--tries', 2, '--json', '--verbose', 0, env=self.env).json()
+        self.assertEqual([row['tried'] for row in first], [2, 2])
+        before = set(re.findall(r'(?m)^tried (.*) = ', self.record()))
+        self.assertGreaterEqual(len(before), 1)
+        self.ok('tune', '--shape', shape, '--tries', 1, '--verbose', 0, env=self.env)
+        after = set(re.findall(r'(?m)^tried (.*) = ', self.record()))
+        self.assertGreaterEqual(after, before)
+        self.assertGreater(after, before)
+        self.ok('tune', '--shape', shape, '--tries', 1, '--again', '--verbose', 0, env=self.env)
+        self.assertLess(len(re.findall(r'(?m)^tried ', self.record())), len(after))
+
+    def test_several_at_once_share_a_file(self):
+        shapes = ['%dx32x64,NT' % rows for rows in (16, 24, 32, 40)]
+        words = [KILN, 'tune', '--tries', '1', '--verbose', '0', '--shape']
+        running = [subprocess.Popen(words + [shape], env=environment(self.env), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for shape in shapes]
+        for process in running:
+            out, _ = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, 0, out)
+        record = self.record()
+        for rows in (16, 24, 32, 40):
+            self.assertRegex(record, r'(?m)^%dx32x64 NT ld=64,64,32 = ' % rows)
+        self.assertNotRegex(record, r'(?m)^(ended|trying) ')
+
+    def test_its_processes_end_with_it(self):
+        words = [KILN, 'tune', '--shape', '256x256x256', '--minutes', '5', '--verbose', '0']
+        with subprocess.Popen(words, env=environment(self.env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as tuning:
+            child = self.child(tuning, '--child')
+            tuning.kill()
+            tuning.wait(timeout=60)
+        for _ in range(1000):
+            try:
+                with open('/proc/%d/stat' % child, encoding='utf-8') as file:
+                    if file.read().rsplit(')', 1)[1].split()[0] == 'Z':
+                        return
+            except OSError:
+                return
+            time.sleep(0.01)
+        self.fail('it still runs')
+
+    def test_what_cannot_be_kept_is_told(self):
+        self.ok('tune', '--shape', '16x32x64', '--tries', 1, '--verbose', 0, env=self.env)
+        shared = self.path('shared.txt')
+        self.ok('tune', '--export', shared, env=self.env)
+        cut = self.write('cut.txt', ''.join(open(shared, encoding='utf-8').readlines()[:2]))
+        self.fails('tune', '--import', cut, env=self.env, says='no line that this device can use')
+        there = self.path('there')
+        os.makedirs(os.path.join(there, 'products', os.path.basename(glob.glob(self.path('cache/products/*'))[0])))
+        self.fails('tune', '--import', shared, env=dict(self.env, KILN_CACHE_DIR=there), says='is not kept')
 
     def test_a_convolution_by_its_name(self):
         name = ('conv 4x16x16 groups=1 splits=0 in=1,12,12 out=1,12,12 taps=1,3,3 by=1,1,1 apart=1,1,1 spread=1,1,1 '
