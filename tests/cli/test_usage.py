@@ -26,6 +26,10 @@ class Help(Case):
                 self.assertTrue(done.out.startswith('usage: kiln ' + name), done)
                 self.assertIn('\nexample:\n  kiln ' + name, done.out)
 
+    def test_parentheses_are_defaults(self):
+        line, = [line for line in self.ok('fit', '--help').out.splitlines() if '--validation-data' in line]
+        self.assertEqual(re.findall(r'\(([^)]*)\)', line), ['none'])
+
     def test_version(self):
         self.assertRegex(self.ok('--version').out, r'^kiln \d+\.\d+\.\d+\n$')
 
