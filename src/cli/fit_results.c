@@ -92,6 +92,7 @@ static kiln_status write_pages(const fitting *f)
                                .data = f->validation ? f->validation : f->data,
                                .data_name =
                                    f->validation ? "the validation data" : "the training data",
+                               .series_file = f->model->facts->series ? f->data_name : NULL,
                                .batch = common.batch_size ? common.batch_size : 32};
     if (f->given->tensorboard)
         KILN_TRY(run_pictures_write(&report, f->data, f->given->tensorboard));

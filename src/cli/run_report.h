@@ -36,6 +36,8 @@ typedef struct run_report {
     const kiln_history *history;
     kiln_dataset *data;    /* that the predictions are for: held back, or the training's own */
     const char *data_name; /* "the validation data" */
+    const char
+        *series_file; /* of a model of a series: what it was trained on, instead; else NULL */
     int64_t batch;
 } run_report;
 kiln_status run_report_write(const run_report *r, const char *path);
