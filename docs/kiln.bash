@@ -88,7 +88,7 @@ _kiln()
     if [[ $word == -* ]]; then
         local options
         case $command in
-        devices) options="--json --check --verbose --help" ;;
+        devices) options="--device --json --check --verbose --help" ;;
         new) options="-o --data --label $series $pictures $text --help" ;;
         summary) options="--expand-nested $common" ;;
         fit)

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a plan can do without, and the other kind of kernels: in the order in which they are tried. */
+/* What a plan can do without, and the other kind of kernels: in the order in which they are tried. Names go on
+ * from "the device is used". */
 typedef struct way {
     const char *name;
     unsigned avoid;
@@ -24,11 +25,11 @@ static const way ways[] = {
     {"as planned", 0, false},
     {"without pooling in convolutions", DEVICE_AVOID_POOLING, false},
     {"without Winograd's convolutions", DEVICE_AVOID_WINOGRAD, false},
-    {"a launch for each phase", DEVICE_AVOID_PHASES, false},
+    {"with a launch for each phase", DEVICE_AVOID_PHASES, false},
     {"without chains of rows", DEVICE_AVOID_CHAINS, false},
-    {"a kernel for each launch", DEVICE_AVOID_ALL, false},
+    {"with a kernel for each launch", DEVICE_AVOID_ALL, false},
     /* Some compilers take long for a tile of the other kind, and minutes for several in one kernel. */
-    {"the other kind of kernels", DEVICE_AVOID_GROUPS, true},
+    {"with the other kind of kernels", DEVICE_AVOID_GROUPS, true},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 

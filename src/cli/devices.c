@@ -7,14 +7,17 @@
 #include <string.h>
 
 static struct {
+    const char *device;
     bool json, check, verbose;
 } given;
 
 static const option options[] = {
+    {"--device", OPTION_TEXT, offsetof(__typeof__(given), device), "D",
+     "only this one: an index, platform:device, part of a name, gpu, cpu (all)", 0},
     {"--json", OPTION_FLAG, offsetof(__typeof__(given), json), NULL,
      "an array of objects on standard output", 0},
     {"--check", OPTION_FLAG, offsetof(__typeof__(given), check), NULL,
-     "run every family of kernels on each and compare with the host", 0},
+     "run every family of kernels on each and compare with the host (a text: not with --json)", 0},
     {"--verbose", OPTION_FLAG, offsetof(__typeof__(given), verbose), NULL,
      "also which faster ways are used on each, and why not the others", 0},
 };
@@ -104,10 +107,29 @@ json_t *cli_device(const kiln_device_info *d)
         d->has_unified_memory);
 }
 
-static int print_all_json(const kiln_device_info *devices, size_t count)
+/* Which devices are meant: all, or that of --device. */
+typedef struct range {
+    size_t begin, end;
+} range;
+
+static kiln_status choose(size_t found, range *chosen)
+{
+    *chosen = (range){0, found};
+    if (given.device == NULL || found == 0)
+        return KILN_OK;
+    kiln_device *device = kiln_device_open(given.device);
+    if (device == NULL)
+        return kiln_last_status();
+    chosen->begin = (size_t)kiln_device_describe(device)->index;
+    chosen->end = chosen->begin + 1;
+    kiln_device_close(device);
+    return KILN_OK;
+}
+
+static int print_all_json(const kiln_device_info *devices, range chosen)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = chosen.begin; i < chosen.end; i++)
         if (json_array_append_new(list, cli_device(&devices[i])) != 0) {
             /* The only text that JSON refuses is one that is not UTF-8. */
             json_decref(list);
@@ -121,14 +143,14 @@ static int print_all_json(const kiln_device_info *devices, size_t count)
 }
 
 /* Checks every device; one that fails does not keep the others from their turn. */
-static int check_all(size_t count)
+static int check_all(range chosen)
 {
     int status = EXIT_DONE;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = chosen.begin; i < chosen.end; i++) {
         char *report = NULL;
         kiln_device *device = open_number(i);
         kiln_status checked = device ? kiln_device_check(device, &report) : kiln_last_status();
-        printf("%s%s", i ? "\n" : "", report ? report : "");
+        printf("%s%s", i > chosen.begin ? "\n" : "", report ? report : "");
         fflush(stdout);
         if (checked != KILN_OK)
             status = cli_fail();
@@ -143,23 +165,30 @@ static int run(int count, char **words)
     int status = options_parse(&command_devices, &given, &count, words);
     if (status >= 0)
         return status;
+    if (given.check && given.json)
+        return usage_error(&command_devices,
+                           "--check and --json: the report of a check is a text; leave one of them out");
     kiln_device_info *devices;
     char *skipped;
     size_t found;
+    range chosen;
     if (kiln_devices_list(&devices, &found, &skipped) != KILN_OK)
         return cli_fail();
-    if (given.check) {
-        status = check_all(found);
+    if (choose(found, &chosen) != KILN_OK) {
+        status = cli_fail();
+    } else if (given.check) {
+        status = check_all(chosen);
     } else if (given.json) {
-        status = print_all_json(devices, found);
+        status = print_all_json(devices, chosen);
     } else {
         status = EXIT_DONE;
-        for (size_t i = 0; i < found; i++) {
+        for (size_t i = chosen.begin; i < chosen.end; i++) {
             print_device(&devices[i]);
             if (given.verbose && print_paths(i) != EXIT_DONE)
                 status = EXIT_FAILED;
         }
-        say_default(devices, found);
+        if (given.device == NULL)
+            say_default(devices, found);
     }
     if (skipped && skipped[0] && status == EXIT_DONE)
         fprintf(stderr, "%s%s", skipped, skipped[strlen(skipped) - 1] == '\n' ? "" : "\n");
@@ -184,7 +213,7 @@ const command command_devices = {
             "and exits with 1 if a device gives wrong results whichever way it is asked. The first\n"
             "training on a device makes this check by itself, and keeps the verdict. --verbose says\n"
             "which of OpenCL's faster ways are in use, and why not the others.",
-    .example = "  kiln devices\n  kiln devices --check\n  KILN_DEVICE=gpu kiln fit mlp mnist",
+    .example = "  kiln devices\n  kiln devices --check --device gpu\n  KILN_DEVICE=gpu kiln fit mlp mnist",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .run = run,

@@ -50,19 +50,6 @@ static int print_logs(const kiln_logs *logs, const forecast *f, const char *mode
     return EXIT_DONE;
 }
 
-/* What the model says about a series, to be compared in the file's units. */
-static kiln_status take_forecast(kiln_model *model, kiln_dataset *data, forecast *f)
-{
-    int64_t samples;
-    float *values =
-        kiln_predict(&samples, model, data, .batch_size = common.batch_size, .verbose = KILN_NO);
-    kiln_status status = values ? forecast_take(f, values, samples,
-                                                kiln_shape_size(kiln_model_output_shape(model, 0)))
-                                : kiln_last_status();
-    free(values);
-    return status;
-}
-
 static int evaluate(const char *model_name, const char *data_name, kiln_model **model,
                     kiln_dataset **data, kiln_device **device, forecast *f)
 {
@@ -94,7 +81,7 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
                                           .check_numerics = common.check_numerics);
     kiln_status status = logs ? KILN_OK : kiln_last_status();
     if (status == KILN_OK && f->series)
-        status = take_forecast(*model, *data, f);
+        status = forecast_predict(f, *model, *data);
     session_end_training();
     return status == KILN_OK ? print_logs(logs, f, model_name) : cli_fail();
 }
@@ -122,13 +109,14 @@ const command command_evaluate = {
     .least_arguments = 2,
     .most_arguments = 2,
     .summary = "loss and metrics of a model on data",
-    .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
-            "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
-            ":train or :test behind a file's name is its first nine tenths or its last.\n"
-            "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
-            "units too, beside the last value (persistence) and the value a season before\n"
-            "(seasonal-naive).",
+    .help =
+        "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
+        "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
+        "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
+        ":train or :test behind a file's name is its first nine tenths or its last.\n"
+        "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
+        "units too, beside the last value (persistence) and the value a season before\n"
+        "(seasonal-naive).",
     .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
                "  kiln evaluate digits.keras mnist --json\n"
                "  kiln evaluate poet.keras shakespeare.txt:test",

@@ -37,7 +37,7 @@ static const option options[] = {
     {"--metrics", OPTION_TEXT, AT(objective.metrics), "M,...",
      "by Keras's names, or none (accuracy; mae for numbers)", 0},
     {"--validation-data", OPTION_TEXT, AT(validation_data), "DATA",
-     "evaluated after each epoch (the test part of mnist and digits)", 0},
+     "other data, evaluated after each epoch (none); of mnist and digits their test part", 0},
     {"--validation-split", OPTION_REAL, AT(validation_split), "F",
      "holds this share of the data back for evaluation", 0},
     {"--label", OPTION_TEXT, AT(label), "COLUMN",

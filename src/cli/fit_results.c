@@ -56,8 +56,9 @@ void fit_say_end(const fitting *f)
     double seconds = f->begun > 0 ? f->ended - f->begun : 0;
     int64_t steps = t->optimizer.iterations - f->earlier_steps;
     const kiln_device_info *info = kiln_device_describe(f->device);
+    const size_t epochs = kiln_history_epochs(f->history);
     if (f->interrupted)
-        printf("Interrupted after %zu whole epochs. ", kiln_history_epochs(f->history));
+        printf("Interrupted after %zu whole epoch%s. ", epochs, epochs == 1 ? "" : "s");
     printf("Trained on %s (%s, %s): %s steps in %.1f s", info->name,
            kiln_device_type_name(info->type), info->platform, session_count(steps), seconds);
     double step = step_seconds(f, steps);
@@ -80,8 +81,9 @@ static kiln_status write_pages(const fitting *f)
     char title[300], lead[500];
     double seconds = f->begun > 0 ? f->ended - f->begun : 0;
     snprintf(title, sizeof title, "%.120s on %.120s", f->model_name, f->data_name);
-    snprintf(lead, sizeof lead, "%zu epochs in %.1f s on %.200s%s.",
-             kiln_history_epochs(f->history), seconds, info->name,
+    const size_t epochs = kiln_history_epochs(f->history);
+    snprintf(lead, sizeof lead, "%zu epoch%s in %.1f s on %.200s%s.", epochs,
+             epochs == 1 ? "" : "s", seconds, info->name,
              f->interrupted ? ", then interrupted" : "");
     const run_report report = {.title = title,
                                .lead = lead,
@@ -90,6 +92,7 @@ static kiln_status write_pages(const fitting *f)
                                .data = f->validation ? f->validation : f->data,
                                .data_name =
                                    f->validation ? "the validation data" : "the training data",
+                               .series_file = f->model->facts->series ? f->data_name : NULL,
                                .batch = common.batch_size ? common.batch_size : 32};
     if (f->given->tensorboard)
         KILN_TRY(run_pictures_write(&report, f->data, f->given->tensorboard));

@@ -46,7 +46,7 @@ kiln_status forecast_open(forecast *f, const char *path, const kiln_model *model
 {
     *f = (forecast){.series = model->facts->series};
     KILN_TRY(check_model(model));
-    KILN_TRY(series_open(path, f->series, &f->table));
+    KILN_TRY(series_open(path, f->series, common.verbose > 0, &f->table));
     const series_table *t = &f->table;
     f->known = t->rows;
     f->first =
@@ -60,6 +60,22 @@ kiln_status forecast_open(forecast *f, const char *path, const kiln_model *model
                          "it); --test-rows N evaluates the last N rows",
                          path, t->rows);
     *windows = series_windows(t, f->series, f->first, INT64_MAX, 1, targets);
+    return *windows ? KILN_OK : kiln_last_status();
+}
+
+kiln_status forecast_open_trained(forecast *f, const char *path, const kiln_model *model,
+                                  bool *held, kiln_dataset **windows)
+{
+    const model_series *s = model->facts->series;
+    *f = (forecast){.series = s};
+    KILN_TRY(check_model(model));
+    KILN_TRY(series_open(path, s, false, &f->table));
+    f->known = f->table.rows;
+    f->first = series_first_unknown(&f->table, s);
+    *held = s->trained_rows < f->known && f->first + (s->horizon - 1) * s->rate < f->known;
+    if (!*held)
+        f->first = series_first_target(s);
+    *windows = series_windows(&f->table, s, f->first, INT64_MAX, 1, true);
     return *windows ? KILN_OK : kiln_last_status();
 }
 
@@ -100,6 +116,18 @@ kiln_status forecast_take(forecast *f, const float *outputs, int64_t samples, in
     if (row != (int64_t)row_values(f))
         return kiln_fail(KILN_ERROR_SHAPE, "the model's outputs are no forecasts of this series");
     return take(f, outputs, samples);
+}
+
+kiln_status forecast_predict(forecast *f, kiln_model *model, kiln_dataset *windows)
+{
+    int64_t samples;
+    float *outputs =
+        kiln_predict(&samples, model, windows, .batch_size = common.batch_size, .verbose = KILN_NO);
+    kiln_status status = outputs ? forecast_take(f, outputs, samples,
+                                                 kiln_shape_size(kiln_model_output_shape(model, 0)))
+                                 : kiln_last_status();
+    free(outputs);
+    return status;
 }
 
 /* Puts the forecast of the row behind the last one into the table, as if it were known. */
@@ -188,6 +216,12 @@ double forecast_at(const forecast *f, int64_t row, size_t column)
     }
     if (i < 0)
         return NAN;
+    return forecast_entry(f, i, step, column);
+}
+
+double forecast_entry(const forecast *f, int64_t i, int64_t step, size_t column)
+{
+    const model_series *s = f->series;
     return f->values[((size_t)i * (size_t)s->horizon + (size_t)step) * s->target_count + column];
 }
 
@@ -200,11 +234,9 @@ int64_t forecast_season(const forecast *f)
 
 static double said(const forecast *f, forecaster who, int64_t i, int64_t step, size_t column)
 {
-    const model_series *s = f->series;
     if (who == FORECAST_MODEL)
-        return f
-            ->values[((size_t)i * (size_t)s->horizon + (size_t)step) * s->target_count + column];
-    return series_naive(&f->table, s, f->first + i, step,
+        return forecast_entry(f, i, step, column);
+    return series_naive(&f->table, f->series, f->first + i, step,
                         who == FORECAST_SEASON ? forecast_season(f) : 0, column);
 }
 

@@ -19,10 +19,17 @@ typedef struct forecast {
  * follows it (targets), or one more that ends with the file. Close it also after a failure. */
 kiln_status forecast_open(forecast *f, const char *path, const kiln_model *model, bool targets,
                           kiln_dataset **windows);
+/* The same, silently, for a model that was just trained on the file; where no row was held out
+ * (*held false), of the rows it was trained on. */
+kiln_status forecast_open_trained(forecast *f, const char *path, const kiln_model *model,
+                                  bool *held, kiln_dataset **windows);
 void forecast_close(forecast *f);
 
 /* Turns what the model said about the windows into the file's units. */
 kiln_status forecast_take(forecast *f, const float *outputs, int64_t samples, int64_t row);
+
+/* Has the model forecast from all windows, and takes what it says. */
+kiln_status forecast_predict(forecast *f, kiln_model *model, kiln_dataset *windows);
 
 /* Forecasts on, with forecasts as values, until the file has `rows` rows more. */
 kiln_status forecast_go_on(forecast *f, kiln_model *model, int64_t rows);
@@ -34,6 +41,8 @@ const char *forecast_date(const forecast *f, int64_t row);
 /* The forecast of a row that is one step ahead; column: of the forecast ones. NaN: there is none.
  */
 double forecast_at(const forecast *f, int64_t row, size_t column);
+/* What forecast i says of its entry `step`, which is row first + i + step * rate. */
+double forecast_entry(const forecast *f, int64_t i, int64_t step, size_t column);
 
 /* Errors over all that was forecast and is known: of the model, of the last value, and of the value
  * a season before (season 0: not known). */

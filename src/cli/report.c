@@ -68,6 +68,9 @@ static void describe(const run_curves *r, const char *name, char last[32], char 
 static void print(const run_curves *runs, size_t count)
 {
     char last[32], best[64];
+    int width = 24;
+    for (size_t i = 0; i < count; i++)
+        width = (int)strlen(runs[i].name) > width ? (int)strlen(runs[i].name) : width;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < runs[i].count; k++) {
             const char *name = runs[i].figures[k].name;
@@ -76,7 +79,7 @@ static void print(const run_curves *runs, size_t count)
             printf("%s\n", name);
             for (size_t r = 0; r < count; r++) {
                 describe(&runs[r], name, last, best);
-                printf("  %-24s last %-12s best %s\n", runs[r].name, last, best);
+                printf("  %-*s last %-12s best %s\n", width, runs[r].name, last, best);
             }
         }
 }
@@ -104,7 +107,8 @@ static void add_table(const run_curves *runs, size_t count, text *page)
 static kiln_status write_page(const run_curves *runs, size_t count)
 {
     text page = {0};
-    page_begin(&page, "Trainings compared", "Solid: on the training data; dashed: validation.");
+    page_begin(&page, "Trainings compared",
+               "Solid: on the training data; dashed or hollow: validation.");
     kiln_status status = run_curves_page(&page, runs, count);
     page_heading(&page, 2, "Figures");
     add_table(runs, count, &page);
@@ -128,6 +132,8 @@ static int run(int count, char **words)
     kiln_status done = given.output ? file_writable(given.output) : KILN_OK;
     for (int i = 0; i < count && done == KILN_OK; i++)
         done = run_curves_read(words[i], &runs[i]);
+    if (done == KILN_OK)
+        done = run_curves_tell_apart(runs, (const char *const *)words, (size_t)count);
     if (done == KILN_OK && given.output)
         done = write_page(runs, (size_t)count);
     if (done == KILN_OK)

@@ -151,10 +151,8 @@ kiln_status run_curves_read(const char *path, run_curves *r)
     void *data;
     size_t bytes;
     json_error_t error;
-    const char *name = strrchr(path, '/');
-    name = name ? name + 1 : path;
     KILN_TRY(file_read(path, (size_t)1 << 28, &data, &bytes));
-    *r = (run_curves){.name = str_format("%.*s", (int)strcspn(name, "."), name)};
+    *r = (run_curves){.name = str_copy(path)};
     kiln_status status = r->name ? KILN_OK : KILN_ERROR_MEMORY;
     json_t *whole = json_loadb(data, bytes, 0, &error);
     if (status == KILN_OK)
@@ -164,6 +162,66 @@ kiln_status run_curves_read(const char *path, run_curves *r)
     json_decref(whole);
     free(data);
     return status;
+}
+
+/* ---- names ---- */
+
+static size_t without_extension(const char *path)
+{
+    const char *const known[] = {".json", ".jsonl"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (cli_ends_with(path, known[i]))
+            return strlen(path) - strlen(known[i]);
+    return strlen(path);
+}
+
+/* Where the part of the path begins that ends at `end`. */
+static const char *part_before(const char *path, const char *end)
+{
+    while (end > path && end[-1] != '/')
+        end--;
+    return end;
+}
+
+/* Where the last parts of `path` begin that `other` does not end with as well; NULL: they are the
+ * same. */
+static const char *part_apart(const char *path, const char *other)
+{
+    const char *end = path + without_extension(path), *other_end = other + without_extension(other);
+    const char *at = part_before(path, end), *there = part_before(other, other_end);
+    while (end - at == other_end - there && memcmp(at, there, (size_t)(end - at)) == 0) {
+        if (at == path && there == other)
+            return NULL;
+        at = at > path ? part_before(path, at - 1) : at;
+        there = there > other ? part_before(other, there - 1) : there;
+    }
+    return at;
+}
+
+static char *name_apart(const char *const *paths, size_t count, size_t own)
+{
+    const char *path = paths[own], *end = path + without_extension(path),
+               *begin = part_before(path, end);
+    for (size_t i = 0; i < count; i++) {
+        const char *at = i == own ? begin : part_apart(path, paths[i]);
+        if (at == NULL)
+            end = path + strlen(path);
+        else if (at < begin)
+            begin = at;
+    }
+    return str_format("%.*s", (int)(end - begin), begin);
+}
+
+kiln_status run_curves_tell_apart(run_curves *runs, const char *const *paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *name = name_apart(paths, count, i);
+        if (name == NULL)
+            return kiln_last_status();
+        free(runs[i].name);
+        runs[i].name = name;
+    }
+    return KILN_OK;
 }
 
 /* ---- charts ---- */

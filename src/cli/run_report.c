@@ -2,6 +2,7 @@
 #include "cli/run_report.h"
 
 #include "base/file.h"
+#include "cli/forecast.h"
 #include "cli/judge.h"
 #include "cli/objective.h"
 #include "report/chart.h"
@@ -127,8 +128,36 @@ static kiln_status add_judgement(const run_report *r, const judged *j, text *pag
 
 typedef struct scattered {
     double *x, *y, *radius;
-    size_t count;
+    size_t count, room;
+    const char *x_name, *y_name;
 } scattered;
+
+static kiln_status scatter_begin(scattered *s, size_t room, const char *x_name, const char *y_name)
+{
+    *s = (scattered){.x = mem_new(room, sizeof(double)),
+                     .y = mem_new(room, sizeof(double)),
+                     .radius = mem_new(room, sizeof(double)),
+                     .room = room,
+                     .x_name = x_name,
+                     .y_name = y_name};
+    return s->x && s->y && s->radius ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+static void scatter_add(scattered *s, double x, double y)
+{
+    if (s->count == s->room || !isfinite(x) || !isfinite(y))
+        return;
+    s->x[s->count] = x;
+    s->y[s->count] = y;
+    s->radius[s->count++] = 3;
+}
+
+static void scatter_end(scattered *s)
+{
+    free(s->x);
+    free(s->y);
+    free(s->radius);
+}
 
 static void draw_scatter(text *out, const void *user, double width)
 {
@@ -141,8 +170,8 @@ static void draw_scatter(text *out, const void *user, double width)
     const double ends[2] = {low, high};
     chart_draw(out,
                &(chart){.title = "Predictions against targets",
-                        .x_name = "target",
-                        .y_name = "prediction",
+                        .x_name = s->x_name,
+                        .y_name = s->y_name,
                         .series =
                             (chart_series[]){
                                 {.x = ends, .y = ends, .count = 2, .color = -1, .dashed = true},
@@ -156,16 +185,10 @@ static kiln_status add_numbers(const run_report *r, const kiln_dataset *data, co
                                int64_t samples, text *page)
 {
     int64_t stride = (samples - 1) / MOST_POINTS + 1;
-    size_t room = (size_t)(samples / stride) + 1;
-    scattered s = {mem_new(room, sizeof(double)), mem_new(room, sizeof(double)),
-                   mem_new(room, sizeof(double)), 0};
-    kiln_status status = s.x && s.y && s.radius ? KILN_OK : KILN_ERROR_MEMORY;
-    for (int64_t i = 0; status == KILN_OK && i < samples; i += stride) {
-        s.x[s.count] = columns_value(data->targets[0].dtype, data->targets[0].data, i);
-        s.y[s.count] = values[i];
-        s.radius[s.count] = 3;
-        s.count += isfinite(s.x[s.count]) && isfinite(s.y[s.count]);
-    }
+    scattered s;
+    kiln_status status = scatter_begin(&s, (size_t)(samples / stride) + 1, "target", "prediction");
+    for (int64_t i = 0; status == KILN_OK && i < samples; i += stride)
+        scatter_add(&s, columns_value(data->targets[0].dtype, data->targets[0].data, i), values[i]);
     if (status == KILN_OK && s.count > 1) {
         char words[128];
         page_heading(page, 2, "Predictions and targets");
@@ -174,9 +197,78 @@ static kiln_status add_numbers(const run_report *r, const kiln_dataset *data, co
                  session_count((int64_t)s.count), r->data_name);
         page_figure(page, words, false, draw_scatter, &s);
     }
-    free(s.x);
-    free(s.y);
-    free(s.radius);
+    scatter_end(&s);
+    return status;
+}
+
+/* ---- series ---- */
+
+/* Of what the model learned: its losses are not in the file's units. */
+static void say_units(const model_series *s, text *page)
+{
+    bool scaled = false;
+    for (size_t c = 0; c < s->target_count; c++)
+        scaled |= s->means[c] != 0 || s->scales[c] != 1;
+    if (!scaled && !s->log && !s->difference)
+        return;
+    char words[200];
+    snprintf(words, sizeof words,
+             "Losses and metrics are of what the network learns, not in the series' own units: "
+             "%s%s.",
+             scaled ? "standardized " : "",
+             s->log && s->difference ? "differences of logarithms"
+             : s->log                ? "logarithms"
+             : s->difference         ? "differences"
+                                     : "values");
+    page_paragraph(page, words);
+}
+
+/* Forecasts of a column against what came, in the file's units. */
+static kiln_status add_column(const forecast *f, size_t column, bool held, text *page)
+{
+    const model_series *s = f->series;
+    const series_table *t = &f->table;
+    int64_t stride = (f->count * s->horizon - 1) / MOST_POINTS + 1;
+    scattered points;
+    char words[400];
+    kiln_status status = scatter_begin(&points, MOST_POINTS, "value", "forecast");
+    for (int64_t k = 0; status == KILN_OK && k < f->count * s->horizon; k += stride) {
+        int64_t i = k / s->horizon, step = k % s->horizon, row = f->first + i + step * s->rate;
+        scatter_add(&points, t->values[(size_t)row * t->columns + column],
+                    forecast_entry(f, i, step, column));
+    }
+    if (status == KILN_OK && points.count > 1) {
+        snprintf(words, sizeof words, "%.80s: forecasts and values", s->columns[column]);
+        page_heading(page, 2, words);
+        snprintf(
+            words, sizeof words,
+            "%s forecasts of rows that were %s, in the series' own units; on the dashed line a "
+            "forecast is right.",
+            session_count((int64_t)points.count), held ? "held out of the training" : "trained on");
+        page_figure(page, words, false, draw_scatter, &points);
+    }
+    scatter_end(&points);
+    return status;
+}
+
+static kiln_status add_series(const run_report *r, text *page)
+{
+    forecast f;
+    bool held;
+    kiln_dataset *windows = NULL;
+    kiln_status status = forecast_open_trained(&f, r->series_file, r->model, &held, &windows);
+    if (status == KILN_OK && windows->samples > JUDGE_MOST_SAMPLES) {
+        kiln_dataset *whole = windows;
+        windows = kiln_dataset_slice(whole, 0, JUDGE_MOST_SAMPLES);
+        status = windows ? KILN_OK : kiln_last_status();
+        kiln_dataset_free(whole);
+    }
+    if (status == KILN_OK)
+        status = forecast_predict(&f, r->model, windows);
+    for (size_t c = 0; status == KILN_OK && c < f.series->target_count; c++)
+        status = add_column(&f, c, held, page);
+    kiln_dataset_free(windows);
+    forecast_close(&f);
     return status;
 }
 
@@ -220,6 +312,8 @@ static kiln_status add_predictions(const run_report *r, const kiln_dataset *data
 static kiln_status add_data(const run_report *r, text *page)
 {
     const kiln_dataset *d = r->data;
+    if (r->series_file)
+        return add_series(r, page);
     if (d == NULL || d->function || d->target_count != 1 || r->model->output_count != 1 ||
         d->samples < 1)
         return KILN_OK;
@@ -257,6 +351,8 @@ kiln_status run_report_write(const run_report *r, const char *path)
     page_heading(&page, 2, "Learning curves");
     if (status == KILN_OK)
         status = run_curves_page(&page, &curves, 1);
+    if (status == KILN_OK && r->series_file)
+        say_units(r->model->facts->series, &page);
     if (status == KILN_OK)
         status = add_data(r, &page);
     if (status == KILN_OK)

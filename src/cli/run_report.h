@@ -19,8 +19,10 @@ typedef struct run_curves {
     size_t count;
 } run_curves;
 kiln_status run_curves_from_history(const kiln_history *history, const char *name, run_curves *r);
-/* A file of kiln fit --history, or of --log-json. */
+/* A file of kiln fit --history, or of --log-json; its path is the run's name. */
 kiln_status run_curves_read(const char *path, run_curves *r);
+/* Names the runs after their files: without folders and .json, as far as that tells them apart. */
+kiln_status run_curves_tell_apart(run_curves *runs, const char *const *paths, size_t count);
 const double *run_curves_get(const run_curves *r, const char *figure); /* NULL: there is none */
 void run_curves_free(run_curves *r);
 
@@ -34,6 +36,8 @@ typedef struct run_report {
     const kiln_history *history;
     kiln_dataset *data;    /* that the predictions are for: held back, or the training's own */
     const char *data_name; /* "the validation data" */
+    const char
+        *series_file; /* of a model of a series: what it was trained on, instead; else NULL */
     int64_t batch;
 } run_report;
 kiln_status run_report_write(const run_report *r, const char *path);

@@ -74,18 +74,20 @@ static kiln_status split(const char *list, const char *flag, char **copy, const 
     return KILN_OK;
 }
 
-static kiln_status read_table(const char *path, const series_choice *choice, series_table *table)
+static kiln_status read_table(const char *path, const series_choice *choice, bool aloud,
+                              series_table *table)
 {
     kiln_status status = series_read(path, choice, table);
-    if (status == KILN_OK && table->notes.data && common.verbose > 0)
+    if (status == KILN_OK && table->notes.data && aloud)
         fputs(table->notes.data, stderr);
     return status;
 }
 
-kiln_status series_open(const char *path, const model_series *series, series_table *table)
+kiln_status series_open(const char *path, const model_series *series, bool aloud,
+                        series_table *table)
 {
     const series_choice choice = {series->column_count, (const char *const *)series->columns};
-    return read_table(path, &choice, table);
+    return read_table(path, &choice, aloud, table);
 }
 
 /* By --column and --features. */
@@ -102,7 +104,7 @@ static kiln_status open_given(const char *path, series_table *table, size_t *tar
     if (status == KILN_OK)
         status = split(given.features, "--features", &copies[1], words, &count);
     if (status == KILN_OK)
-        status = read_table(path, &(series_choice){count, words}, table);
+        status = read_table(path, &(series_choice){count, words}, common.verbose > 0, table);
     free(copies[0]);
     free(copies[1]);
     return status;
@@ -238,7 +240,7 @@ kiln_status series_training_data(const char *path, const kiln_model *model, bool
     if (status == KILN_OK && s == NULL)
         status = kiln_last_status();
     if (status == KILN_OK && own)
-        status = series_open(path, own, &table);
+        status = series_open(path, own, common.verbose > 0, &table);
     if (status == KILN_OK && own == NULL) {
         s->window = given.window ? given.window : 12;
         s->horizon = given.horizon ? given.horizon : 1;

@@ -18,8 +18,9 @@ bool series_is_meant(const char *model_name, const kiln_model *model);
 kiln_status series_training_data(const char *path, const kiln_model *model, bool aloud,
                                  kiln_dataset **data);
 
-/* The file's columns that a model was made with, in its order; notes are printed. Free the table
- * also after a failure. */
-kiln_status series_open(const char *path, const model_series *series, series_table *table);
+/* The file's columns that a model was made with, in its order; notes are printed where aloud is
+ * true. Free the table also after a failure. */
+kiln_status series_open(const char *path, const model_series *series, bool aloud,
+                        series_table *table);
 
 #endif

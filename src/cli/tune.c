@@ -196,6 +196,8 @@ static int print_rows(const row *rows, kiln_device *device)
                                 value));
         else if (r->skipped)
             printf("%-44s tuned before: %s\n", wanted.items[i].key, value);
+        else if (r->tried == 0)
+            printf("%-44s nothing tried; begins with %s\n", wanted.items[i].key, r->began);
         else
             printf("%-44s %9.1f %9.1f %6.2f %6d %6d %6d  %s\n", wanted.items[i].key, r->before,
                    r->after, r->before > 0 ? r->after / r->before : 0, r->tried, r->failed, r->wrong,

@@ -103,7 +103,7 @@ kiln_status source_file(text *source, const char *file);
  * the first run waits for. NULL: silence. One per process; set before the first device is opened. */
 extern void (*device_on_compile)(const char *label);
 
-/* Called when a device turns out to need another way of computing (`way`), because of `why`. NULL: silence. One per
+/* Called when a device turns out to need another way of computing (`way`: "with ..." or "without ..."), because of `why`. NULL: silence. One per
  * process, like device_on_compile. */
 extern void (*device_on_warning)(const char *way, const char *why);
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* What is replaced, wherever it stands. A fault whose text is gone would never be found: the check's test
- * plants each of them. */
+ * plants each of them. Those of one name are beside each other. */
 #define FAULTS                                                                                                         \
     FAULT("wrong-index", "tile_b[k * KG_B_ROW + x + j * KILN_LX]", "tile_b[k * KG_B_ROW + x + j]")                     \
     FAULT("missing-barrier", "barrier(CLK_LOCAL_MEM_FENCE);", ";")                                                     \
@@ -64,7 +64,8 @@ kiln_status miscompile_check_words(void)
             continue;
         text names = {0};
         for (k = 0; k < COUNT; k++)
-            text_add(&names, "%s%s", k ? ", " : "", faults[k].name);
+            if (k == 0 || strcmp(faults[k].name, faults[k - 1].name) != 0)
+                text_add(&names, "%s%s", k ? ", " : "", faults[k].name);
         kiln_status status = kiln_fail(KILN_ERROR_ARGUMENT, "KILN_DEBUG: there is no fault '%s'; the faults are %s",
                                        name, names.data ? names.data : "");
         text_free(&names);

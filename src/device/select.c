@@ -12,13 +12,13 @@ static bool contains(const char *whole, const char *part)
     return strcasestr(whole, part) != NULL;
 }
 
-/* "0 "GeForce" (GPU), 1 ..." for messages. */
+/* "device 0 "GeForce" (GPU), device 1 ..." for messages. */
 static void name_devices(text *out, const found_device *found, size_t count, const bool *chosen)
 {
     for (size_t i = 0; i < count; i++) {
         const kiln_device_info *info = &found[i].info;
         if (chosen == NULL || chosen[i])
-            text_add(out, "%s%zu \"%s\" (%s%s%s)", out->length ? ", " : "", i, info->name,
+            text_add(out, "%sdevice %zu \"%s\" (%s%s%s)", out->length ? ", " : "", i, info->name,
                      kiln_device_type_name(info->type), info->pci[0] ? ", " : "", info->pci);
     }
 }
@@ -129,7 +129,7 @@ static kiln_status select_by_name(const found_device *found, size_t count, const
     kiln_status status = KILN_OK;
     size_t hits = match_name(found, count, selector, fits, chosen);
     if (hits == 0)
-        status = fail_list(found, count, NULL, selector, "does not exist: there are");
+        status = fail_list(found, count, NULL, selector, "does not exist: there is");
     else if (hits > 1)
         status = fail_list(found, count, fits, selector, "could be several:");
     free(fits);
@@ -157,14 +157,14 @@ static kiln_status select_one(const found_device *found, size_t count, const cha
                 return KILN_OK;
             }
         }
-        return fail_list(found, count, NULL, selector, "does not exist: there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there is");
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcasecmp(selector, types[i].word) != 0)
             continue;
         if (best_of_type(found, count, types[i].type, chosen))
             return KILN_OK;
-        return fail_list(found, count, NULL, selector, "does not exist: there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there is");
     }
     if (is_pci(selector, pci, sizeof pci)) {
         for (size_t i = 0; i < count; i++) {
@@ -173,7 +173,7 @@ static kiln_status select_one(const found_device *found, size_t count, const cha
                 return KILN_OK;
             }
         }
-        return fail_list(found, count, NULL, selector, "does not exist: there are");
+        return fail_list(found, count, NULL, selector, "does not exist: there is");
     }
     return select_by_name(found, count, selector, chosen);
 }

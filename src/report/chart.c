@@ -101,7 +101,10 @@ static void add_legend(text *out, const chart *c, const frame *f)
         else
             text_add(out, "<path d=\"M%.1f %.1fh16\" class=\"line %s%s\"/>", x, y - 4, color,
                      c->series[k].dashed ? " dashed" : "");
-        add_text(out, x + 21, y, "label", "start", c->series[k].name);
+        text_add(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"label\" text-anchor=\"start\">", x + 21,
+                 y);
+        escape_add_short(out, c->series[k].name, (size_t)((width - 21) / letter));
+        text_add(out, "</text>");
         x += room;
     }
 }
@@ -132,13 +135,29 @@ static void add_axes(text *out, const chart *c, const frame *f)
     add_text(out, 0, f->top - 10, "label", "start", c->y_name);
 }
 
+static bool has_place(const chart_series *s, size_t i, const frame *f)
+{
+    return i < s->count && isfinite(s->y[i]) && !(f->y.log && s->y[i] <= 0);
+}
+
+/* A point that no line reaches is drawn as a circle, on a dashed curve as a hollow one. */
+static void add_lone_points(text *out, const chart_series *s, const frame *f)
+{
+    char color[8];
+    for (size_t i = 0; i < s->count; i++)
+        if (has_place(s, i, f) && !has_place(s, i + 1, f) && (i == 0 || !has_place(s, i - 1, f)))
+            text_add(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"%s %s\"/>",
+                     scale_at(&f->x, x_of(s, i)), scale_at(&f->y, s->y[i]),
+                     s->dashed ? "line" : "fill", color_class(s->color, color));
+}
+
 static void add_curve(text *out, const chart_series *s, const frame *f)
 {
     char color[8];
     bool pen = false;
     text_add(out, "<path d=\"");
     for (size_t i = 0; i < s->count; i++) {
-        if (!isfinite(s->y[i]) || (f->y.log && s->y[i] <= 0)) {
+        if (!has_place(s, i, f)) {
             pen = false;
             continue;
         }
@@ -148,6 +167,7 @@ static void add_curve(text *out, const chart_series *s, const frame *f)
     }
     text_add(out, "\" class=\"line %s%s\"/>", color_class(s->color, color),
              s->dashed ? " dashed" : "");
+    add_lone_points(out, s, f);
 }
 
 static void add_points(text *out, const chart_series *s, const frame *f)

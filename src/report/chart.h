@@ -10,7 +10,7 @@ enum { CHART_COLORS = 8 };
 typedef struct chart_series {
     const char *name; /* for the legend; NULL: not in it */
     const double *x;  /* NULL: 1, 2, 3, ... */
-    const double *y;  /* numbers that are not finite interrupt a curve */
+    const double *y;  /* numbers that are not finite interrupt a curve; a point alone is a circle */
     size_t count;
     int color;                 /* from 0; -1: that of the text */
     const double *radius;      /* NULL: a curve; else points */

@@ -22,6 +22,7 @@ static const char style[] =
     "h2{font-size:22px;line-height:1.25;margin:52px 0 8px;padding-top:18px;"
     "border-top:1px solid var(--rule)}"
     "h3{font-size:16px;margin:28px 0 6px}"
+    "h1,h2,h3,p,figcaption,.pictures,footer{overflow-wrap:anywhere}" /* paths have no blanks */
     "p{margin:0 0 12px;max-width:44em}"
     ".lead{font-size:18px;color:var(--soft)}"
     "figure{margin:18px 0 22px}"

@@ -91,6 +91,10 @@ START_TEST(every_fault_is_tried)
     kiln_device_info *list;
     setenv("KILN_DEBUG", "miscompile:everything", 1);
     harness_fails(kiln_devices_list(&list, &count, NULL), KILN_ERROR_ARGUMENT, "there is no fault 'everything'");
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        const char *first = strstr(kiln_last_error(), faults[i].fault);
+        ck_assert_msg(first && strstr(first + 1, faults[i].fault) == NULL, "%s", kiln_last_error());
+    }
     setenv("KILN_DEBUG", "", 1);
 }
 END_TEST
@@ -99,7 +103,7 @@ static int warnings;
 static void on_warning(const char *way, const char *why)
 {
     warnings++;
-    ck_assert_str_eq(way, "the other kind of kernels");
+    ck_assert_str_eq(way, "with the other kind of kernels");
     ck_assert_ptr_nonnull(strstr(why, "products: a b: element"));
 }
 
@@ -180,7 +184,7 @@ START_TEST(the_report_of_a_sound_device)
             char *report;
             check_patience = hurried ? -1 : usual_patience;
             harness_ok(kiln_device_check(device, &report));
-            const char *other = strstr(report, "\nthe other kind of kernels, "), *clblast = strstr(report, "\nCLBlast:\n");
+            const char *other = strstr(report, "\nwith the other kind of kernels, "), *clblast = strstr(report, "\nCLBlast:\n");
             ck_assert_msg(other && clblast && strstr(clblast, "\nverdict: as planned\n"), "%s", report);
             for (size_t i = 0; i < check_case_count; i++) {
                 char right[64], out[128];

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import struct
 import unittest
 
@@ -108,6 +109,8 @@ class Follow(Case):
         self.ok('fit', 'tabular', self.data(), '--epochs', 2, '--report', path)
         page, words = self.page(path)
         self.assertIn('eel', words) # the class's name
+        with open(path, encoding='utf-8') as file: # long paths do not widen the page of a telephone
+            self.assertRegex(file.read(), r'[,}]h1[^{}]*{overflow-wrap:anywhere}')
         self.assertNotIn('img', page.count)
         data = self.write('n.csv', 'a,b,y\n' + ''.join('%d,%d,%.3f\n' % (i, i % 7, 0.3 * i) for i in range(60)))
         self.ok('fit', 'tabular', data, '--epochs', 2, '--report', path)
@@ -128,6 +131,37 @@ class Follow(Case):
         page, words = self.page(path)
         self.assertIn('sgd <b>', words)
         self.assertEqual(page.count['svg'], 2 * 2)
+
+    def test_names_of_runs(self):
+        """As much of the path as tells one run from the others."""
+        def names(*files):
+            for file in files:
+                os.makedirs(os.path.dirname(self.path(file)) or '.', exist_ok=True)
+                self.write(file, '{"loss": [1]}')
+            out = self.ok('report', *files, '-o', 'page.html', cwd=self.folder).out
+            with open(self.path('page.html'), encoding='utf-8') as file:
+                words = Page(file.read()).words
+            found = re.findall(r'^  (\S+) +last', out, re.M)
+            for name in found:
+                self.assertIn(name, words)
+            return found
+        self.assertEqual(names('run.1.json', 'run.2.json', 'a/x.jsonl', 'log'), ['run.1', 'run.2', 'x', 'log'])
+        self.assertEqual(names('a/history.json', 'b/history.json', 'c/other.json'), ['a/history', 'b/history', 'other'])
+        self.assertEqual(names('r2.json', 'r2.jsonl'), ['r2.json', 'r2.jsonl'])
+        self.assertEqual(names('a/p/h.json', 'b/p/h.json', 'h.json'), ['a/p/h', 'b/p/h', 'h'])
+        self.assertEqual(names('a/h.json', 'a/h.jsonl', 'b/h.json'), ['a/h.json', 'a/h.jsonl', 'b/h'])
+        self.assertEqual(names('a/h.json', 'a/h.json', './a/h.json'), ['a/h.json', 'a/h.json', './a/h'])
+        self.assertEqual(names('x/../h.json', 'y/../h.json'), ['x/../h', 'y/../h'])
+
+    def test_one_epoch(self):
+        """A curve of one point is a circle, in the page of the training and beside another one."""
+        one, page = self.path('one.json'), self.path('run.html')
+        self.ok('fit', 'tabular', self.data(), '--validation-split', 0.2, '--history', one, '--report', page)
+        two = self.write('two.json', json.dumps({'loss': [0.5, 0.25], 'accuracy': [0.5, 0.75]}))
+        self.assertEqual(self.page(page)[0].count['circle'], 2 * 2 * 2) # loss and accuracy, wide and narrow
+        self.assertRegex(self.page(page)[1], r'\b1 epoch in ')
+        self.ok('report', one, two, '-o', page)
+        self.assertEqual(self.page(page)[0].count['circle'], 2 * 2 * 2)
 
     def test_bad_files(self):
         for text in ('', 'x', '[]', '{}', '{"loss": 3}', '{"loss": []}', '{"epoch": 0}\n{"loss": 1}\n', '3\n4\n'):

@@ -3,11 +3,13 @@
 import csv
 import json
 import math
+import re
 import statistics
 import xml.etree.ElementTree
 import zipfile
 
 from support import Case, main
+from test_compare import Page
 
 
 def months(count, year=2000):
@@ -94,6 +96,35 @@ class Series(Case):
     def single(value):
         import struct
         return struct.unpack('f', struct.pack('f', value))[0]
+
+    def report(self, *arguments):
+        """The page's words, and the numbers at the axes of each column's chart."""
+        path = self.path('run.html')
+        self.ok('fit', 'forecast', *arguments, '--epochs', 2, '--seed', 1, '--report', path)
+        with open(path, encoding='utf-8') as file:
+            text = file.read()
+        parts = re.split('<h2>[^<]*: forecasts and values</h2>', text)[1:]
+        ticks = [[float(n.replace(',', '')) for n in re.findall('class="tick"[^>]*>([^<]+)<', p)] for p in parts]
+        return ' '.join(Page(text).words), ticks
+
+    def test_the_page_has_the_units_of_the_file(self):
+        data = self.write('s.csv', table())
+        words, ticks = self.report(data, '--log', '--difference', 1)
+        self.assertIn('Sales: forecasts and values', words)
+        self.assertIn('12 forecasts of rows that were held out of the training', words)
+        self.assertIn('not in the series\' own units: standardized differences of logarithms.', words)
+        self.assertEqual(len(ticks), 1)
+        self.assertGreaterEqual(min(ticks[0]), 60) # the last values are 77 to 126
+        self.assertLessEqual(max(ticks[0]), 200)
+        words, ticks = self.report(data, '--test-rows', 0, '--scale', 'none', '--horizon', 2)
+        self.assertIn('94 forecasts of rows that were trained on', words)
+        self.assertNotIn('Losses and metrics are of', words)
+        two = self.write('t.csv', 'Month,A,B\n' + ''.join('%s,%g,%g\n' % (m, v, 1000 + v) for m, v in zip(months(60), wave(60))))
+        words, ticks = self.report(two, '--column', 'A,B', '--horizon', 2)
+        self.assertIn('own units: standardized values.', words)
+        self.assertEqual(len(ticks), 2)
+        self.assertLess(max(ticks[0]), 200)
+        self.assertGreater(min(ticks[1]), 900)
 
     def test_forecasts_go_on(self):
         data = self.write('s.csv', table())

@@ -62,6 +62,14 @@ class Tune(Case):
         self.fails('tune', '--import', self.write('damaged.txt', damaged), env=there,
                    says='no line that this device can use')
 
+    def test_no_tries(self):
+        """The table says so, and shows no figures."""
+        done = self.ok('tune', '--shape', '64x96x512,NT', '--tries', 0, '--verbose', 0, env=self.env)
+        lines = done.out.splitlines()
+        self.assertEqual(len(lines), 3)
+        for line in lines[1:]:
+            self.assertRegex(line, r'^64x96x512 NT \S+( tile)? +nothing tried; begins with (serial|local|clblast)\b')
+
     def test_wrong_candidates_are_not_taken(self):
         """Every tile of one kind computes wrongly: none is kept."""
         for fault in ('uninitialized-accumulator', 'wrong-transpose'):

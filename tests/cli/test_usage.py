@@ -26,6 +26,10 @@ class Help(Case):
                 self.assertTrue(done.out.startswith('usage: kiln ' + name), done)
                 self.assertIn('\nexample:\n  kiln ' + name, done.out)
 
+    def test_parentheses_are_defaults(self):
+        line, = [line for line in self.ok('fit', '--help').out.splitlines() if '--validation-data' in line]
+        self.assertEqual(re.findall(r'\(([^)]*)\)', line), ['none'])
+
     def test_version(self):
         self.assertRegex(self.ok('--version').out, r'^kiln \d+\.\d+\.\d+\n$')
 
@@ -46,7 +50,8 @@ class Mistakes(Case):
         self.wrong('fit', 'mlp', 'digits', '--epoch', '3', says=["'--epoch'", "did you mean '--epochs'?"])
         self.wrong('fit', 'mlp', 'digits', '--zzzzzzzz', says="unknown option '--zzzzzzzz'")
         self.wrong('devices', '-x', says="unknown option '-x'")
-        self.wrong('devices', '--device', '0', says="unknown option '--device'")
+        self.wrong('report', '--device', '0', says="unknown option '--device'")
+        self.wrong('devices', '--check', '--json', says=['--check', '--json'])
 
     def test_too_few_and_too_many_words(self):
         self.wrong('fit', 'mlp', says='MODEL DATA')
@@ -114,6 +119,19 @@ class Devices(Case):
         self.assertEqual(without.code, 0)
         self.assertRegex(without.out, r'fused launches +no +KILN_DEBUG')
         self.assertRegex(without.out, r'local memory +yes')
+
+    def test_one(self):
+        devices = self.ok('devices', '--json').json()
+        last = devices[-1]
+        self.assertEqual(self.ok('devices', '--device', last['address'], '--json').json(), [last])
+        out = self.ok('devices', '--device', last['index']).out
+        self.assertEqual(re.findall(r'(?m)^[* ] (\d+)  ', out), [str(last['index'])])
+        if 'Portable' in last['platform']: # others compile for minutes
+            out = self.ok('devices', '--device', last['index'], '--check').out
+            self.assertEqual(len(re.findall('(?m)^verdict: ', out)), 1)
+            self.assertIn('check of "%s"' % last['name'], out)
+        self.fails('devices', '--device', 99, says='there is device 0 "')
+        self.fails('devices', '--device', 'no such thing', '--check', says='no such thing')
 
     def test_none(self):
         nothing = {'OCL_ICD_VENDORS': self.folder}

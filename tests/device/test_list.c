@@ -158,14 +158,14 @@ START_TEST(selectors)
     ck_assert_int_eq(choose("0A:00.0"), 2);
     ck_assert_int_eq(choose("01:00.0"), 1);
 
-    check_refused("4", "\"4\" does not exist: there are 0 \"pthread-EPYC\" (CPU), 1 \"GeForce RTX "
-                       "4090\" (GPU, 0000:01:00.0)");
+    check_refused("4", "\"4\" does not exist: there is device 0 \"pthread-EPYC\" (CPU), device 1 \"GeForce "
+                       "RTX 4090\" (GPU, 0000:01:00.0)");
     check_refused("99999999999999999999", "does not exist");
     check_refused("1:2", "does not exist");
     check_refused("-1", "does not exist");
     check_refused("02:00.0", "does not exist");
     check_refused("radeon", "does not exist");
-    check_refused("nvidia", "could be several: 1 \"GeForce RTX 4090\" (GPU, 0000:01:00.0), 2");
+    check_refused("nvidia", "could be several: device 1 \"GeForce RTX 4090\" (GPU, 0000:01:00.0), device 2");
     check_refused("rtx", "could be several");
     check_refused("fpga", "older than OpenCL 1.2");
     check_refused("accelerator", "does not exist");

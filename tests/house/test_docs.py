@@ -223,6 +223,33 @@ class Tables(Case):
                 self.assertRegex(declared, r'\b%s\b' % name)
 
 
+class Vendors(Case):
+    """A page for each vendor: what to install, what kiln devices shows there, in its own words, and known faults."""
+    LABELS = ['address', 'type', 'vendor', 'driver', 'memory', 'extras']
+
+    def labels(self, text):
+        return [line.split()[0] for line in text.splitlines() if re.match(r' {5}[a-z]+  ', line)]
+
+    def test_each_page_has_its_three_parts(self):
+        pages = sorted(os.listdir(os.path.join(ROOT, 'docs', 'vendors')))
+        self.assertEqual(pages, ['amd.md', 'arm.md', 'cpu.md', 'intel.md', 'nvidia.md'])
+        for page in pages:
+            with self.subTest(page=page):
+                text = read('docs', 'vendors', page)
+                self.assertRegex(text, r'`apt install|`libmali\.so`')
+                self.assertRegex(text, r'`kiln devices`\s+should\s+show')
+                self.assertIn('Known faults:', text)
+                sample = re.search(r'(?m)^    (\* 0  .*\n(    .*\n)+)', text).group(0)
+                labels = self.labels(re.sub('(?m)^    ', '', sample))
+                if page != 'cpu.md': # shortened
+                    self.assertEqual(labels, self.LABELS)
+
+    def test_the_program_has_these_labels(self):
+        out = self.run_in([KILN, 'devices'])
+        self.assertEqual(self.labels(out)[:len(self.LABELS)], self.LABELS)
+        self.assertRegex(out, r'(?m)^[* ] 0  ')
+
+
 class Install(Case):
     def test_what_is_installed(self):
         subprocess.run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', self.folder], check=True,

@@ -114,6 +114,61 @@ START_TEST(drawings_have_only_numbers)
 }
 END_TEST
 
+/* A curve of one point, and points between holes: no line shows them. */
+START_TEST(lone_points_are_circles)
+{
+    const double one[] = {3}, holes[] = {NAN, 1, NAN, 0.5, 0.25, NAN, 2}, line[] = {1, 2};
+    const struct {
+        chart_series series;
+        const char *kind;
+        int circles;
+    } rows[] = {
+        {{.name = "a", .y = one, .count = 1}, "class=\"fill c0\"", 1},
+        {{.y = one, .count = 1, .color = 1, .dashed = true}, "class=\"line c1\"", 1},
+        {{.name = "a", .y = holes, .count = 7}, "class=\"fill c0\"", 2},
+        {{.name = "a", .y = line, .count = 2}, NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        text t = {0};
+        int circles = 0;
+        chart_draw(
+            &t,
+            &(chart){
+                .title = "t", .x_name = "x", .y_name = "y", .series = &rows[i].series, .count = 1},
+            350, 200);
+        for (const char *at = t.data; (at = strstr(at, "<circle ")) != NULL; at++) {
+            const char *end = strchr(at, '>'),
+                       *kind = strstr(at, rows[i].kind ? rows[i].kind : "none");
+            ck_assert(kind && kind < end);
+            circles++;
+        }
+        ck_assert_int_eq(circles, rows[i].circles);
+        text_free(&t);
+    }
+}
+END_TEST
+
+START_TEST(long_names_are_shortened_in_the_legend)
+{
+    char name[200];
+    const double line[] = {1, 2};
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    text t = {0};
+    chart_draw(&t,
+               &(chart){.title = "t",
+                        .x_name = "x",
+                        .y_name = "y",
+                        .series = &(chart_series){.name = name, .y = line, .count = 2},
+                        .count = 1},
+               350, 200);
+    ck_assert_ptr_null(strstr(t.data, name));
+    name[40] = '\0';
+    ck_assert_ptr_nonnull(strstr(t.data, name));
+    text_free(&t);
+}
+END_TEST
+
 START_TEST(pictures_are_png)
 {
     const uint8_t pixels[2 * 3 * 3] = {255, 0, 0, 0, 255, 0};
@@ -140,6 +195,8 @@ int main(void)
     tcase_add_test(tests, labels_are_short);
     tcase_add_test(tests, texts_stand_for_themselves);
     tcase_add_test(tests, drawings_have_only_numbers);
+    tcase_add_test(tests, lone_points_are_circles);
+    tcase_add_test(tests, long_names_are_shortened_in_the_legend);
     tcase_add_test(tests, pictures_are_png);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
