@@ -164,8 +164,9 @@ const char *forecast_date(const forecast *f, int64_t row)
         snprintf(out, sizeof *ring, "%s", t->dates[row]);
         return out;
     }
-    char *date =
-        t->dates ? series_date_after(t->dates[t->rows - 1], &t->interval, row - t->rows + 1) : NULL;
+    char *date = t->dates ? series_date_after(t->dates[f->known - 1], &t->format, &t->interval,
+                                              row - f->known + 1)
+                          : NULL;
     if (date)
         snprintf(out, sizeof *ring, "%s", date);
     else if (t->dates)

@@ -77,7 +77,7 @@ static int64_t label_step(const panel *p, int64_t *first)
         step = (step + season - 1) / season * season;
     *first = p->begin;
     if (t->interval.unit == INTERVAL_MONTHS && step % 12 == 0 &&
-        series_date_read(t->dates[p->begin], &date))
+        series_date_read(t->dates[p->begin], &t->format, &date))
         while ((date.months + (*first - p->begin) * t->interval.length) % 12 &&
                *first - p->begin < 12)
             ++*first;

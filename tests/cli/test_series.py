@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Series: `kiln fit forecast`, its errors beside those of simple rules, forecasts in the file's own units."""
+import calendar
 import csv
 import json
 import math
@@ -168,6 +169,35 @@ class Series(Case):
         straight, _ = self.fitted(self.write('t.csv', table()), name='t.keras')
         self.assertEqual(self.ok('predict', model, data).out.replace(model, ''),
                          self.ok('predict', straight, self.path('t.csv')).out.replace(straight, ''))
+
+    def test_dates_as_a_country_writes_them(self):
+        days = [(y, m, d) for y in (2019, 2020) for m in range(1, 13) for d in range(1, 29)][:70]
+        values = wave(70)
+        def content(form, newest_first):
+            rows = ['%s,%g\n' % (form.format(y=y, m=m, d=d), v) for (y, m, d), v in zip(days, values)]
+            return 'Date,v\n' + ''.join(rows[::-1] if newest_first else rows)
+        model, _ = self.fitted(self.write('iso.csv', content('{y}-{m:02}-{d:02}', False)))
+        straight = self.ok('evaluate', model, self.path('iso.csv'), '--json').json()['forecast']
+        for form in ('{m:02}/{d:02}/{y}', '{d}/{m}/{y}', '{d:02}.{m:02}.{y}', '{y}{m:02}{d:02}', '{y}-{m:02}-{d:02}T00:00:00Z'):
+            with self.subTest(form=form):
+                data = self.write('s.csv', content(form, True))
+                other, done = self.fitted(data, name='o.keras')
+                self.assertIn('s.csv: dates are out of order (', done.err)
+                self.assertEqual(self.ok('evaluate', other, data, '--json').json()['forecast'], straight)
+
+    def test_one_bad_date(self):
+        data = self.write('s.csv', table().replace('2000-07,', 'n/a,'))
+        _, done = self.fitted(data)
+        self.assertIn("s.csv: line 8, column 1 (Month): 'n/a' is no date that can be read: the rows are taken in the file's order; ",
+                      done.err)
+
+    def test_ends_of_months_stay(self):
+        ends = ['%s-%02d' % (m, calendar.monthrange(*map(int, m.split('-')))[1]) for m in months(64)]
+        data = self.write('s.csv', 'Date,v\n' + ''.join('%s,%g\n' % row for row in zip(ends, wave(60))))
+        model, _ = self.fitted(data)
+        self.ok('predict', model, data, '--steps', 4, '-o', self.path('p.csv'))
+        self.assertEqual([r['Date'] for r in self.rows(self.path('p.csv'))[-4:]],
+                         ends[60:])
 
     # ---- bad input ----
 
