@@ -1,5 +1,7 @@
 #include "data/csv_table.h"
 
+#include "data/csv_comma.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -20,7 +22,8 @@ static bool is_header(const csv_scan *scan)
 {
     double value;
     for (size_t i = 0; i < scan->count; i++)
-        if (csv_number(scan->items[i], &value))
+        if (csv_number(scan->items[i], &value) ||
+            csv_comma_number(scan, scan->items[i], &value) != COMMA_NONE)
             return false;
     return true;
 }

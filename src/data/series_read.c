@@ -2,12 +2,21 @@
 #include "data/series.h"
 
 #include "base/file.h"
+#include "data/csv_comma.h"
 #include "data/csv_table.h"
 #include "data/series_order.h"
 
+#include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
+
+/* A cell that says how numbers are written. */
+typedef struct sign_seen {
+    int64_t line; /* 0: there was none */
+    char shown[CSV_SHOWN];
+} sign_seen;
 
 /* A file while it is read. */
 typedef struct reading {
@@ -15,6 +24,7 @@ typedef struct reading {
     size_t *columns; /* of the file, by column of the series */
     size_t date;     /* column of dates; == csv.columns: none */
     int64_t *lines;  /* of the file, by row; where there are dates */
+    sign_seen comma, point;
     size_t value_capacity, date_capacity, line_capacity;
 } reading;
 
@@ -48,7 +58,8 @@ static bool is_named_date(const csv_table *csv, size_t column)
 static bool is_number(const csv_table *csv, size_t column)
 {
     double value;
-    return csv_number(csv->scan.items[column], &value);
+    csv_cell cell = csv->scan.items[column];
+    return csv_number(cell, &value) || csv_comma_number(&csv->scan, cell, &value) != COMMA_NONE;
 }
 
 /* Can the first row's cell be read as a date? Of numbers these are 20200131 alone. */
@@ -138,6 +149,65 @@ static kiln_status choose_columns(reading *r, const series_choice *choice, serie
 
 /* ---- rows ---- */
 
+/* Keeps the first cell that writes its numbers in one way, unless cells before are in another. */
+static kiln_status note_sign(reading *r, size_t column, bool comma)
+{
+    char what[128 + CSV_SHOWN];
+    sign_seen *seen = comma ? &r->comma : &r->point, *other = comma ? &r->point : &r->comma;
+    if (seen->line == 0) {
+        seen->line = r->csv.scan.line;
+        csv_show(r->csv.scan.items[column], seen->shown);
+    }
+    if (other->line == 0)
+        return KILN_OK;
+    snprintf(what, sizeof what,
+             "has a decimal %s, but %s on line %" PRId64 " has a %s; write all numbers alike",
+             comma ? "comma" : "point", other->shown, other->line, comma ? "point" : "comma");
+    return csv_table_bad_cell(&r->csv, column, what);
+}
+
+/* Says once how commas were understood. */
+static void say_commas(const reading *r, series_table *t, csv_comma how, double number)
+{
+    text_add(&t->notes, "%s: commas are taken as %s (line %" PRId64 ": %s is %.9g)\n", t->file,
+             how == COMMA_DECIMAL ? "decimal points" : "signs between thousands", r->comma.line,
+             r->comma.shown, number);
+}
+
+static bool has_digit(csv_cell cell)
+{
+    for (size_t i = 0; i < cell.length; i++)
+        if (isdigit((unsigned char)cell.text[i]))
+            return true;
+    return false;
+}
+
+/* A cell as a number, which may have commas. */
+static kiln_status read_value(reading *r, series_table *t, size_t column, float *value)
+{
+    csv_cell cell = r->csv.scan.items[column];
+    double number;
+    if (csv_number(cell, &number)) {
+        if (r->csv.scan.separator == ';' && memchr(cell.text, '.', cell.length))
+            KILN_TRY(note_sign(r, column, false));
+        return csv_table_number(&r->csv, column, value);
+    }
+    csv_comma comma = csv_comma_number(&r->csv.scan, cell, &number);
+    if (comma == COMMA_NONE && has_digit(cell) && !is_date(&r->csv, column))
+        return csv_table_bad_cell(&r->csv, column,
+                                  "is text where a number is needed; write 1234.5, with a decimal "
+                                  "point and nothing between thousands or around it");
+    if (comma == COMMA_NONE)
+        return csv_table_number(&r->csv, column, value); /* says what is wrong */
+    bool first = r->comma.line == 0;
+    KILN_TRY(note_sign(r, column, true));
+    if (first)
+        say_commas(r, t, comma, number);
+    *value = (float)number;
+    return isinf(*value) ? csv_table_bad_cell(&r->csv, column, "does not fit into float32")
+                         : KILN_OK;
+}
+
 static kiln_status add_date(reading *r, series_table *t)
 {
     csv_cell cell = r->csv.scan.items[r->date];
@@ -156,7 +226,7 @@ static kiln_status add_row(reading *r, series_table *t)
         return kiln_fail(KILN_ERROR_FORMAT, "%s: has more than %d rows", t->file, INT32_MAX / 2);
     KILN_TRY(mem_grow(&t->values, &r->value_capacity, count + t->columns, sizeof *t->values));
     for (size_t i = 0; i < t->columns; i++)
-        KILN_TRY(csv_table_number(&r->csv, r->columns[i], &t->values[count + i]));
+        KILN_TRY(read_value(r, t, r->columns[i], &t->values[count + i]));
     if (r->date < r->csv.columns)
         KILN_TRY(add_date(r, t));
     t->rows++;

@@ -191,6 +191,16 @@ class Series(Case):
         self.assertIn("s.csv: line 8, column 1 (Month): 'n/a' is no date that can be read: the rows are taken in the file's order; ",
                       done.err)
 
+    def test_decimal_commas(self):
+        european = 'Datum;Wert\n' + ''.join('%d.1.2020;%s\n' % (i + 1, ('%.3f' % v).replace('.', ',')) for i, v in
+                                            enumerate(wave(31)))
+        point = 'Datum,Wert\n' + ''.join('%d.1.2020,%.3f\n' % (i + 1, v) for i, v in enumerate(wave(31)))
+        model, done = self.fitted(self.write('s.csv', european))
+        self.assertIn("s.csv: commas are taken as decimal points (line 2: '53,000' is 53)", done.err)
+        other, _ = self.fitted(self.write('t.csv', point), name='t.keras')
+        self.assertEqual(self.ok('predict', model, self.path('s.csv')).out.replace(model, ''),
+                         self.ok('predict', other, self.path('t.csv')).out.replace(other, ''))
+
     def test_ends_of_months_stay(self):
         ends = ['%s-%02d' % (m, calendar.monthrange(*map(int, m.split('-')))[1]) for m in months(64)]
         data = self.write('s.csv', 'Date,v\n' + ''.join('%s,%g\n' % row for row in zip(ends, wave(60))))
@@ -214,6 +224,8 @@ class Series(Case):
         self.bad(table() + '2005-01\n', 'line 62 has 1 columns')
         self.bad(table(), "has no column 'Price'", 'Month, Sales', arguments=('--column', 'Price'))
         self.bad(table(), 'column 1 (Month)', 'is text where a number is needed', arguments=('--column', 'Month'))
+        self.bad('date;v\n01.01.2020;12 km\n', "line 2, column 2 (v): '12 km' is text where a number is needed; write 1234.5")
+        self.bad('date;v\n01.01.2020;12,5\n02.01.2020;1.5\n', 'write all numbers alike')
         self.bad(table() + '2005-01,-3\n', 'row 61 (2005-01): Sales is -3', arguments=('--log',))
         self.bad('a\0b', 's.csv')
         self.fails('fit', 'forecast', self.path('missing.csv'), says='missing.csv')

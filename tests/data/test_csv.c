@@ -215,6 +215,8 @@ static const struct {
     const char *message;
 } wrong[] = {
     {"", NULL, KILN_ERROR_FORMAT, "t.csv: is empty"},
+    {"1,5;2,5;x\n3,5;4,5;y\n", NULL, KILN_ERROR_FORMAT, /* neither a header nor 5 columns */
+     "t.csv: line 1, column 1: '1,5' is text where a number is needed"},
     {"\n \n\r\n", NULL, KILN_ERROR_FORMAT, "t.csv: is empty"},
     {"a,b,c\n", NULL, KILN_ERROR_FORMAT, "t.csv: has a header but no rows"},
     {"1,2,x\n3,y\n", NULL, KILN_ERROR_FORMAT,

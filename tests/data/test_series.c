@@ -228,6 +228,55 @@ START_TEST(finds_the_column_of_dates)
 }
 END_TEST
 
+START_TEST(reads_numbers_with_commas)
+{
+    read_good("Datum;Wert\n01.03.2020;12,5\n02.03.2020;1.234,25\n03.03.2020;7\n", 0, NULL);
+    ck_assert_str_eq(table.notes.data,
+                     "s.csv: commas are taken as decimal points (line 2: '12,5' is 12.5)\n");
+    ck_assert_str_eq(table.names[0], "Wert");
+    ck_assert_float_eq(table.values[0], 12.5F);
+    ck_assert_float_eq(table.values[1], 1234.25F);
+    series_free(&table);
+    read_good("1,5;2,5\n3,5;-4,5e1\n", 0, NULL); /* no header */
+    ck_assert_int_eq(table.rows, 2);
+    ck_assert_float_eq(table.values[1], -45);
+    series_free(&table);
+    read_good("Date,v\n2020-03-01,\"1,100\"\n2020-03-02,999\n2020-03-03,\"-1,234,567.5\"\n", 0,
+              NULL);
+    ck_assert_str_eq(table.notes.data,
+                     "s.csv: commas are taken as signs between thousands (line 2: "
+                     "'1,100' is 1100)\n");
+    ck_assert_float_eq(table.values[0], 1100);
+    ck_assert_float_eq(table.values[2], -1234567.5F);
+    series_free(&table);
+    refused("d;v\n01.01.2020;12,5\n02.01.2020;1.234\n", NULL,
+            "s.csv: line 3, column 2 (v): '1.234' has a decimal point, but '12,5' on line 2 has a "
+            "comma; write all numbers alike");
+    refused("d;v\n01.01.2020;1.5\n02.01.2020;1,5\n", NULL,
+            "s.csv: line 3, column 2 (v): '1,5' has a decimal comma, but '1.5' on line 2 has a "
+            "point; write all numbers alike");
+    static const char *const wrong[] = {"12,5",     "0,500",   "1,10",   "1,2345",
+                                        "1234,567", "1,100,5", "1.5,000"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char content[100], message[300];
+        snprintf(content, sizeof content, "d,v\n2020-01-01,\"%s\"\n", wrong[i]);
+        snprintf(
+            message, sizeof message,
+            "s.csv: line 2, column 2 (v): '%s' is text where a number is needed; write 1234.5, "
+            "with a decimal point and nothing between thousands or around it",
+            wrong[i]);
+        refused(content, NULL, message);
+    }
+    refused("d\tv\n2020-01-01\t1,100\n", NULL,
+            "s.csv: line 2, column 2 (v): '1,100' is text where a number is needed; write 1234.5, "
+            "with a decimal point and nothing between thousands or around it");
+    refused(
+        "d;v\n01.01.2020;1,234.5\n", NULL,
+        "s.csv: line 2, column 2 (v): '1,234.5' is text where a number is needed; write 1234.5, "
+        "with a decimal point and nothing between thousands or around it");
+}
+END_TEST
+
 START_TEST(refuses_bad_files)
 {
     refused("", NULL, "s.csv: is empty");
@@ -525,6 +574,7 @@ int main(void)
     tcase_add_test(tests, finds_the_order_of_days_and_months);
     tcase_add_test(tests, says_which_dates_cannot_be_read);
     tcase_add_test(tests, finds_the_column_of_dates);
+    tcase_add_test(tests, reads_numbers_with_commas);
     tcase_add_test(tests, refuses_bad_files);
     tcase_add_test(tests, continues_dates);
     tcase_add_test(tests, knows_what_is_no_date);
