@@ -102,8 +102,8 @@ kiln_status csv_table_find(const csv_table *t, const char *word, const char *wha
         return KILN_OK;
     if (matches > 1)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s: %zu columns are called '%s'; give the %s's index", file, matches,
-                         word, what);
+                         "%s: %zu columns are called '%s'; give the index of the %s column", file,
+                         matches, word, what);
     if (!parse_index(word, &index)) {
         if (t->names == NULL)
             return kiln_fail(

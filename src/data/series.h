@@ -11,7 +11,8 @@ typedef struct series_table {
     char *file;
     int64_t rows;
     size_t columns;
-    char **names;    /* of the columns: their headers, or their places in the file */
+    char **names;    /* of the columns: their headers, or, where these are missing or shared with
+                        others, their places in the file */
     float *values;   /* (rows, columns) */
     char **dates;    /* of the rows; NULL: no column of dates */
     char *date_name; /* its header, or "date" */

@@ -96,13 +96,22 @@ static bool is_chosen(const reading *r, const series_table *t, size_t column)
     return false;
 }
 
+/* Does a name find the column, and no other? */
+static bool has_own_name(const csv_table *csv, size_t column)
+{
+    size_t same = 0;
+    for (size_t i = 0; csv->names && i < csv->columns; i++)
+        same += strcmp(csv->names[i], csv->names[column]) == 0;
+    return same == 1 && csv->names[column][0];
+}
+
 static kiln_status add_column(reading *r, series_table *t, size_t column)
 {
     if (is_chosen(r, t, column))
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: column %zu is asked for twice", t->file,
                          column + 1);
-    char *name = r->csv.names && r->csv.names[column][0] ? str_copy(r->csv.names[column])
-                                                         : str_format("%zu", column);
+    char *name =
+        has_own_name(&r->csv, column) ? str_copy(r->csv.names[column]) : str_format("%zu", column);
     if (name == NULL)
         return kiln_last_status();
     r->columns[t->columns] = column;

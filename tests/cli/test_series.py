@@ -201,6 +201,16 @@ class Series(Case):
         self.assertEqual(self.ok('predict', model, self.path('s.csv')).out.replace(model, ''),
                          self.ok('predict', other, self.path('t.csv')).out.replace(other, ''))
 
+    def test_columns_that_share_a_name(self):
+        data = self.write('s.csv', 'Date,v,v\n' + ''.join('%s,%g,%g\n' % (m, i % 5, v) for i, (m, v) in
+                                                         enumerate(zip(months(60), wave(60)))))
+        model, done = self.fitted(data)
+        self.assertIn('series: 2, ', done.out)
+        self.ok('predict', model, data)
+        self.assertEqual(list(self.ok('evaluate', model, data, '--json').json()['forecast']), ['2'])
+        self.bad(open(data).read(), "2 columns are called 'v'; give the index of the series column",
+                 arguments=('--column', 'v'))
+
     def test_ends_of_months_stay(self):
         ends = ['%s-%02d' % (m, calendar.monthrange(*map(int, m.split('-')))[1]) for m in months(64)]
         data = self.write('s.csv', 'Date,v\n' + ''.join('%s,%g\n' % row for row in zip(ends, wave(60))))

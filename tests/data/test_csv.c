@@ -261,7 +261,7 @@ static const struct {
     {"a,b\n1,2\n", "kind", KILN_ERROR_ARGUMENT,
      "t.csv: has no column 'kind'; its columns are a, b"},
     {"a,a\n1,2\n", "a", KILN_ERROR_ARGUMENT,
-     "t.csv: 2 columns are called 'a'; give the label's index"},
+     "t.csv: 2 columns are called 'a'; give the index of the label column"},
     {"a,b\n1,2\n", "2", KILN_ERROR_ARGUMENT,
      "t.csv: the label column 2 is outside its columns, 0 to 1"},
     {"a,b\n1,2\n", "-3", KILN_ERROR_ARGUMENT,

@@ -277,6 +277,19 @@ START_TEST(reads_numbers_with_commas)
 }
 END_TEST
 
+START_TEST(names_columns_that_share_a_name)
+{
+    read_good("Date,v,v,\n2020-01-01,1,2,3\n", 3, (const char *[]){"2", "1", "3"});
+    ck_assert_str_eq(table.names[0], "2");
+    ck_assert_str_eq(table.names[1], "1");
+    ck_assert_str_eq(table.names[2], "3");
+    ck_assert_float_eq(table.values[0], 2);
+    series_free(&table);
+    refused("Date,v,v\n2020-01-01,1,2\n", "v",
+            "s.csv: 2 columns are called 'v'; give the index of the series column");
+}
+END_TEST
+
 START_TEST(refuses_bad_files)
 {
     refused("", NULL, "s.csv: is empty");
@@ -575,6 +588,7 @@ int main(void)
     tcase_add_test(tests, says_which_dates_cannot_be_read);
     tcase_add_test(tests, finds_the_column_of_dates);
     tcase_add_test(tests, reads_numbers_with_commas);
+    tcase_add_test(tests, names_columns_that_share_a_name);
     tcase_add_test(tests, refuses_bad_files);
     tcase_add_test(tests, continues_dates);
     tcase_add_test(tests, knows_what_is_no_date);
