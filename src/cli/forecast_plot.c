@@ -228,11 +228,7 @@ kiln_status forecast_plot(const forecast *f, const char *path)
 {
     text out = {0};
     size_t panels = f->series->target_count;
-    int64_t end = f->known + 1;
-    for (int64_t row = end; row <= f->first + f->count + f->series->horizon * f->series->rate;
-         row++)
-        if (isfinite(forecast_at(f, row, 0)))
-            end = row + 1;
+    int64_t end = forecast_end(f);
     text_add(&out,
              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %zu\" width=\"%d\" "
              "height=\"%zu\" role=\"img\">\n<title>",

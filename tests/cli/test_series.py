@@ -211,6 +211,34 @@ class Series(Case):
         self.bad(open(data).read(), "2 columns are called 'v'; give the index of the series column",
                  arguments=('--column', 'v'))
 
+    # ---- how far a forecast goes ----
+
+    def test_fewer_steps_than_the_horizon(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--window', 6, '--horizon', 6)
+        for steps in (1, 3, 6, 8):
+            done = self.ok('predict', model, data, '--steps', steps, '-o', self.path('p.csv'), '--plot', self.path('p.svg'))
+            rows = self.rows(self.path('p.csv'))
+            self.assertEqual([r['Month'] for r in rows if r['Sales'] == ''], months(60 + steps)[60:])
+            self.assertIn('%d rows written to' % len(rows), done.out)
+            self.assertEqual(open(self.path('p.svg')).read().count('<circle'), steps)
+            lines = self.ok('predict', model, data, '--steps', steps, '--rows', 2).out.splitlines()
+            self.assertEqual([l.split()[0] for l in lines[1:steps + 3]], months(60 + steps)[58:])
+
+    def test_errors_of_whole_windows_alone(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--window', 6, '--horizon', 4)
+        evaluated = self.ok('evaluate', model, data).out
+        table_of = lambda out: out[out.index('Sales, 12 rows'):]
+        self.assertEqual(table_of(evaluated), table_of(self.ok('predict', model, data).out))
+
+    def test_rows_that_are_written(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--difference', 1)
+        done = self.ok('predict', model, data, '--steps', 50, '-o', self.path('p.csv'))
+        self.assertIn('62 rows written', done.out)
+        self.assertEqual(len(self.rows(self.path('p.csv'))), 62)
+
     def test_ends_of_months_stay(self):
         ends = ['%s-%02d' % (m, calendar.monthrange(*map(int, m.split('-')))[1]) for m in months(64)]
         data = self.write('s.csv', 'Date,v\n' + ''.join('%s,%g\n' % row for row in zip(ends, wave(60))))
@@ -218,6 +246,16 @@ class Series(Case):
         self.ok('predict', model, data, '--steps', 4, '-o', self.path('p.csv'))
         self.assertEqual([r['Date'] for r in self.rows(self.path('p.csv'))[-4:]],
                          ends[60:])
+
+    def test_forecasts_that_leave_the_numbers(self):
+        data = self.write('s.csv', 'Month,v\n' + ''.join('%s,%g\n' % (m, 10.0 ** i) for i, m in enumerate(months(36))))
+        model, _ = self.fitted(data, '--window', 2, '--log', '--difference', 1)
+        line = self.fails('predict', model, data, '--steps', 400,
+                          says=('--steps 400: the forecast of v left the range of numbers at step ', 'ask for fewer steps'))
+        step = int(line.split('at step ')[1].split(',')[0])
+        self.ok('predict', model, data, '--steps', step - 1)
+        self.fails('predict', model, data, '--steps', step, says='at step %d' % step)
+        self.fails('predict', model, data, '--steps', 100000000, says='--steps 100000000: a forecast goes at most 100,000 rows')
 
     # ---- bad input ----
 
