@@ -154,31 +154,63 @@ static kiln_status append(forecast *f)
     return KILN_OK;
 }
 
-kiln_status forecast_go_on(forecast *f, kiln_model *model, int64_t rows)
+/* Fails where the forecast of a row is no number that can be written, or gone on from. */
+static kiln_status check_row(const forecast *f, int64_t row)
+{
+    for (size_t c = 0; c < f->series->target_count; c++) {
+        double value = forecast_at(f, row, c);
+        if (!isfinite((float)value) || (f->series->log && !((float)value > 0)))
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "--steps %" PRId64 ": the forecast of %s left the range of numbers at "
+                             "step %" PRId64 ", where it is %g; ask for fewer steps",
+                             f->steps, f->series->columns[c], row - f->known + 1, value);
+    }
+    return KILN_OK;
+}
+
+/* The last rows of a table, which stay its own. */
+static series_table last_rows(const series_table *t, int64_t rows)
+{
+    series_table tail = *t;
+    tail.rows = rows;
+    tail.values += (size_t)(t->rows - rows) * t->columns;
+    tail.dates = t->dates ? t->dates + (t->rows - rows) : NULL;
+    return tail;
+}
+
+/* Takes the forecast of the row behind the last one as known, and makes the next from it. */
+static kiln_status go_on(forecast *f, kiln_model *model)
+{
+    int64_t samples;
+    KILN_TRY(check_row(f, f->table.rows));
+    KILN_TRY(append(f));
+    series_table tail = last_rows(&f->table, series_first_target(f->series));
+    kiln_dataset *windows = series_windows(&tail, f->series, tail.rows, tail.rows, 1, false);
+    if (windows == NULL)
+        return kiln_last_status();
+    float *outputs = kiln_predict(&samples, model, windows, .verbose = KILN_NO);
+    kiln_dataset_free(windows);
+    kiln_status status = outputs ? take(f, outputs, samples) : kiln_last_status();
+    free(outputs);
+    return status;
+}
+
+kiln_status forecast_go_on(forecast *f, kiln_model *model, int64_t steps)
 {
     const model_series *s = f->series;
-    if (rows <= s->horizon)
-        return KILN_OK;
-    if (s->rate != 1 || s->column_count > s->target_count)
+    int64_t there = s->horizon + s->rate - 1;
+    f->steps = steps;
+    if (steps > there && (s->rate != 1 || s->column_count > s->target_count))
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "--steps %" PRId64 ": model %s forecasts %" PRId64
                          " rows, and cannot go on from there, because it %s",
-                         rows, model->name, s->horizon,
+                         steps, model->name, there,
                          s->rate != 1 ? "sees every Nth row only"
                                       : "sees columns that it does not forecast");
-    for (int64_t done = 1; done + s->horizon <= rows; done++) {
-        int64_t samples;
-        KILN_TRY(append(f));
-        int64_t next = series_next_target(&f->table, s);
-        kiln_dataset *windows = series_windows(&f->table, s, next, next, 1, false);
-        if (windows == NULL)
-            return kiln_last_status();
-        float *outputs = kiln_predict(&samples, model, windows, .verbose = KILN_NO);
-        kiln_dataset_free(windows);
-        kiln_status status = outputs ? take(f, outputs, samples) : kiln_last_status();
-        free(outputs);
-        KILN_TRY(status);
-    }
+    for (int64_t i = there; i < steps; i++)
+        KILN_TRY(go_on(f, model));
+    for (int64_t row = f->table.rows; steps > there && row < forecast_end(f); row++)
+        KILN_TRY(check_row(f, row));
     return KILN_OK;
 }
 
@@ -192,8 +224,9 @@ const char *forecast_date(const forecast *f, int64_t row)
         snprintf(out, sizeof *ring, "%s", t->dates[row]);
         return out;
     }
-    char *date =
-        t->dates ? series_date_after(t->dates[t->rows - 1], &t->interval, row - t->rows + 1) : NULL;
+    char *date = t->dates ? series_date_after(t->dates[f->known - 1], &t->format, &t->interval,
+                                              row - f->known + 1)
+                          : NULL;
     if (date)
         snprintf(out, sizeof *ring, "%s", date);
     else if (t->dates)
@@ -204,17 +237,21 @@ const char *forecast_date(const forecast *f, int64_t row)
     return out;
 }
 
+/* The forecast that a row is taken from, and its entry there: of several the one that has the row
+ * first. false: there is none. */
+static bool find_entry(const forecast *f, int64_t row, int64_t *i, int64_t *step)
+{
+    int64_t behind = row - (f->first + f->count - 1); /* the first row of the last forecast */
+    *i = behind > 0 ? f->count - 1 : row - f->first;
+    *step = behind > 0 ? behind / f->series->rate : 0;
+    return *i >= 0 && *step < f->series->horizon && (behind <= 0 || behind % f->series->rate == 0);
+}
+
 double forecast_at(const forecast *f, int64_t row, size_t column)
 {
     const model_series *s = f->series;
-    int64_t i = row - f->first, step = 0;
-    if (i >= f->count) { /* a later entry of the last forecast */
-        step = (row - (f->first + f->count - 1)) / s->rate;
-        if ((row - (f->first + f->count - 1)) % s->rate || step >= s->horizon)
-            return NAN;
-        i = f->count - 1;
-    }
-    if (i < 0)
+    int64_t i, step;
+    if (!find_entry(f, row, &i, &step))
         return NAN;
     return forecast_entry(f, i, step, column);
 }
@@ -223,6 +260,24 @@ double forecast_entry(const forecast *f, int64_t i, int64_t step, size_t column)
 {
     const model_series *s = f->series;
     return f->values[((size_t)i * (size_t)s->horizon + (size_t)step) * s->target_count + column];
+}
+
+/* Is a row known, or forecast? Between two entries of the last forecast there are others. */
+static bool is_shown(const forecast *f, int64_t row)
+{
+    int64_t i, step;
+    return row < f->known || find_entry(f, row, &i, &step);
+}
+
+int64_t forecast_end(const forecast *f)
+{
+    int64_t end = f->first + f->count + (f->series->horizon - 1) * f->series->rate;
+    int64_t left = f->steps;
+    for (int64_t row = f->known; left > 0 && row < end; row++) {
+        left -= is_shown(f, row);
+        end = left == 0 ? row + 1 : end;
+    }
+    return end;
 }
 
 /* ---- errors ---- */
@@ -245,11 +300,10 @@ void forecast_measure(const forecast *f, forecaster who, size_t column, forecast
     const series_table *t = &f->table;
     double relative = 0, squares = 0, absolute = 0;
     *e = (forecast_errors){.count = 0};
-    for (int64_t i = 0; i < f->count; i++)
+    int64_t reach = (f->series->horizon - 1) * f->series->rate;
+    for (int64_t i = 0; i < f->count && f->first + i + reach < f->known; i++)
         for (int64_t step = 0; step < f->series->horizon; step++) {
             int64_t row = f->first + i + step * f->series->rate;
-            if (row >= f->known)
-                continue;
             double known = (double)t->values[(size_t)row * t->columns + column],
                    error = said(f, who, i, step, column) - known;
             relative += fabs(error) / fabs(known); /* infinite or NaN by 0 */
@@ -333,27 +387,25 @@ kiln_status forecast_add_errors(const forecast *f, json_t *object)
 
 /* ---- values ---- */
 
-/* The row behind the last that was forecast. */
-static int64_t end_of(const forecast *f)
-{
-    return f->first + f->count + (f->series->horizon - 1) * f->series->rate;
-}
-
 void forecast_print(const forecast *f, int64_t rows)
 {
     const series_table *t = &f->table;
     const model_series *s = f->series;
     const char *title = t->dates ? t->date_name : "row";
     int64_t first = rows > 0 && f->known - f->first > rows ? f->known - rows : f->first;
-    int width = (int)strlen(forecast_date(f, f->known - 1));
-    width = width < (int)strlen(title) ? (int)strlen(title) : width;
+    int64_t end = forecast_end(f);
+    int width = (int)strlen(title);
+    for (int64_t row = first; row < end; row++) {
+        int length = (int)strlen(forecast_date(f, row));
+        width = width < length ? length : width;
+    }
     printf("%-*s", width, title);
     for (size_t c = 0; c < s->target_count; c++)
         printf("  %14s  %14s", s->columns[c], "forecast");
     printf("\n");
-    for (int64_t row = first; row < end_of(f); row++) {
-        if (row >= f->known && isnan(forecast_at(f, row, 0)))
-            continue; /* between two entries */
+    for (int64_t row = first; row < end; row++) {
+        if (!is_shown(f, row))
+            continue;
         printf("%-*s", width, forecast_date(f, row));
         for (size_t c = 0; c < s->target_count; c++) {
             if (row < f->known)
@@ -369,11 +421,13 @@ void forecast_print(const forecast *f, int64_t rows)
                session_count(first - f->first));
 }
 
-kiln_status forecast_write_csv(const forecast *f, const char *path)
+kiln_status forecast_write_csv(const forecast *f, const char *path, int64_t *rows)
 {
     const series_table *t = &f->table;
     const model_series *s = f->series;
+    int64_t end = forecast_end(f);
     text out = {0};
+    *rows = 0;
     cli_add_cell(&out, t->dates ? t->date_name : "row");
     for (size_t c = 0; c < s->target_count; c++) {
         text_add(&out, ",");
@@ -387,9 +441,10 @@ kiln_status forecast_write_csv(const forecast *f, const char *path)
         free(name);
     }
     text_add(&out, "\n");
-    for (int64_t row = f->first; row < end_of(f); row++) {
-        if (row >= f->known && isnan(forecast_at(f, row, 0)))
+    for (int64_t row = f->first; row < end; row++) {
+        if (!is_shown(f, row))
             continue;
+        ++*rows;
         cli_add_cell(&out, forecast_date(f, row));
         for (size_t c = 0; c < s->target_count; c++) {
             text_add(&out, ",");

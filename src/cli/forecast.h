@@ -12,6 +12,7 @@ typedef struct forecast {
     const model_series *series; /* the model's */
     int64_t known;              /* rows of the file; those behind them were forecast */
     int64_t first, count;       /* rows that have a window before them, of the last forecast */
+    int64_t steps;              /* rows behind the file's end that are wanted; 0: all there are */
     double *values;             /* (count, horizon, targets) */
 } forecast;
 
@@ -31,8 +32,12 @@ kiln_status forecast_take(forecast *f, const float *outputs, int64_t samples, in
 /* Has the model forecast from all windows, and takes what it says. */
 kiln_status forecast_predict(forecast *f, kiln_model *model, kiln_dataset *windows);
 
-/* Forecasts on, with forecasts as values, until the file has `rows` rows more. */
-kiln_status forecast_go_on(forecast *f, kiln_model *model, int64_t rows);
+/* Settles how many rows behind the file's end are wanted (0: those that there are): where the
+ * model's forecast ends before, it goes on with forecasts as values. */
+kiln_status forecast_go_on(forecast *f, kiln_model *model, int64_t steps);
+
+/* The row behind the last one that is wanted. */
+int64_t forecast_end(const forecast *f);
 
 /* The date of a row, behind the file's end too: "1961-01", "+1". In one of a few buffers of its
  * own. */
@@ -44,8 +49,8 @@ double forecast_at(const forecast *f, int64_t row, size_t column);
 /* What forecast i says of its entry `step`, which is row first + i + step * rate. */
 double forecast_entry(const forecast *f, int64_t i, int64_t step, size_t column);
 
-/* Errors over all that was forecast and is known: of the model, of the last value, and of the value
- * a season before (season 0: not known). */
+/* Errors over all windows whose forecast is known to its end: of the model, of the last value, and
+ * of the value a season before (season 0: not known). */
 typedef enum forecaster { FORECAST_MODEL, FORECAST_LAST, FORECAST_SEASON, FORECASTERS } forecaster;
 typedef struct forecast_errors {
     int64_t count;
@@ -59,9 +64,10 @@ int64_t forecast_season(const forecast *f);
 void forecast_print_errors(const forecast *f, const char *model_name);
 kiln_status forecast_add_errors(const forecast *f, json_t *object);
 
-/* Known and forecast values: on the screen (the last `rows` known ones; 0: all), as CSV, as SVG. */
+/* Known and forecast values: on the screen (the last `rows` known ones; 0: all), as CSV (*rows: how
+ * many it has), as SVG. */
 void forecast_print(const forecast *f, int64_t rows);
-kiln_status forecast_write_csv(const forecast *f, const char *path);
+kiln_status forecast_write_csv(const forecast *f, const char *path, int64_t *rows);
 kiln_status forecast_plot(const forecast *f, const char *path);
 
 #endif

@@ -77,7 +77,7 @@ static int64_t label_step(const panel *p, int64_t *first)
         step = (step + season - 1) / season * season;
     *first = p->begin;
     if (t->interval.unit == INTERVAL_MONTHS && step % 12 == 0 &&
-        series_date_read(t->dates[p->begin], &date))
+        series_date_read(t->dates[p->begin], &t->format, &date))
         while ((date.months + (*first - p->begin) * t->interval.length) % 12 &&
                *first - p->begin < 12)
             ++*first;
@@ -228,11 +228,7 @@ kiln_status forecast_plot(const forecast *f, const char *path)
 {
     text out = {0};
     size_t panels = f->series->target_count;
-    int64_t end = f->known + 1;
-    for (int64_t row = end; row <= f->first + f->count + f->series->horizon * f->series->rate;
-         row++)
-        if (isfinite(forecast_at(f, row, 0)))
-            end = row + 1;
+    int64_t end = forecast_end(f);
     text_add(&out,
              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %zu\" width=\"%d\" "
              "height=\"%zu\" role=\"img\">\n<title>",

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHOWN_ROWS = 20, SHOWN_VALUES = 8 };
+enum { SHOWN_ROWS = 20, SHOWN_VALUES = 8, MOST_STEPS = 100000 };
 
 static struct {
     const char *output, *label, *plot;
@@ -38,7 +38,8 @@ typedef struct predictions {
     forecast forecast; /* of a series; else empty */
     kiln_device *device;
     int64_t samples;
-    int width; /* of the longest name of a picture */
+    int64_t written; /* rows of the file */
+    int width;       /* of the longest name of a picture */
     size_t count;
     float **values; /* (samples, output shape) */
 } predictions;
@@ -117,10 +118,11 @@ static kiln_status write_csv(const predictions *p)
     return status;
 }
 
-static kiln_status write_file(const predictions *p)
+static kiln_status write_file(predictions *p)
 {
+    p->written = p->samples;
     if (p->forecast.series && cli_ends_with(given.output, ".csv"))
-        return forecast_write_csv(&p->forecast, given.output);
+        return forecast_write_csv(&p->forecast, given.output, &p->written);
     if (cli_ends_with(given.output, ".csv"))
         return write_csv(p);
     if (cli_ends_with(given.output, ".npz"))
@@ -318,6 +320,12 @@ static kiln_status predict(const char *model_name, int count, char **words, pred
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s: model %s was not trained on a series, so that there is no forecast",
                          given.plot ? "--plot" : "--steps", p->model->name);
+    if (given.steps > MOST_STEPS)
+        return kiln_fail(
+            KILN_ERROR_ARGUMENT,
+            "--steps %lld: a forecast goes at most %s rows beyond the end of a series; "
+            "ask for fewer",
+            (long long)given.steps, session_count(MOST_STEPS));
     KILN_TRY(session_match(p->data, p->model, false));
     if (given.output && p->model->output_count > 1 && !cli_ends_with(given.output, ".npz") &&
         !cli_ends_with(given.output, ".csv"))
@@ -352,7 +360,7 @@ static int run(int count, char **words)
         status = cli_fail();
     } else if (given.output) {
         if (common.verbose > 0)
-            printf("%s rows written to %s\n", session_count(p.samples), given.output);
+            printf("%s rows written to %s\n", session_count(p.written), given.output);
     } else if (p.forecast.series) {
         print_forecast(&p, words[0]);
     } else {

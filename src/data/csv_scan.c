@@ -36,6 +36,16 @@ static size_t count_cells(const char **at, const char *end, char separator)
     return cells;
 }
 
+/* Has each comma a digit on both sides, as in "12,5"? */
+static bool commas_are_decimal(const char *start, const char *end)
+{
+    for (const char *p = start; p < end; p++)
+        if (*p == ',' &&
+            (p == start || p + 1 == end || p[-1] < '0' || p[-1] > '9' || p[1] < '0' || p[1] > '9'))
+            return false;
+    return true;
+}
+
 static char find_separator(const char *start, const char *end, bool tab_first)
 {
     static const char candidates[] = {',', '\t', ';', '|'};
@@ -59,6 +69,9 @@ static char find_separator(const char *start, const char *end, bool tab_first)
         }
         if (tab_first && candidates[c] == '\t' && cells > 1)
             return '\t';
+        if (best == ',' && candidates[c] == ';' && cells > 1 && agree == best_agree &&
+            commas_are_decimal(start, at))
+            best_cells = 1; /* both cut well: "1,5;2,5" */
         if (agree > best_agree || (agree == best_agree && cells > best_cells)) {
             best = candidates[c];
             best_agree = agree;

@@ -23,7 +23,8 @@ typedef struct csv_scan {
 } csv_scan;
 
 /* Starts at a text, which the scan changes. The separator is the one of comma, tab, semicolon and
- * bar that cuts the first records into the same number of cells; a name that ends in .tsv says tab.
+ * bar that cuts the first records into the same number of cells (commas of "1,5;2,5" are none); a
+ * name that ends in .tsv says tab.
  * Text that is binary or UTF-16 is an error. */
 kiln_status csv_start(csv_scan *scan, const char *file, char *content, size_t size);
 

@@ -1,5 +1,7 @@
 #include "data/csv_table.h"
 
+#include "data/csv_comma.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -20,7 +22,8 @@ static bool is_header(const csv_scan *scan)
 {
     double value;
     for (size_t i = 0; i < scan->count; i++)
-        if (csv_number(scan->items[i], &value))
+        if (csv_number(scan->items[i], &value) ||
+            csv_comma_number(scan, scan->items[i], &value) != COMMA_NONE)
             return false;
     return true;
 }
@@ -99,8 +102,8 @@ kiln_status csv_table_find(const csv_table *t, const char *word, const char *wha
         return KILN_OK;
     if (matches > 1)
         return kiln_fail(KILN_ERROR_ARGUMENT,
-                         "%s: %zu columns are called '%s'; give the %s's index", file, matches,
-                         word, what);
+                         "%s: %zu columns are called '%s'; give the index of the %s column", file,
+                         matches, word, what);
     if (!parse_index(word, &index)) {
         if (t->names == NULL)
             return kiln_fail(

@@ -11,11 +11,13 @@ typedef struct series_table {
     char *file;
     int64_t rows;
     size_t columns;
-    char **names;    /* of the columns: their headers, or their places in the file */
+    char **names;    /* of the columns: their headers, or, where these are missing or shared with
+                        others, their places in the file */
     float *values;   /* (rows, columns) */
     char **dates;    /* of the rows; NULL: no column of dates */
     char *date_name; /* its header, or "date" */
-    series_interval interval;
+    series_format format;     /* of the dates, where they can be read */
+    series_interval interval; /* between them, where they can be read */
     text notes; /* a line on each thing worth saying, such as dates out of order; may be empty */
 } series_table;
 
@@ -26,9 +28,9 @@ typedef struct series_choice {
     const char *const *words;
 } series_choice;
 
-/* Reads a file. No words: the last column that holds no dates. Rows are put into the order of their
- * dates. Dates are in the first other column that holds no numbers, or is called like dates are.
- * Free it also after a failure. */
+/* Reads a file. No words: the last column that holds numbers and no dates. Rows are put into the
+ * order of their dates. Dates are in the first other column that holds some, or is called like
+ * dates are, or else holds no numbers (then they are names). Free it also after a failure. */
 kiln_status series_read(const char *path, const series_choice *choice, series_table *table);
 void series_free(series_table *table);
 

@@ -1,15 +1,15 @@
 #include "data/series_date.h"
 
+#include "data/series_word.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
-enum { DAY = 24 * 60 * 60 };
+#define SECOND INT64_C(1000000)
+#define DAY (24 * 60 * 60 * SECOND)
 
-/* Where the numbers of "1949-01-31 06:00:00" stand. */
-static const struct {
-    int at, digits;
-} fields[] = {{0, 4}, {5, 2}, {8, 2}, {11, 2}, {14, 2}, {17, 2}};
+/* ---- the calendar ---- */
 
 /* Days since 1970-01-01 in the Gregorian calendar, from days since a first of March of a year that
  * 400 divides: then leap days come last in a year. */
@@ -20,97 +20,107 @@ static int64_t days_of(int64_t year, int month, int day)
     return 365 * y + leaps + (153 * shifted + 2) / 5 + day - 1 - 719468;
 }
 
+static int64_t first_day(int64_t months)
+{
+    return days_of(months / 12, (int)(months % 12) + 1, 1);
+}
+
 static int days_in(int64_t months)
 {
-    int64_t year = months / 12, next = months + 1;
-    return (int)(days_of(next / 12, (int)(next % 12) + 1, 1) -
-                 days_of(year, (int)(months % 12) + 1, 1));
+    return (int)(first_day(months + 1) - first_day(months));
 }
 
-static bool read_number(const char *word, series_date *date)
+/* The month that a day since 1970-01-01 is in. */
+static int64_t month_of(int64_t days)
 {
-    char *end;
-    size_t length = strlen(word);
-    if (length == 0 || length > 15 || !isdigit((unsigned char)word[length - 1]))
+    int64_t months = (days + 719528) / 366 * 12; /* not after it: no year is longer */
+    months += (days - first_day(months)) / 366 * 12;
+    while (first_day(months + 1) <= days)
+        months++;
+    return months;
+}
+
+/* ---- reading ---- */
+
+/* "-12.5": whole numbers of the last digit that `decimals` leaves room for. */
+static bool read_number(const char *word, int decimals, series_date *date)
+{
+    const char *p = word + (*word == '-' || *word == '+');
+    int behind = -1;
+    int64_t value = 0;
+    if (!isdigit((unsigned char)*p))
         return false;
-    *date = (series_date){.months = strtoll(word, &end, 10), .fields = 1};
-    return *end == '\0';
-}
-
-static bool is_separator(char c, int before)
-{
-    return before < 3    ? c == '-' || c == '/' || c == '.'
-           : before == 3 ? c == ' ' || c == 'T'
-                         : c == ':';
-}
-
-bool series_date_read(const char *word, series_date *date)
-{
-    int values[6] = {0, 1, 1, 0, 0, 0}, count = 0;
-    size_t length = strlen(word);
-    if (read_number(word, date))
-        return true;
-    for (; count < 6 && (size_t)(fields[count].at + fields[count].digits) <= length; count++) {
-        const char *p = word + fields[count].at;
-        if (count > 0 && !is_separator(p[-1], count))
+    for (; isdigit((unsigned char)*p) || (*p == '.' && behind < 0); p++) {
+        behind += behind >= 0 || *p == '.';
+        if (*p != '.' && (__builtin_mul_overflow(value, (int64_t)10, &value) ||
+                          __builtin_add_overflow(value, (int64_t)(*p - '0'), &value)))
             return false;
-        values[count] = 0;
-        for (int i = 0; i < fields[count].digits; i++) {
-            if (!isdigit((unsigned char)p[i]))
-                return false;
-            values[count] = 10 * values[count] + (p[i] - '0');
-        }
     }
-    if (count < 2 || count == 4 ||
-        (size_t)(fields[count - 1].at + fields[count - 1].digits) != length)
+    *date = (series_date){.fields = 1, .seen.decimals = behind > 0 ? behind : 0};
+    for (int i = date->seen.decimals; i < decimals; i++)
+        if (__builtin_mul_overflow(value, (int64_t)10, &value))
+            return false;
+    date->time = *word == '-' ? -value : value;
+    return *p == '\0';
+}
+
+/* From the parts of a word; the day is in its month. */
+static bool compose(const date_word *w, series_date *date)
+{
+    const int *v = w->values;
+    int day = word_has(w, PART_DAY) ? v[PART_DAY] : 0;
+    *date = (series_date){.day = day, .ordered = w->ordered, .seen = w->seen};
+    date->months = 12 * (int64_t)v[PART_YEAR] + v[PART_MONTH] - 1;
+    date->fields = word_has(w, PART_SECOND) ? 6 : word_has(w, PART_MINUTE) ? 5 : day ? 3 : 2;
+    if (day > days_in(date->months))
         return false;
-    *date = (series_date){.months = 12 * (int64_t)values[0] + values[1] - 1, .fields = count};
-    if (values[1] < 1 || values[1] > 12 || values[2] < 1 || values[2] > days_in(date->months) ||
-        values[3] > 23 || values[4] > 59 || values[5] > 59)
-        return false;
-    if (count > 2) {
-        date->day = values[2];
-        date->seconds = days_of(values[0], values[1], values[2]) * DAY + values[3] * 3600 +
-                        values[4] * 60 + values[5];
-    }
+    int64_t seconds = v[PART_HOUR] * 3600 + v[PART_MINUTE] * 60 + v[PART_SECOND] - w->offset;
+    date->time =
+        (first_day(date->months) + (day ? day - 1 : 0)) * DAY + seconds * SECOND + v[PART_FRACTION];
     return true;
+}
+
+bool series_date_read(const char *word, const series_format *format, series_date *date)
+{
+    date_word w;
+    if (format->order == ORDER_NUMBER)
+        return read_number(word, format->decimals, date);
+    return word_split(word, format->order, &w) && compose(&w, date);
 }
 
 int series_date_compare(const series_date *a, const series_date *b)
 {
-    if (a->months != b->months)
-        return a->months < b->months ? -1 : 1;
-    return (a->seconds > b->seconds) - (a->seconds < b->seconds);
+    return (a->time > b->time) - (a->time < b->time);
 }
+
+/* ---- the distance between dates ---- */
 
 series_interval series_interval_of(const series_date *dates, size_t count)
 {
     const series_interval none = {.unit = INTERVAL_NONE};
     if (count < 2)
         return none;
-    int fields_of_all = dates[0].fields;
-    int64_t months = dates[1].months - dates[0].months,
-            seconds = dates[1].seconds - dates[0].seconds;
-    bool same_months = months > 0, same_seconds = seconds > 0 && fields_of_all > 2, same_day = true,
-         ends = fields_of_all == 3;
+    int fields = dates[0].fields;
+    int64_t months = dates[1].months - dates[0].months, time = dates[1].time - dates[0].time;
+    bool same_months = months > 0, same_time = time > 0, same_day = true, ends = fields == 3;
     for (size_t i = 0; i < count; i++) {
         const series_date *d = &dates[i];
-        if (d->fields != fields_of_all)
+        if (d->fields != fields)
             return none;
-        same_day = same_day && d->day == dates[0].day && (d->seconds - dates[0].seconds) % DAY == 0;
+        same_day = same_day && d->day == dates[0].day && (d->time - dates[0].time) % DAY == 0;
         ends = ends && d->day == days_in(d->months);
         if (i == 0)
             continue;
         same_months = same_months && d->months - d[-1].months == months;
-        same_seconds = same_seconds && d->seconds - d[-1].seconds == seconds;
+        same_time = same_time && d->time - d[-1].time == time;
     }
-    if (fields_of_all == 1)
-        return same_months ? (series_interval){.unit = INTERVAL_NUMBER, .length = months} : none;
+    if (fields == 1)
+        return same_time ? (series_interval){.unit = INTERVAL_NUMBER, .length = time} : none;
     if (same_months && (same_day || ends))
         return (series_interval){
             .unit = INTERVAL_MONTHS, .length = months, .month_ends = ends && !same_day};
-    if (same_seconds)
-        return (series_interval){.unit = INTERVAL_SECONDS, .length = seconds};
+    if (same_time && fields > 2)
+        return (series_interval){.unit = INTERVAL_TIME, .length = time};
     return none;
 }
 
@@ -118,53 +128,67 @@ int64_t series_interval_season(const series_interval *interval)
 {
     if (interval->unit == INTERVAL_MONTHS && interval->length < 12 && 12 % interval->length == 0)
         return 12 / interval->length;
-    if (interval->unit == INTERVAL_SECONDS && interval->length == DAY)
+    if (interval->unit == INTERVAL_TIME && interval->length == DAY)
         return 7;
-    if (interval->unit == INTERVAL_SECONDS && interval->length < DAY && DAY % interval->length == 0)
+    if (interval->unit == INTERVAL_TIME && interval->length < DAY && DAY % interval->length == 0)
         return DAY / interval->length;
     return 0;
 }
 
-/* Writes a number over the digits of a field. */
-static void put(char *out, int field, int64_t value)
+/* ---- dates that come next ---- */
+
+/* 125 with one decimal: "12.5" */
+static char *number_after(int64_t value, int decimals)
 {
-    for (int i = fields[field].digits; i-- > 0; value /= 10)
-        out[fields[field].at + i] = (char)('0' + value % 10);
+    int64_t unit = 1;
+    for (int i = 0; i < decimals; i++)
+        unit *= 10; /* a number with so many decimals was read */
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    return decimals ? str_format("%s%" PRIu64 ".%0*" PRIu64, value < 0 ? "-" : "",
+                                 size / (uint64_t)unit, decimals, size % (uint64_t)unit)
+                    : str_format("%" PRId64, value);
 }
 
-static void put_seconds(char *out, int count, int64_t seconds)
+/* Sets the parts of a word to a time in its own zone. */
+static void set_time(date_word *w, int64_t time)
 {
-    int64_t days = seconds >= 0 ? seconds / DAY : -((DAY - 1 - seconds) / DAY),
-            rest = seconds - days * DAY;
-    int64_t months = (days + 719528) / 366 * 12; /* not after the date; at most years before it */
-    while (days_of((months + 1) / 12, (int)((months + 1) % 12) + 1, 1) <= days)
-        months++;
-    put(out, 0, months / 12);
-    put(out, 1, months % 12 + 1);
-    put(out, 2, days - days_of(months / 12, (int)(months % 12) + 1, 1) + 1);
-    const int64_t times[] = {rest / 3600, rest / 60 % 60, rest % 60};
-    for (int i = 3; i < count; i++)
-        put(out, i, times[i - 3]);
+    int64_t days = time >= 0 ? time / DAY : -((DAY - 1 - time) / DAY), rest = time - days * DAY;
+    int64_t months = month_of(days);
+    w->values[PART_YEAR] = (int)(months / 12);
+    w->values[PART_MONTH] = (int)(months % 12) + 1;
+    w->values[PART_DAY] = (int)(days - first_day(months)) + 1;
+    w->values[PART_HOUR] = (int)(rest / (3600 * SECOND));
+    w->values[PART_MINUTE] = (int)(rest / (60 * SECOND) % 60);
+    w->values[PART_SECOND] = (int)(rest / SECOND % 60);
+    w->values[PART_FRACTION] = (int)(rest % SECOND);
 }
 
-char *series_date_after(const char *word, const series_interval *interval, int64_t steps)
+char *series_date_after(const char *word, const series_format *format,
+                        const series_interval *interval, int64_t steps)
 {
     series_date date;
-    if (interval->unit == INTERVAL_NONE || !series_date_read(word, &date))
+    date_word w;
+    int64_t distance, time;
+    if (interval->unit == INTERVAL_NONE || !series_date_read(word, format, &date) ||
+        __builtin_mul_overflow(steps, interval->length, &distance))
         return NULL;
     if (interval->unit == INTERVAL_NUMBER)
-        return str_format("%" PRId64, date.months + steps * interval->length);
-    char *out = str_copy(word);
-    if (out == NULL)
-        return NULL;
+        return __builtin_add_overflow(date.time, distance, &time)
+                   ? NULL
+                   : number_after(time, format->decimals);
+    word_split(word, format->order, &w);
     if (interval->unit == INTERVAL_MONTHS) {
-        int64_t months = date.months + steps * interval->length;
-        put(out, 0, months / 12);
-        put(out, 1, months % 12 + 1);
-        if (date.fields > 2 && (interval->month_ends || date.day > days_in(months)))
-            put(out, 2, days_in(months));
+        int64_t months = date.months + distance;
+        if (months / 12 > 1000000) /* years are of type int */
+            return NULL;
+        w.values[PART_YEAR] = (int)(months / 12);
+        w.values[PART_MONTH] = (int)(months % 12) + 1;
+        if (date.day && (interval->month_ends || date.day > days_in(months)))
+            w.values[PART_DAY] = days_in(months);
     } else {
-        put_seconds(out, date.fields, date.seconds + steps * interval->length);
+        if (__builtin_add_overflow(date.time, distance, &time))
+            return NULL;
+        set_time(&w, time + w.offset * SECOND);
     }
-    return out;
+    return word_write(word, format, &w);
 }

@@ -2,18 +2,30 @@
 #include "data/series.h"
 
 #include "base/file.h"
+#include "data/csv_comma.h"
 #include "data/csv_table.h"
+#include "data/series_order.h"
 
+#include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
+
+/* A cell that says how numbers are written. */
+typedef struct sign_seen {
+    int64_t line; /* 0: there was none */
+    char shown[CSV_SHOWN];
+} sign_seen;
 
 /* A file while it is read. */
 typedef struct reading {
     csv_table csv;
     size_t *columns; /* of the file, by column of the series */
     size_t date;     /* column of dates; == csv.columns: none */
-    size_t value_capacity, date_capacity;
+    int64_t *lines;  /* of the file, by row; where there are dates */
+    sign_seen comma, point;
+    size_t value_capacity, date_capacity, line_capacity;
 } reading;
 
 void series_free(series_table *t)
@@ -31,16 +43,49 @@ void series_free(series_table *t)
     *t = (series_table){.rows = 0};
 }
 
-/* Is a column one of dates: named so, or text in the first row? */
-static bool may_be_dates(const csv_table *csv, size_t column)
+/* ---- columns ---- */
+
+static bool is_named_date(const csv_table *csv, size_t column)
 {
     static const char *const words[] = {"date", "day",       "month",    "time",
                                         "year", "timestamp", "datetime", "ds"};
-    double value;
     for (size_t i = 0; csv->names && i < sizeof words / sizeof *words; i++)
         if (strcasecmp(csv->names[column], words[i]) == 0)
             return true;
-    return !csv_number(csv->scan.items[column], &value);
+    return false;
+}
+
+static bool is_number(const csv_table *csv, size_t column)
+{
+    double value;
+    csv_cell cell = csv->scan.items[column];
+    return csv_number(cell, &value) || csv_comma_number(&csv->scan, cell, &value) != COMMA_NONE;
+}
+
+/* Can the first row's cell be read as a date? Of numbers these are 20200131 alone. */
+static bool is_date(const csv_table *csv, size_t column)
+{
+    char word[CSV_SHOWN];
+    csv_cell cell = csv->scan.items[column];
+    series_date date;
+    bool found = false;
+    if (cell.length >= sizeof word)
+        return false;
+    snprintf(word, sizeof word, "%.*s", (int)cell.length, cell.text);
+    int orders = is_number(csv, column) ? ORDER_COMPACT + 1 : ORDER_NUMBER;
+    for (int order = 0; order < orders && !found; order++)
+        found = series_date_read(word, &(series_format){.order = (enum series_order)order}, &date);
+    return found;
+}
+
+/* How much a column looks like one of dates; 0: not at all. A number that is a date without a name
+ * that says so, 20200131, is one in the first column alone. */
+static int date_rank(const csv_table *csv, size_t column)
+{
+    bool named = is_named_date(csv, column), number = is_number(csv, column);
+    if (is_date(csv, column) && (named || !number || (column == 0 && csv->columns > 1)))
+        return named ? 4 : number ? 2 : 3;
+    return named ? 2 : !number;
 }
 
 static bool is_chosen(const reading *r, const series_table *t, size_t column)
@@ -51,13 +96,22 @@ static bool is_chosen(const reading *r, const series_table *t, size_t column)
     return false;
 }
 
+/* Does a name find the column, and no other? */
+static bool has_own_name(const csv_table *csv, size_t column)
+{
+    size_t same = 0;
+    for (size_t i = 0; csv->names && i < csv->columns; i++)
+        same += strcmp(csv->names[i], csv->names[column]) == 0;
+    return same == 1 && csv->names[column][0];
+}
+
 static kiln_status add_column(reading *r, series_table *t, size_t column)
 {
     if (is_chosen(r, t, column))
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: column %zu is asked for twice", t->file,
                          column + 1);
-    char *name = r->csv.names && r->csv.names[column][0] ? str_copy(r->csv.names[column])
-                                                         : str_format("%zu", column);
+    char *name =
+        has_own_name(&r->csv, column) ? str_copy(r->csv.names[column]) : str_format("%zu", column);
     if (name == NULL)
         return kiln_last_status();
     r->columns[t->columns] = column;
@@ -65,10 +119,21 @@ static kiln_status add_column(reading *r, series_table *t, size_t column)
     return KILN_OK;
 }
 
+/* The last column that holds numbers; else the last that may be meant to. */
+static size_t last_values(const csv_table *csv)
+{
+    for (int most = 0; most < 2; most++)
+        for (size_t column = csv->columns; column-- > 0;)
+            if (date_rank(csv, column) <= most && (most > 0 || is_number(csv, column)))
+                return column;
+    return 0;
+}
+
 static kiln_status choose_columns(reading *r, const series_choice *choice, series_table *t)
 {
     const csv_table *csv = &r->csv;
-    size_t count = choice->count ? choice->count : 1, column = csv->columns;
+    size_t count = choice->count ? choice->count : 1, column;
+    int best = 0;
     r->columns = mem_new(count, sizeof *r->columns);
     t->names = mem_new(count, sizeof *t->names);
     if (r->columns == NULL || t->names == NULL)
@@ -77,18 +142,90 @@ static kiln_status choose_columns(reading *r, const series_choice *choice, serie
         KILN_TRY(csv_table_find(csv, choice->words[i], "series", &column));
         KILN_TRY(add_column(r, t, column));
     }
-    if (choice->count == 0) {
-        while (column-- > 1 && may_be_dates(csv, column))
-            ;
-        KILN_TRY(add_column(r, t, column));
+    if (choice->count == 0)
+        KILN_TRY(add_column(r, t, last_values(csv)));
+    r->date = csv->columns;
+    for (column = 0; column < csv->columns; column++) {
+        int rank = is_chosen(r, t, column) ? 0 : date_rank(csv, column);
+        r->date = rank > best ? column : r->date;
+        best = rank > best ? rank : best;
     }
-    for (r->date = 0; r->date < csv->columns; r->date++)
-        if (!is_chosen(r, t, r->date) && may_be_dates(csv, r->date))
-            break;
     if (r->date == csv->columns)
         return KILN_OK;
     t->date_name = str_copy(csv->names && csv->names[r->date][0] ? csv->names[r->date] : "date");
     return t->date_name ? KILN_OK : kiln_last_status();
+}
+
+/* ---- rows ---- */
+
+/* Keeps the first cell that writes its numbers in one way, unless cells before are in another. */
+static kiln_status note_sign(reading *r, size_t column, bool comma)
+{
+    char what[128 + CSV_SHOWN];
+    sign_seen *seen = comma ? &r->comma : &r->point, *other = comma ? &r->point : &r->comma;
+    if (seen->line == 0) {
+        seen->line = r->csv.scan.line;
+        csv_show(r->csv.scan.items[column], seen->shown);
+    }
+    if (other->line == 0)
+        return KILN_OK;
+    snprintf(what, sizeof what,
+             "has a decimal %s, but %s on line %" PRId64 " has a %s; write all numbers alike",
+             comma ? "comma" : "point", other->shown, other->line, comma ? "point" : "comma");
+    return csv_table_bad_cell(&r->csv, column, what);
+}
+
+/* Says once how commas were understood. */
+static void say_commas(const reading *r, series_table *t, csv_comma how, double number)
+{
+    text_add(&t->notes, "%s: commas are taken as %s (line %" PRId64 ": %s is %.9g)\n", t->file,
+             how == COMMA_DECIMAL ? "decimal points" : "signs between thousands", r->comma.line,
+             r->comma.shown, number);
+}
+
+static bool has_digit(csv_cell cell)
+{
+    for (size_t i = 0; i < cell.length; i++)
+        if (isdigit((unsigned char)cell.text[i]))
+            return true;
+    return false;
+}
+
+/* A cell as a number, which may have commas. */
+static kiln_status read_value(reading *r, series_table *t, size_t column, float *value)
+{
+    csv_cell cell = r->csv.scan.items[column];
+    double number;
+    if (csv_number(cell, &number)) {
+        if (r->csv.scan.separator == ';' && memchr(cell.text, '.', cell.length))
+            KILN_TRY(note_sign(r, column, false));
+        return csv_table_number(&r->csv, column, value);
+    }
+    csv_comma comma = csv_comma_number(&r->csv.scan, cell, &number);
+    if (comma == COMMA_NONE && has_digit(cell) && !is_date(&r->csv, column))
+        return csv_table_bad_cell(&r->csv, column,
+                                  "is text where a number is needed; write 1234.5, with a decimal "
+                                  "point and nothing between thousands or around it");
+    if (comma == COMMA_NONE)
+        return csv_table_number(&r->csv, column, value); /* says what is wrong */
+    bool first = r->comma.line == 0;
+    KILN_TRY(note_sign(r, column, true));
+    if (first)
+        say_commas(r, t, comma, number);
+    *value = (float)number;
+    return isinf(*value) ? csv_table_bad_cell(&r->csv, column, "does not fit into float32")
+                         : KILN_OK;
+}
+
+static kiln_status add_date(reading *r, series_table *t)
+{
+    csv_cell cell = r->csv.scan.items[r->date];
+    size_t rows = (size_t)t->rows;
+    KILN_TRY(mem_grow(&t->dates, &r->date_capacity, rows + 1, sizeof *t->dates));
+    KILN_TRY(mem_grow(&r->lines, &r->line_capacity, rows + 1, sizeof *r->lines));
+    r->lines[rows] = r->csv.scan.line;
+    t->dates[rows] = str_format("%.*s", (int)cell.length, cell.text);
+    return t->dates[rows] ? KILN_OK : kiln_last_status();
 }
 
 static kiln_status add_row(reading *r, series_table *t)
@@ -98,95 +235,11 @@ static kiln_status add_row(reading *r, series_table *t)
         return kiln_fail(KILN_ERROR_FORMAT, "%s: has more than %d rows", t->file, INT32_MAX / 2);
     KILN_TRY(mem_grow(&t->values, &r->value_capacity, count + t->columns, sizeof *t->values));
     for (size_t i = 0; i < t->columns; i++)
-        KILN_TRY(csv_table_number(&r->csv, r->columns[i], &t->values[count + i]));
-    if (r->date < r->csv.columns) {
-        csv_cell cell = r->csv.scan.items[r->date];
-        KILN_TRY(mem_grow(&t->dates, &r->date_capacity, (size_t)t->rows + 1, sizeof *t->dates));
-        t->dates[t->rows] = str_format("%.*s", (int)cell.length, cell.text);
-        if (t->dates[t->rows] == NULL)
-            return kiln_last_status();
-    }
+        KILN_TRY(read_value(r, t, r->columns[i], &t->values[count + i]));
+    if (r->date < r->csv.columns)
+        KILN_TRY(add_date(r, t));
     t->rows++;
     return KILN_OK;
-}
-
-/* ---- the order of time ---- */
-
-typedef struct dated {
-    series_date date;
-    int64_t row;
-} dated;
-
-static int compare(const void *a, const void *b)
-{
-    const dated *x = a, *y = b;
-    int order = series_date_compare(&x->date, &y->date);
-    return order ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-/* Puts values and dates into the order of `list`. */
-static kiln_status reorder(series_table *t, const dated *list)
-{
-    size_t n = (size_t)t->rows;
-    float *values = mem_new(n * t->columns, sizeof *values);
-    char **dates = mem_new(n, sizeof *dates);
-    if (values == NULL || dates == NULL) {
-        free(values);
-        free(dates);
-        return kiln_last_status();
-    }
-    for (size_t i = 0; i < n; i++) {
-        memcpy(values + i * t->columns, t->values + (size_t)list[i].row * t->columns,
-               t->columns * sizeof *values);
-        dates[i] = t->dates[list[i].row];
-    }
-    free(t->values);
-    free(t->dates);
-    t->values = values;
-    t->dates = dates;
-    return KILN_OK;
-}
-
-/* Says what is odd about the dates, sorts by them, and finds their distance. */
-static kiln_status order_rows(series_table *t, dated *list, series_date *dates)
-{
-    size_t n = (size_t)t->rows, disorder = 0, twice = 0;
-    for (size_t i = 0; i < n; i++) {
-        list[i].row = (int64_t)i;
-        if (!series_date_read(t->dates[i], &list[i].date))
-            return KILN_OK; /* words of another kind: names of the rows */
-    }
-    for (size_t i = 1; i < n && disorder == 0; i++)
-        disorder = series_date_compare(&list[i].date, &list[i - 1].date) < 0 ? i : 0;
-    if (disorder > 0) {
-        text_add(&t->notes,
-                 "%s: dates are out of order (%s comes behind %s): the rows are taken in the order "
-                 "of their dates\n",
-                 t->file, t->dates[disorder], t->dates[disorder - 1]);
-        qsort(list, n, sizeof *list, compare);
-        KILN_TRY(reorder(t, list));
-    }
-    for (size_t i = 1; i < n && twice == 0; i++)
-        twice = series_date_compare(&list[i].date, &list[i - 1].date) == 0 ? i : 0;
-    if (twice > 0)
-        text_add(&t->notes, "%s: %s is the date of several rows: they stay in their order\n",
-                 t->file, t->dates[twice]);
-    for (size_t i = 0; i < n; i++)
-        dates[i] = list[i].date;
-    t->interval = series_interval_of(dates, n);
-    return t->notes.failed ? KILN_ERROR_MEMORY : KILN_OK;
-}
-
-static kiln_status use_dates(series_table *t)
-{
-    if (t->dates == NULL)
-        return KILN_OK;
-    dated *list = mem_new((size_t)t->rows, sizeof *list);
-    series_date *dates = mem_new((size_t)t->rows, sizeof *dates);
-    kiln_status status = list && dates ? order_rows(t, list, dates) : kiln_last_status();
-    free(list);
-    free(dates);
-    return status;
 }
 
 static kiln_status read_text(char *content, size_t size, const series_choice *choice, reading *r,
@@ -194,11 +247,18 @@ static kiln_status read_text(char *content, size_t size, const series_choice *ch
 {
     KILN_TRY(csv_table_open(&r->csv, t->file, content, size));
     KILN_TRY(choose_columns(r, choice, t));
+    bool dated = r->date < r->csv.columns, named = dated && is_named_date(&r->csv, r->date);
+    bool number = dated && is_number(&r->csv, r->date);
     for (bool more = true; more;) {
         KILN_TRY(add_row(r, t));
         KILN_TRY(csv_table_next(&r->csv, &more));
     }
-    return use_dates(t);
+    if (!dated)
+        return t->notes.failed ? kiln_fail_memory(t->notes.length) : KILN_OK;
+    return series_order(t, &(series_dates_place){.column = r->date,
+                                                 .lines = r->lines,
+                                                 .named = named,
+                                                 .if_compact = number && !named});
 }
 
 kiln_status series_read(const char *path, const series_choice *choice, series_table *t)
@@ -213,6 +273,7 @@ kiln_status series_read(const char *path, const series_choice *choice, series_ta
     kiln_status status = read_text(content, size, choice, &r, t);
     csv_table_close(&r.csv);
     free(r.columns);
+    free(r.lines);
     free(content);
     return status;
 }

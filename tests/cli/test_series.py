@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Series: `kiln fit forecast`, its errors beside those of simple rules, forecasts in the file's own units."""
+import calendar
 import csv
 import json
 import math
@@ -200,6 +201,93 @@ class Series(Case):
         self.assertEqual(self.ok('predict', model, data).out.replace(model, ''),
                          self.ok('predict', straight, self.path('t.csv')).out.replace(straight, ''))
 
+    def test_dates_as_a_country_writes_them(self):
+        days = [(y, m, d) for y in (2019, 2020) for m in range(1, 13) for d in range(1, 29)][:70]
+        values = wave(70)
+        def content(form, newest_first):
+            rows = ['%s,%g\n' % (form.format(y=y, m=m, d=d), v) for (y, m, d), v in zip(days, values)]
+            return 'Date,v\n' + ''.join(rows[::-1] if newest_first else rows)
+        model, _ = self.fitted(self.write('iso.csv', content('{y}-{m:02}-{d:02}', False)))
+        straight = self.ok('evaluate', model, self.path('iso.csv'), '--json').json()['forecast']
+        for form in ('{m:02}/{d:02}/{y}', '{d}/{m}/{y}', '{d:02}.{m:02}.{y}', '{y}{m:02}{d:02}', '{y}-{m:02}-{d:02}T00:00:00Z'):
+            with self.subTest(form=form):
+                data = self.write('s.csv', content(form, True))
+                other, done = self.fitted(data, name='o.keras')
+                self.assertIn('s.csv: dates are out of order (', done.err)
+                self.assertEqual(self.ok('evaluate', other, data, '--json').json()['forecast'], straight)
+
+    def test_one_bad_date(self):
+        data = self.write('s.csv', table().replace('2000-07,', 'n/a,'))
+        _, done = self.fitted(data)
+        self.assertIn("s.csv: line 8, column 1 (Month): 'n/a' is no date that can be read: the rows are taken in the file's order; ",
+                      done.err)
+
+    def test_decimal_commas(self):
+        european = 'Datum;Wert\n' + ''.join('%d.1.2020;%s\n' % (i + 1, ('%.3f' % v).replace('.', ',')) for i, v in
+                                            enumerate(wave(31)))
+        point = 'Datum,Wert\n' + ''.join('%d.1.2020,%.3f\n' % (i + 1, v) for i, v in enumerate(wave(31)))
+        model, done = self.fitted(self.write('s.csv', european))
+        self.assertIn("s.csv: commas are taken as decimal points (line 2: '53,000' is 53)", done.err)
+        other, _ = self.fitted(self.write('t.csv', point), name='t.keras')
+        self.assertEqual(self.ok('predict', model, self.path('s.csv')).out.replace(model, ''),
+                         self.ok('predict', other, self.path('t.csv')).out.replace(other, ''))
+
+    def test_columns_that_share_a_name(self):
+        data = self.write('s.csv', 'Date,v,v\n' + ''.join('%s,%g,%g\n' % (m, i % 5, v) for i, (m, v) in
+                                                         enumerate(zip(months(60), wave(60)))))
+        model, done = self.fitted(data)
+        self.assertIn('series: 2, ', done.out)
+        self.ok('predict', model, data)
+        self.assertEqual(list(self.ok('evaluate', model, data, '--json').json()['forecast']), ['2'])
+        self.bad(open(data).read(), "2 columns are called 'v'; give the index of the series column",
+                 arguments=('--column', 'v'))
+
+    # ---- how far a forecast goes ----
+
+    def test_fewer_steps_than_the_horizon(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--window', 6, '--horizon', 6)
+        for steps in (1, 3, 6, 8):
+            done = self.ok('predict', model, data, '--steps', steps, '-o', self.path('p.csv'), '--plot', self.path('p.svg'))
+            rows = self.rows(self.path('p.csv'))
+            self.assertEqual([r['Month'] for r in rows if r['Sales'] == ''], months(60 + steps)[60:])
+            self.assertIn('%d rows written to' % len(rows), done.out)
+            self.assertEqual(open(self.path('p.svg')).read().count('<circle'), steps)
+            lines = self.ok('predict', model, data, '--steps', steps, '--rows', 2).out.splitlines()
+            self.assertEqual([l.split()[0] for l in lines[1:steps + 3]], months(60 + steps)[58:])
+
+    def test_errors_of_whole_windows_alone(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--window', 6, '--horizon', 4)
+        evaluated = self.ok('evaluate', model, data).out
+        table_of = lambda out: out[out.index('Sales, 12 rows'):]
+        self.assertEqual(table_of(evaluated), table_of(self.ok('predict', model, data).out))
+
+    def test_rows_that_are_written(self):
+        data = self.write('s.csv', table())
+        model, _ = self.fitted(data, '--difference', 1)
+        done = self.ok('predict', model, data, '--steps', 50, '-o', self.path('p.csv'))
+        self.assertIn('62 rows written', done.out)
+        self.assertEqual(len(self.rows(self.path('p.csv'))), 62)
+
+    def test_ends_of_months_stay(self):
+        ends = ['%s-%02d' % (m, calendar.monthrange(*map(int, m.split('-')))[1]) for m in months(64)]
+        data = self.write('s.csv', 'Date,v\n' + ''.join('%s,%g\n' % row for row in zip(ends, wave(60))))
+        model, _ = self.fitted(data)
+        self.ok('predict', model, data, '--steps', 4, '-o', self.path('p.csv'))
+        self.assertEqual([r['Date'] for r in self.rows(self.path('p.csv'))[-4:]],
+                         ends[60:])
+
+    def test_forecasts_that_leave_the_numbers(self):
+        data = self.write('s.csv', 'Month,v\n' + ''.join('%s,%g\n' % (m, 10.0 ** i) for i, m in enumerate(months(36))))
+        model, _ = self.fitted(data, '--window', 2, '--log', '--difference', 1)
+        line = self.fails('predict', model, data, '--steps', 400,
+                          says=('--steps 400: the forecast of v left the range of numbers at step ', 'ask for fewer steps'))
+        step = int(line.split('at step ')[1].split(',')[0])
+        self.ok('predict', model, data, '--steps', step - 1)
+        self.fails('predict', model, data, '--steps', step, says='at step %d' % step)
+        self.fails('predict', model, data, '--steps', 100000000, says='--steps 100000000: a forecast goes at most 100,000 rows')
+
     # ---- bad input ----
 
     def bad(self, content, *says, arguments=()):
@@ -215,6 +303,8 @@ class Series(Case):
         self.bad(table() + '2005-01\n', 'line 62 has 1 columns')
         self.bad(table(), "has no column 'Price'", 'Month, Sales', arguments=('--column', 'Price'))
         self.bad(table(), 'column 1 (Month)', 'is text where a number is needed', arguments=('--column', 'Month'))
+        self.bad('date;v\n01.01.2020;12 km\n', "line 2, column 2 (v): '12 km' is text where a number is needed; write 1234.5")
+        self.bad('date;v\n01.01.2020;12,5\n02.01.2020;1.5\n', 'write all numbers alike')
         self.bad(table() + '2005-01,-3\n', 'row 61 (2005-01): Sales is -3', arguments=('--log',))
         self.bad('a\0b', 's.csv')
         self.fails('fit', 'forecast', self.path('missing.csv'), says='missing.csv')

@@ -215,6 +215,8 @@ static const struct {
     const char *message;
 } wrong[] = {
     {"", NULL, KILN_ERROR_FORMAT, "t.csv: is empty"},
+    {"1,5;2,5;x\n3,5;4,5;y\n", NULL, KILN_ERROR_FORMAT, /* neither a header nor 5 columns */
+     "t.csv: line 1, column 1: '1,5' is text where a number is needed"},
     {"\n \n\r\n", NULL, KILN_ERROR_FORMAT, "t.csv: is empty"},
     {"a,b,c\n", NULL, KILN_ERROR_FORMAT, "t.csv: has a header but no rows"},
     {"1,2,x\n3,y\n", NULL, KILN_ERROR_FORMAT,
@@ -259,7 +261,7 @@ static const struct {
     {"a,b\n1,2\n", "kind", KILN_ERROR_ARGUMENT,
      "t.csv: has no column 'kind'; its columns are a, b"},
     {"a,a\n1,2\n", "a", KILN_ERROR_ARGUMENT,
-     "t.csv: 2 columns are called 'a'; give the label's index"},
+     "t.csv: 2 columns are called 'a'; give the index of the label column"},
     {"a,b\n1,2\n", "2", KILN_ERROR_ARGUMENT,
      "t.csv: the label column 2 is outside its columns, 0 to 1"},
     {"a,b\n1,2\n", "-3", KILN_ERROR_ARGUMENT,
