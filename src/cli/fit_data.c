@@ -112,6 +112,8 @@ void fit_say_text(const fitting *f, int64_t steps)
     bool stream = strcmp(rules->task, "generate") == 0;
     if (common.verbose == 0)
         return;
+    if (f->data->columns_read)
+        printf("columns: %s\n", f->data->columns_read);
     printf("text: %zu %s%s in the vocabulary, samples of %s\n", rules->token_count,
            stream && rules->split[0] == 'c' ? "" : "different ", unit,
            session_count(rules->length));

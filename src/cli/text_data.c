@@ -55,6 +55,8 @@ static void take_like(kiln_text_dataset_args *a, const kiln_dataset *like)
     a->sequence_length = like->text.length;
     a->vocabulary_count = like->text.token_count;
     a->vocabulary = (const char *const *)like->text.tokens;
+    a->kept_text_column = like->text.text_column;
+    a->kept_label_column = like->text.label_column;
     a->class_count = like->class_count;
     a->class_names = (const char *const *)like->class_names;
 }

@@ -80,6 +80,39 @@ class Text(support.Case):
         with open(self.path('whole.json'), encoding='ascii') as a, open(self.path('resumed.json'), encoding='ascii') as b:
             self.assertEqual(a.read(), b.read())
 
+    def reviews(self, name, columns):
+        """A table whose longest column is not the review, nor the one with fewest values its sentiment."""
+        rows = ([str(i), 'a summary that is longer than all of the reviews, the %dth' % i] + line.split('\t')[::-1] + ['here']
+                for i, line in enumerate(lines().splitlines()))
+        return self.write(name, columns + '\n' + ''.join(','.join('"%s"' % cell for cell in row) + '\n' for row in rows))
+
+    def test_columns_are_kept(self):
+        path, model = self.reviews('rev.csv', 'id,summary,review,sentiment,place'), self.path('rev.keras')
+        done = self.ok('fit', 'gru-tiny', path, '--task', 'classify', '--text-column', 'review', '--label-column', 'sentiment',
+                       '--epochs', 6, '--learning-rate', 0.02, '--seed', 1, '-o', model)
+        self.assertIn("columns: text from 'review', labels from 'sentiment'; the first line names the columns\n", done.out)
+        self.assertGreater(self.ok('evaluate', model, path, '--json').json()['accuracy'], 0.95)
+        out = self.ok('predict', model, path, '--rows', 1).out.splitlines()
+        self.assertRegex(out[1], r'^alpha BAD alpha! +no ')
+        out = self.ok('predict', model, self.write('new.txt', 'alpha good beta\nunheard BAD gamma\n')).out.splitlines()
+        self.assertRegex(out[2], r'^unheard BAD gamma +no ')
+        other = self.reviews('other.csv', 'id,summary,text,label,place')
+        self.fails('predict', model, other, says=["no column 'review'", '--text-column'])
+        self.fails('evaluate', model, other, '--text-column', 'text', says=["no column 'sentiment'", '--label-column'])
+        self.ok('evaluate', model, other, '--text-column', 'text', '--label-column', 'label')
+        self.ok('fit', model, path, '--validation-data', path)
+        # A file of a version that did not keep them.
+        with zipfile.ZipFile(model) as old, zipfile.ZipFile(self.path('old.keras'), 'w') as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == 'metadata.json':
+                    content = json.loads(content)
+                    self.assertEqual(content['kiln']['text'].pop('text_column'), 'review')
+                    self.assertEqual(content['kiln']['text'].pop('label_column'), 'sentiment')
+                    content = json.dumps(content)
+                new.writestr(name, content)
+        self.ok('evaluate', self.path('old.keras'), path, '--text-column', 'review', '--label-column', 'sentiment')
+
     def test_both_directions(self):
         path = self.write('lines.csv', 'kind,text\n' + lines(40).replace('\t', ','))
         done = self.ok('fit', 'bilstm_classifier', path, '--text-column', 'text', '--label-column', 'kind', '--verbose', 2)
