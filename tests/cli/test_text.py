@@ -113,6 +113,22 @@ class Text(support.Case):
                 new.writestr(name, content)
         self.ok('evaluate', self.path('old.keras'), path, '--text-column', 'review', '--label-column', 'sentiment')
 
+    def test_a_small_embedding(self):
+        """A vocabulary that the Embedding has no rows for is refused, inside another model too."""
+        embedding = [{'class_name': 'Embedding', 'config': {'name': 'words', 'input_dim': 6, 'output_dim': 4}}]
+        inner = {'class_name': 'Sequential', 'config': {'name': 'inner', 'layers': [
+            {'class_name': 'InputLayer', 'config': {'batch_shape': [None, 3], 'dtype': 'int32', 'name': 'inner_in'}}] + embedding}}
+        for first in (embedding, [inner]):
+            layers = [{'class_name': 'InputLayer', 'config': {'batch_shape': [None, 3], 'dtype': 'int32', 'name': 'in'}}] + first + [
+                {'class_name': 'GRU', 'config': {'name': 'g', 'units': 3}},
+                {'class_name': 'Dense', 'config': {'name': 'd', 'units': 2}}]
+            model = self.write('small.json', json.dumps({'class_name': 'Sequential', 'config': {'name': 'small', 'layers': layers}}))
+            path = self.write('lines.tsv', lines())
+            for command in ('fit', 'evaluate'):
+                self.fails(command, model, path, '--task', 'classify',
+                           says=['vocabulary has 8 tokens', 'layer words has input_dim 6', '--max-tokens 6', 'input_dim of 8'])
+            self.ok('fit', model, path, '--task', 'classify', '--max-tokens', 6)
+
     def test_both_directions(self):
         path = self.write('lines.csv', 'kind,text\n' + lines(40).replace('\t', ','))
         done = self.ok('fit', 'bilstm_classifier', path, '--text-column', 'text', '--label-column', 'kind', '--verbose', 2)
