@@ -124,8 +124,9 @@ const command command_evaluate = {
     .summary = "loss and metrics of a model on data",
     .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
             "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
-            ":train or :test behind a file's name is its first nine tenths or its last.\n"
+            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read,\n"
+            "one that writes text in windows side by side: each character is predicted once. :train or\n"
+            ":test behind a file's name is its first nine tenths or its last.\n"
             "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
             "units too, beside the last value (persistence) and the value a season before\n"
             "(seasonal-naive).",

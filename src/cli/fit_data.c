@@ -94,6 +94,7 @@ static kiln_status open_text(fitting *f, const char *task)
         text_wish other = wish;
         other.like = f->data;
         other.validation = !f->given->validation_data;
+        other.once = true;
         if (f->given->validation_data)
             other.split = 0;
         f->validation =

@@ -193,7 +193,10 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
                            const kiln_model *model, kiln_choice labels)
 {
     if (text_task(model))
-        return text_open(source, &(text_wish){.model = model, .label = label, .labels = labels});
+        return text_open(source, &(text_wish){.model = model,
+                                              .label = label,
+                                              .labels = labels,
+                                              .once = strcmp(part, "test") == 0});
     kiln_dataset_args args = {.part = part, .label = label, .has_labels = labels};
     if (model) {
         const model_facts *facts = model->facts;

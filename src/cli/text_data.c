@@ -38,6 +38,8 @@ static void take_options(kiln_text_dataset_args *a, const text_wish *wish)
     if (own && wish->model && a->sequence_length == 0 && kiln_model_input_count(wish->model) == 1 &&
         kiln_model_input_shape(wish->model, 0).rank == 1)
         a->sequence_length = kiln_model_input_shape(wish->model, 0).dims[0];
+    if (wish->once) /* of lines this says nothing */
+        a->sequence_stride = a->sequence_length ? a->sequence_length : TEXT_WINDOW;
     a->text_column = texts.text_column;
     a->label_column = texts.label_column ? texts.label_column : wish->label;
     a->labels = wish->labels;

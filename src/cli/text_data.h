@@ -21,6 +21,7 @@ typedef struct text_wish {
     const kiln_model *model;  /* read as its text was; NULL: by the options */
     const kiln_dataset *like; /* read as this one was; NULL: see model */
     const char *label;        /* --label */
+    bool once;                /* windows of a stream lie side by side: each token is predicted once */
     kiln_choice labels;       /* of lines */
     double split;             /* 0: none */
     bool validation;          /* the second part of it */

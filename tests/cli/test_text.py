@@ -51,6 +51,13 @@ class Text(support.Case):
         self.fails('generate', poet, '--prompt', 'The\tend', says='the character (U+0009)')
         # The model knows how its text was read.
         self.assertLess(self.ok('evaluate', poet, path + ':test', '--batch-size', 8, '--json').json()['loss'], 2)
+        # Each character is predicted once: by windows side by side, as in the validation.
+        for command, data, rows in (('evaluate', path, 1800), ('evaluate', path + ':test', 180), ('evaluate', path + ':train', 1620),
+                                    ('predict', path + ':train', 1620)):
+            out = self.ok(command, poet, data, '--batch-size', 1, '--verbose', 2).out
+            self.assertIn('%d/%d' % ((rows - 1) // 12, (rows - 1) // 12), out)
+        done = self.ok('fit', poet, path, '--validation-data', path, '--steps-per-epoch', 1)
+        self.assertIn('validation: %d samples' % (1799 // 12), done.out)
         self.fails('fit', poet, self.write('other.txt', VERSE + 'Z\u00fcrich\n'),
                    says=['line 2', "the character 'Z' (U+005A) is not in the vocabulary"])
 
