@@ -6,6 +6,7 @@
 #include "data/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static const network *expected;
@@ -54,6 +55,7 @@ static void take_like(kiln_text_dataset_args *a, const kiln_dataset *like)
     a->task = like->text.task;
     a->standardize = like->text.standardize;
     a->split = like->text.split;
+    a->max_tokens = like->text.max_tokens;
     a->sequence_length = like->text.length;
     a->vocabulary_count = like->text.token_count;
     a->vocabulary = (const char *const *)like->text.tokens;
@@ -61,6 +63,38 @@ static void take_like(kiln_text_dataset_args *a, const kiln_dataset *like)
     a->kept_label_column = like->text.label_column;
     a->class_count = like->class_count;
     a->class_names = (const char *const *)like->class_names;
+}
+
+/* Fails where an option asks for another reading than the model's. */
+static kiln_status check_options(const kiln_model *model)
+{
+    const model_text *rules = &model->facts->text;
+    const struct {
+        const char *option, *given, *kept;
+    } words[] = {{"task", texts.task, rules->task},
+                 {"split", texts.split, rules->split},
+                 {"standardize", texts.standardize, rules->standardize}};
+    int64_t limit = rules->max_tokens ? rules->max_tokens : (int64_t)rules->token_count;
+    const struct {
+        const char *option;
+        int64_t given, kept;
+    } numbers[] = {{"sequence-length", texts.sequence_length, rules->length},
+                   {"max-tokens", texts.max_tokens, limit}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i].given && strcmp(words[i].given, words[i].kept) != 0)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "--%s %s: model %s was trained on text with --%s %s; leave the option "
+                             "out, or train a new model",
+                             words[i].option, words[i].given, model->name, words[i].option,
+                             words[i].kept);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].given && numbers[i].given != numbers[i].kept)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "--%s %" PRId64 ": model %s was trained on text with --%s %" PRId64
+                             "; leave the option out, or train a new model",
+                             numbers[i].option, numbers[i].given, model->name, numbers[i].option,
+                             numbers[i].kept);
+    return KILN_OK;
 }
 
 static kiln_dataset *open_input(const kiln_text_dataset_args *args)
@@ -100,10 +134,13 @@ kiln_dataset *text_open(const char *source, const text_wish *wish)
 {
     kiln_text_dataset_args args = {0};
     char *path = NULL;
-    if (wish->like)
+    if (wish->like) {
         take_like(&args, wish->like);
-    else if (wish->model)
+    } else if (wish->model && wish->model->facts->text.tokens) {
+        if (check_options(wish->model) != KILN_OK)
+            return NULL;
         args = kiln_text_dataset_like(wish->model);
+    }
     take_options(&args, wish);
     if (strcmp(source, "-") == 0)
         return open_input(&args);

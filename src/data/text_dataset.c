@@ -115,6 +115,7 @@ kiln_text_dataset_args kiln_text_dataset_like(const kiln_model *model)
     return (kiln_text_dataset_args){.task = rules->task,
                                     .standardize = rules->standardize,
                                     .split = rules->split,
+                                    .max_tokens = rules->max_tokens,
                                     .sequence_length = rules->length,
                                     .vocabulary_count = rules->token_count,
                                     .vocabulary = (const char *const *)rules->tokens,

@@ -120,6 +120,22 @@ class Text(support.Case):
                 new.writestr(name, content)
         self.ok('evaluate', self.path('old.keras'), path, '--text-column', 'review', '--label-column', 'sentiment')
 
+    def test_options_are_those_of_the_model(self):
+        path, poet, _ = self.poet('--epochs', 1)
+        for option, value, own in (('--task', 'classify', 'generate'), ('--split', 'whitespace', 'character'),
+                                   ('--standardize', 'lower', 'none'), ('--sequence-length', 20, 12),
+                                   ('--max-tokens', 10, len(set(VERSE)))):
+            for command in ('fit', 'evaluate', 'predict'):
+                self.fails(command, poet, path, option, value,
+                           says=['%s %s: model ' % (option, value), 'was trained on text with %s %s;' % (option, own)])
+            self.ok('evaluate', poet, path + ':test', option, own)
+        # A limit that the words did not reach is kept, too, and by a training that goes on.
+        path, model = self.write('lines.tsv', lines()), self.path('lines.keras')
+        self.ok('fit', 'gru-tiny', path, '--task', 'classify', '--max-tokens', 20, '-o', model)
+        self.ok('fit', model, path, '--max-tokens', 20, '-o', model)
+        self.ok('fit', model, path, '--max-tokens', 20)
+        self.fails('fit', model, path, '--max-tokens', 8, says='--max-tokens 20;')
+
     def test_a_small_embedding(self):
         """A vocabulary that the Embedding has no rows for is refused, inside another model too."""
         embedding = [{'class_name': 'Embedding', 'config': {'name': 'words', 'input_dim': 6, 'output_dim': 4}}]
