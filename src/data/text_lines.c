@@ -427,6 +427,11 @@ static kiln_status read_labels(lines *l, kiln_dataset *labelled)
                            "%s: column %zu holds numbers of many values, not classes; name the "
                            "label column",
                            l->r->name, l->label);
+    if (status == KILN_OK && labels.known_count == 0 && labelled->class_count == 1)
+        status = kiln_fail(KILN_ERROR_FORMAT,
+                           "%s: column %zu, the label, is '%.80s' in every line; give lines of at "
+                           "least two classes, or name another label column",
+                           l->r->name, l->label, labelled->class_names[0]);
     return status;
 }
 

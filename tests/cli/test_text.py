@@ -194,6 +194,9 @@ class Text(support.Case):
                               (b'\xff\xfea\0', 'UTF-16')):
             self.fails('fit', 'lstm', self.write('bad.txt', content), says=says)
         self.fails('fit', 'lstm', self.path('nowhere.txt'), says='nowhere.txt')
+        self.fails('fit', 'lstm', self.write('same.txt', 'a' * 500), says='at least two distinct characters')
+        self.fails('fit', 'gru', self.write('same.tsv', 'a\tone\na\ttwo\na\tthree\n'), '--task', 'classify',
+                   says=['column 0, the label', 'at least two classes'])
         self.fails('fit', 'gru', self.write('one.tsv', 'only\ntext\n'), '--task', 'classify', says='has 1 column')
         self.fails('fit', 'gru', self.write('two.tsv', 'a\tb\nc\td\n'), '--task', 'classify', '--text-column', 'words',
                    says="no text column 'words'")

@@ -252,6 +252,14 @@ START_TEST(streams_fail)
         {"ab\nc\377d", {0}, "t.txt: line 2: byte 4 (0xff) is no UTF-8; save the file as UTF-8"},
         {"ab\303", {0}, "t.txt: line 1: byte 2 (0xc3) is no UTF-8; save the file as UTF-8"},
         {"\377\376a", {0}, "t.txt: is UTF-16 text; save it as UTF-8"},
+        {"aaaaaaaa",
+         {.sequence_length = 2},
+         "t.txt: is one character over and over, from which there is nothing to learn; give a text "
+         "with at least two distinct characters"},
+        {"no no no no",
+         {.sequence_length = 2, .split = "whitespace"},
+         "t.txt: is one word over and over, from which there is nothing to learn; give a text with "
+         "at least two distinct words"},
         {"a",
          {.task = "sing"},
          "t.txt: the task \"sing\" is unknown; there are generate, classify"},
@@ -510,6 +518,14 @@ START_TEST(lines_fail)
         {"1.5\tone thing\n2.25\ttwo things\n",
          {0},
          "t.tsv: column 0 holds numbers of many values, not classes; name the label column"},
+        {"a\tone\na\ttwo\n",
+         {0},
+         "t.tsv: column 0, the label, is 'a' in every line; give lines of at least two classes, or "
+         "name another label column"},
+        {"7\tone\n7\ttwo\n",
+         {0},
+         "t.tsv: column 0, the label, is '7' in every line; give lines of at least two classes, or "
+         "name another label column"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         kiln_text_dataset_args args = cases[i].args;
