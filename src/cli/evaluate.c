@@ -82,6 +82,8 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
         return cli_fail();
     if (session_match(*data, *model, true) != KILN_OK)
         return cli_fail();
+    if ((*data)->text.tokens)
+        text_say_contiguous(*model);
     *device = session_device();
     int verbose = given.json ? 0 : common.verbose;
     if (*device == NULL || objective_compile(*model, *data, *device, &given.objective,

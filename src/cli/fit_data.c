@@ -127,6 +127,8 @@ void fit_say_text(const fitting *f, int64_t steps)
     if (steps > 0)
         printf("an epoch is %s steps: as many windows, drawn by the seed, as cover the text once\n",
                session_count(steps));
+    fflush(stdout);
+    text_say_contiguous(f->model);
 }
 
 kiln_status fit_open(fitting *f)

@@ -142,10 +142,17 @@ kiln_dataset *text_open(const char *source, const text_wish *wish)
         args = kiln_text_dataset_like(wish->model);
     }
     take_options(&args, wish);
+    bool stream = args.task == NULL || strcmp(args.task, "generate") == 0;
+    if (texts.contiguous && !stream) {
+        kiln_fail(KILN_ERROR_ARGUMENT,
+                  "--contiguous: the lines of %s are texts of their own, none of which goes on in "
+                  "the next; leave the option out",
+                  source);
+        return NULL;
+    }
     if (strcmp(source, "-") == 0)
         return open_input(&args);
-    bool stream = args.task == NULL || strcmp(args.task, "generate") == 0,
-         test = stream && is_part(source, ":test", &path);
+    bool test = stream && is_part(source, ":test", &path);
     if (test || (stream && is_part(source, ":train", &path))) {
         args.validation_split = TEXT_HELD_BACK;
         args.subset = test ? "validation" : "training";
@@ -153,6 +160,16 @@ kiln_dataset *text_open(const char *source, const text_wish *wish)
     kiln_dataset *dataset = kiln_text_dataset_from_file_with(path ? path : source, &args);
     free(path);
     return dataset;
+}
+
+void text_say_contiguous(const kiln_model *model)
+{
+    if (texts.contiguous && common.verbose > 0 && model_state_batch(model) == 0)
+        fprintf(stderr,
+                "--contiguous: model %s is not stateful, so that each window begins without what "
+                "came before it; \"stateful\": true of its recurrent layers, and a batch in its "
+                "batch_shape, carry their states on\n",
+                model->name);
 }
 
 int64_t text_epoch_steps(const kiln_dataset *data, int64_t batch)

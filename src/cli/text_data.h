@@ -32,6 +32,10 @@ typedef struct text_wish {
  * or last part. NULL on failure. */
 kiln_dataset *text_open(const char *source, const text_wish *wish);
 
+/* Says, on standard error, when --contiguous is given for a model that carries no state from one
+ * window to the next. */
+void text_say_contiguous(const kiln_model *model);
+
 /* Steps of an epoch in which the windows of a stream cover it once; 0: no such data. */
 int64_t text_epoch_steps(const kiln_dataset *data, int64_t batch);
 

@@ -136,6 +136,23 @@ class Text(support.Case):
         self.ok('fit', model, path, '--max-tokens', 20)
         self.fails('fit', model, path, '--max-tokens', 8, says='--max-tokens 20;')
 
+    def test_contiguous(self):
+        """Windows in order are for stateful models: others are told that they carry nothing on."""
+        path, said = self.write('verse.txt', VERSE * 10), '--contiguous: model net is not stateful'
+        for stateful in (False, True):
+            layers = [{'class_name': 'InputLayer', 'config': {'batch_shape': [4, 6], 'dtype': 'int32', 'name': 'in'}},
+                      {'class_name': 'Embedding', 'config': {'name': 'e', 'input_dim': 20, 'output_dim': 4}},
+                      {'class_name': 'GRU', 'config': {'name': 'g', 'units': 5, 'return_sequences': True, 'stateful': stateful}},
+                      {'class_name': 'Dense', 'config': {'name': 'd', 'units': 20}}]
+            model = self.write('net.json', json.dumps({'class_name': 'Sequential', 'config': {'name': 'net', 'layers': layers}}))
+            saved, options = self.path('net.keras'), ['--contiguous', '--batch-size', 4]
+            done = self.ok('fit', model, path, '--task', 'generate', '--sequence-length', 6, '-o', saved, *options)
+            self.assertEqual(said in done.err, not stateful, done)
+            done = self.ok('evaluate', saved, path, '--json', *options)
+            self.assertEqual(said in done.err, not stateful, done)
+        self.fails('fit', 'gru-tiny', self.write('lines.tsv', lines()), '--task', 'classify', '--contiguous',
+                   says='texts of their own')
+
     def test_a_small_embedding(self):
         """A vocabulary that the Embedding has no rows for is refused, inside another model too."""
         embedding = [{'class_name': 'Embedding', 'config': {'name': 'words', 'input_dim': 6, 'output_dim': 4}}]
