@@ -197,6 +197,8 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
                                               .label = label,
                                               .labels = labels,
                                               .once = strcmp(part, "test") == 0});
+    if (text_check_task(model) != KILN_OK)
+        return NULL;
     kiln_dataset_args args = {.part = part, .label = label, .has_labels = labels};
     if (model) {
         const model_facts *facts = model->facts;
@@ -213,6 +215,8 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
     use_scale(data, model);
     if (data)
         session_skipped(data);
+    else
+        text_advise(source, model);
     return data;
 }
 

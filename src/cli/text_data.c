@@ -1,6 +1,7 @@
 #include "cli/text_data.h"
 
 #include "base/file.h"
+#include "cli/cli.h"
 #include "cli/networks.h"
 #include "cli/session.h"
 #include "data/text.h"
@@ -160,6 +161,43 @@ kiln_dataset *text_open(const char *source, const text_wish *wish)
     kiln_dataset *dataset = kiln_text_dataset_from_file_with(path ? path : source, &args);
     free(path);
     return dataset;
+}
+
+/* Those of the built-in ones that have a task. */
+#define TEXT_NETWORKS "simple_rnn, lstm, gru and bilstm_classifier"
+
+kiln_status text_check_task(const kiln_model *model)
+{
+    if (texts.task == NULL || text_task(model))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_ARGUMENT,
+                     "--task %s: network %s takes no text; leave the option out, or take one of "
+                     "those that do: " TEXT_NETWORKS,
+                     texts.task, expected ? expected->name : "that is asked for");
+}
+
+void text_advise(const char *source, const kiln_model *model)
+{
+    size_t length = strlen(source);
+    kiln_error_record failure;
+    kiln_error_save(&failure);
+    if (failure.code != KILN_ERROR_FORMAT || !cli_ends_with(source, ".txt"))
+        return;
+    /* "FILE: why; what to do" */
+    const char *why = failure.message;
+    if (strncmp(why, source, length) == 0 && strncmp(why + length, ": ", 2) == 0)
+        why += length + 2;
+    int whole = (int)strcspn(why, ";");
+    if (model == NULL)
+        kiln_fail(failure.code,
+                  "%s: is no table of numbers (%.*s); if it is text, take a network that reads "
+                  "it: " TEXT_NETWORKS,
+                  source, whole, why);
+    else
+        kiln_fail(failure.code,
+                  "%s: is no table of numbers (%.*s); if it is text, --task generate learns what "
+                  "follows each character of it, and --task classify the classes of labelled lines",
+                  source, whole, why);
 }
 
 void text_say_contiguous(const kiln_model *model)

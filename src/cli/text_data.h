@@ -32,6 +32,12 @@ typedef struct text_wish {
  * or last part. NULL on failure. */
 kiln_dataset *text_open(const char *source, const text_wish *wish);
 
+/* Fails where --task is given for a built-in network that takes no text. */
+kiln_status text_check_task(const kiln_model *model);
+
+/* After a file could not be read as a table: where it may be text, the failure says how that is read. */
+void text_advise(const char *source, const kiln_model *model);
+
 /* Says, on standard error, when --contiguous is given for a model that carries no state from one
  * window to the next. */
 void text_say_contiguous(const kiln_model *model);

@@ -49,6 +49,11 @@ class Text(support.Case):
         self.ok('generate', poet, '--length', 5)  # without a prompt
         self.fails('generate', poet, '--prompt', 'Th\u00e9', says="the character '\u00e9' (U+00E9) is not in the vocabulary")
         self.fails('generate', poet, '--prompt', 'The\tend', says='the character (U+0009)')
+        for prompt, says in ((b'Th\xff', b'the prompt: byte 2 (0xff) is no UTF-8; write it in UTF-8'), (b'Zoo', b"'Z'")):
+            done = subprocess.run([support.KILN, 'generate', poet, '--prompt', prompt], env=support.environment(),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, b''))
+            self.assertIn(says, done.stderr)
         # The model knows how its text was read.
         self.assertLess(self.ok('evaluate', poet, path + ':test', '--batch-size', 8, '--json').json()['loss'], 2)
         # Each character is predicted once: by windows side by side, as in the validation.
@@ -222,7 +227,12 @@ class Text(support.Case):
         self.fails('fit', 'mlp', self.write('verse.txt', VERSE), '--initial-weights', 'pytorch',
                    says='built-in recurrent networks')
         model = self.write('own.json', self.ok('new', 'gru').out)
-        self.fails('fit', model, self.path('verse.txt'))  # which is no table
+        self.fails('fit', model, self.path('verse.txt'),
+                   says=['verse.txt: is no table of numbers (', '--task generate', '--task classify'])
+        self.fails('fit', 'mlp-tiny', self.path('verse.txt'), says=['is no table of numbers', 'lstm'])
+        self.fails('fit', 'mlp-tiny', self.path('verse.txt'), '--task', 'generate', says=['network mlp-tiny takes no text', 'lstm'])
+        for name in ('wide.csv', 'wide.tsv'):
+            self.fails('fit', 'tabular', self.write(name, 'a,b\n1,2\n'.encode('utf-16')), says='is UTF-16 text; save it as UTF-8')
         self.fails('fit', model, self.path('verse.txt'), '--task', 'generate', says='has 40 characters')
         self.fails('generate', self.path('nowhere.keras'), says='nowhere.keras')
         self.fails('generate', model, says='has no vocabulary')
