@@ -6,6 +6,7 @@
 #include "cli/networks.h"
 #include "cli/text_data.h"
 #include "device/device.h"
+#include "train/training.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -123,6 +124,7 @@ kiln_status session_start(void)
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     device_on_warning = on_warning;
+    training_check_option = "--check-numerics";
     if (common.verbose > 0) {
         device_on_compile = on_compile;
         kiln_set_download_progress(on_download, NULL);
