@@ -58,6 +58,9 @@ typedef struct kiln_text_dataset_args {
     const char *const *vocabulary; /* by number, as kiln_text_vectorization_vocabulary yields it */
     const char *text_column, *label_column; /* classify: by name or index (from 0; -1: the last); default: the text is
                                              * the column with most of it, the label the one with fewest values */
+    const char *kept_text_column, *kept_label_column; /* those of a model, where no others are given: a table of several
+                                                       * columns must have the text's, and the label's where there must
+                                                       * be labels; lines that are no table need neither */
     kiln_choice labels;      /* classify: KILN_NO: none; KILN_YES: there must be some; default: where there is a table */
     size_t class_count;      /* 0: found in the file */
     const char *const *class_names;

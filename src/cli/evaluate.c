@@ -69,6 +69,8 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
         return cli_fail();
     if (session_match(*data, *model, true) != KILN_OK)
         return cli_fail();
+    if ((*data)->text.tokens)
+        text_say_contiguous(*model);
     *device = session_device();
     int verbose = given.json ? 0 : common.verbose;
     if (*device == NULL || objective_compile(*model, *data, *device, &given.objective,
@@ -109,14 +111,14 @@ const command command_evaluate = {
     .least_arguments = 2,
     .most_arguments = 2,
     .summary = "loss and metrics of a model on data",
-    .help =
-        "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
-        "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
-        "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read;\n"
-        ":train or :test behind a file's name is its first nine tenths or its last.\n"
-        "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
-        "units too, beside the last value (persistence) and the value a season before\n"
-        "(seasonal-naive).",
+    .help = "Runs MODEL over DATA without training and prints the loss and the metrics it was\n"
+            "compiled with, as Keras's evaluate does. mnist and digits mean their test part.\n"
+            "MODEL and DATA are as for kiln fit. A model of text reads DATA as its text was read,\n"
+            "one that writes text in windows side by side: each character is predicted once. :train or\n"
+            ":test behind a file's name is its first nine tenths or its last.\n"
+            "A model of a series is evaluated on the rows held out of its training, in the file's own\n"
+            "units too, beside the last value (persistence) and the value a season before\n"
+            "(seasonal-naive).",
     .example = "  kiln evaluate digits.keras mnist --verbose 2\n"
                "  kiln evaluate digits.keras mnist --json\n"
                "  kiln evaluate poet.keras shakespeare.txt:test",

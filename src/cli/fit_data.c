@@ -94,6 +94,7 @@ static kiln_status open_text(fitting *f, const char *task)
         text_wish other = wish;
         other.like = f->data;
         other.validation = !f->given->validation_data;
+        other.once = true;
         if (f->given->validation_data)
             other.split = 0;
         f->validation =
@@ -112,6 +113,8 @@ void fit_say_text(const fitting *f, int64_t steps)
     bool stream = strcmp(rules->task, "generate") == 0;
     if (common.verbose == 0)
         return;
+    if (f->data->columns_read)
+        printf("columns: %s\n", f->data->columns_read);
     printf("text: %zu %s%s in the vocabulary, samples of %s\n", rules->token_count,
            stream && rules->split[0] == 'c' ? "" : "different ", unit,
            session_count(rules->length));
@@ -124,6 +127,8 @@ void fit_say_text(const fitting *f, int64_t steps)
     if (steps > 0)
         printf("an epoch is %s steps: as many windows, drawn by the seed, as cover the text once\n",
                session_count(steps));
+    fflush(stdout);
+    text_say_contiguous(f->model);
 }
 
 kiln_status fit_open(fitting *f)

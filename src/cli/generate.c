@@ -29,8 +29,17 @@ static const option options[] = {
 /* What is written, and when it was last shown. */
 typedef struct shown {
     double begun, last;
+    bool prompted;
     int64_t count;
 } shown;
+
+/* Behind the prompt, once it is known to be one. */
+static void show_prompt(shown *s)
+{
+    if (given.prompt && !s->prompted)
+        fputs(given.prompt, stdout);
+    s->prompted = true;
+}
 
 /* As it comes, but not more often than a reader could tell. */
 static int show(void *user, const char *words, size_t bytes)
@@ -39,6 +48,7 @@ static int show(void *user, const char *words, size_t bytes)
     double now = clock_seconds();
     if (s->count++ == 0)
         s->begun = now;
+    show_prompt(s);
     fwrite(words, 1, bytes, stdout);
     if (now - s->last > 0.01) {
         fflush(stdout);
@@ -54,8 +64,6 @@ static kiln_status generate(const char *name, kiln_model **model, kiln_device **
     if ((*model = session_model(name, NULL)) == NULL || (*device = session_device()) == NULL)
         return kiln_last_status();
     KILN_TRY(session_place(*model, *device));
-    if (given.prompt)
-        fputs(given.prompt, stdout);
     session_begin_training();
     char *out =
         kiln_generate(*model, .prompt = given.prompt, .length = given.length,
@@ -63,7 +71,9 @@ static kiln_status generate(const char *name, kiln_model **model, kiln_device **
                       .seed = common.seed, .on_text = show, .user = &s);
     session_end_training();
     double seconds = clock_seconds() - s.begun;
-    if (s.count > 0 || given.prompt)
+    if (out)
+        show_prompt(&s);
+    if (s.count > 0 || (out && given.prompt))
         printf("\n");
     fflush(stdout);
     if (common.verbose > 1 && s.count > 1)

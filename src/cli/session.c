@@ -7,6 +7,7 @@
 #include "cli/networks.h"
 #include "cli/text_data.h"
 #include "device/device.h"
+#include "train/training.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -134,6 +135,7 @@ kiln_status session_start(void)
     action.sa_handler = on_termination;
     sigaction(SIGTERM, &action, NULL);
     device_on_warning = on_warning;
+    training_check_option = "--check-numerics";
     if (common.verbose > 0) {
         device_on_compile = on_compile;
         kiln_set_download_progress(on_download, NULL);
@@ -204,7 +206,12 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
                            const kiln_model *model, kiln_choice labels)
 {
     if (text_task(model))
-        return text_open(source, &(text_wish){.model = model, .label = label, .labels = labels});
+        return text_open(source, &(text_wish){.model = model,
+                                              .label = label,
+                                              .labels = labels,
+                                              .once = strcmp(part, "test") == 0});
+    if (text_check_task(model) != KILN_OK)
+        return NULL;
     kiln_dataset_args args = {.part = part, .label = label, .has_labels = labels};
     if (model) {
         const model_facts *facts = model->facts;
@@ -221,6 +228,8 @@ kiln_dataset *session_data(const char *source, const char *part, const char *lab
     use_scale(data, model);
     if (data)
         session_skipped(data);
+    else
+        text_advise(source, model);
     return data;
 }
 

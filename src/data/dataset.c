@@ -162,6 +162,7 @@ void kiln_dataset_free(kiln_dataset *dataset)
     free(dataset->class_values);
     free_names(dataset->sample_names, dataset->sample_names ? (size_t)dataset->samples : 0);
     model_text_free(&dataset->text);
+    free(dataset->columns_read);
     free(dataset->skipped_why);
     model_series_free(dataset->series);
     free(dataset->origin);

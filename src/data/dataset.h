@@ -48,6 +48,7 @@ struct kiln_dataset {
     int64_t skipped;     /* pictures that could not be read and were left out */
     char *skipped_why;   /* a line about each of the first of them; NULL: none */
     model_text text;     /* what its numbers stand for; no tokens: they come from no text */
+    char *columns_read;  /* of a table of text: which are the text and the label, in words; NULL */
     char **sample_names; /* files that each are a sample; NULL: none */
     struct model_series *series; /* the samples are windows of it; NULL: of none */
     char *origin;        /* what was opened, for messages: "mnist:train" */

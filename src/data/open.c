@@ -57,6 +57,11 @@ static const char *known_stranger(const unsigned char *bytes, size_t size)
     return NULL;
 }
 
+static bool is_utf16(const unsigned char *head, size_t size)
+{
+    return size >= 2 && (memcmp(head, "\xff\xfe", 2) == 0 || memcmp(head, "\xfe\xff", 2) == 0);
+}
+
 /* A zip archive whose first file is no array, and that is not called .npz. */
 static bool is_zip_of_pictures(const char *path, const unsigned char *head, size_t size)
 {
@@ -94,6 +99,8 @@ static kiln_status sniff(const char *path, file_kind *kind)
                          "%s: is a gzip file with neither an IDX nor a .npy file nor a tar archive "
                          "in it; unpack it",
                          path);
+    else if (is_utf16(head, size))
+        return kiln_fail(KILN_ERROR_FORMAT, "%s: is UTF-16 text; save it as UTF-8", path);
     else if (known_stranger(head, size))
         return kiln_fail(KILN_ERROR_FORMAT, "%s: is %s; " WHAT_DATA_IS, path,
                          known_stranger(head, size));

@@ -38,6 +38,7 @@ static kiln_status check_args(text_request *r)
                          "%s: the subset '%s' is unknown; there are training and validation",
                          r->name, a->subset);
     r->rules.length = a->sequence_length;
+    r->rules.max_tokens = a->max_tokens;
     return KILN_OK;
 }
 
@@ -114,9 +115,12 @@ kiln_text_dataset_args kiln_text_dataset_like(const kiln_model *model)
     return (kiln_text_dataset_args){.task = rules->task,
                                     .standardize = rules->standardize,
                                     .split = rules->split,
+                                    .max_tokens = rules->max_tokens,
                                     .sequence_length = rules->length,
                                     .vocabulary_count = rules->token_count,
                                     .vocabulary = (const char *const *)rules->tokens,
+                                    .kept_text_column = rules->text_column,
+                                    .kept_label_column = rules->label_column,
                                     .class_count = facts->class_count,
                                     .class_names = (const char *const *)facts->class_names};
 }

@@ -22,6 +22,7 @@ typedef struct lines {
     } numbers;
     size_t first;       /* row of data: 1 behind a header */
     size_t text, label; /* columns; label == columns: none */
+    bool table;         /* not lines as they are */
     int64_t *rows;      /* of the wanted part, in order, then of the other one */
     size_t row_count, other_count;
 } lines;
@@ -39,10 +40,32 @@ static bool ends_with(const char *whole, const char *end)
     return a >= b && strcasecmp(whole + a - b, end) == 0;
 }
 
-static bool is_table(const text_request *r)
+/* Is name one of the cells of a line? */
+static bool has_name(const char *line, const char *end, const char *name)
+{
+    static const char around[] = "\t,;|\"\r";
+    size_t n = strlen(name);
+    for (const char *at = line; n > 0 && at + n <= end; at++)
+        if (memcmp(at, name, n) == 0 && (at == line || strchr(around, at[-1])) &&
+            (at + n == end || strchr(around, at[n])))
+            return true;
+    return false;
+}
+
+/* Does the first line name the columns of a model? */
+static bool has_kept_names(const kiln_text_dataset_args *a, const char *content, size_t size)
+{
+    const char *stop = memchr(content, '\n', size), *end = stop ? stop : content + size;
+    return a->kept_text_column && a->kept_label_column &&
+           has_name(content, end, a->kept_text_column) &&
+           has_name(content, end, a->kept_label_column);
+}
+
+static bool is_table(const text_request *r, const char *content, size_t size)
 {
     return ends_with(r->name, ".tsv") || ends_with(r->name, ".csv") || r->args->text_column ||
-           r->args->label_column || r->args->labels == KILN_YES;
+           r->args->label_column || r->args->labels == KILN_YES ||
+           has_kept_names(r->args, content, size);
 }
 
 static kiln_status add_row(lines *l, int64_t line, size_t count, const csv_cell *cells)
@@ -132,6 +155,18 @@ static kiln_status find_column(const lines *l, const char *what, const char *giv
     return KILN_OK;
 }
 
+/* The column of a model in another table: its name must be there. */
+static kiln_status find_kept(const lines *l, const char *what, const char *kept, size_t *column,
+                             bool *header)
+{
+    if (find_column(l, what, kept, column, header) == KILN_OK)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_ARGUMENT,
+                     "%s: has no column '%.80s' in its first line, where the model's %s is; name "
+                     "the column that it is in here with --%s-column (%s_column)",
+                     l->r->name, kept, what, what, what);
+}
+
 static size_t longest_column(const lines *l)
 {
     size_t best = 0, most = 0;
@@ -177,16 +212,26 @@ static bool is_known(const lines *l, csv_cell cell)
     return false;
 }
 
-/* The column all of whose cells, but perhaps the first, are known classes; or the one with most of
- * them, where there must be one. */
+/* How many cells of a column, but for the first where there are others, are known classes; *all: is
+ * that each of them? */
+static size_t count_known(const lines *l, size_t column, bool *all)
+{
+    size_t known = 0, start = l->numbers.count > 1;
+    for (size_t i = start; i < l->numbers.count; i++)
+        known += is_known(l, cell_at(l, i, column));
+    *all = known == l->numbers.count - start;
+    return known;
+}
+
+/* The column all of whose cells are known classes; or the one with most of them, where there must
+ * be one. */
 static size_t known_column(const lines *l, bool must)
 {
-    size_t best = l->columns, most = 0, start = l->numbers.count > 1;
+    size_t best = l->columns, most = 0;
     for (size_t c = 0; c < l->columns; c++) {
-        size_t known = 0;
-        for (size_t i = start; i < l->numbers.count; i++)
-            known += is_known(l, cell_at(l, i, c));
-        if (known == l->numbers.count - start)
+        bool all;
+        size_t known = count_known(l, c, &all);
+        if (all)
             return c;
         if (must && known > most) {
             most = known;
@@ -230,20 +275,56 @@ static kiln_status find_header(lines *l, bool named)
     return KILN_OK;
 }
 
+/* The text's column as it is given, or as it was for the model. */
+static kiln_status find_text(lines *l, bool *named)
+{
+    const kiln_text_dataset_args *a = l->r->args;
+    if (a->text_column)
+        return find_column(l, "text", a->text_column, &l->text, named);
+    if (a->kept_text_column == NULL)
+        return KILN_OK;
+    if (l->columns > 1)
+        return find_kept(l, "text", a->kept_text_column, &l->text, named);
+    l->text = 0;
+    *named = is_cell(cell_at(l, 0, 0), a->kept_text_column);
+    return KILN_OK;
+}
+
+/* The label's column as it was for the model. Where no labels are needed it may be missing, or have
+ * others in it. */
+static kiln_status find_kept_label(lines *l, bool *named)
+{
+    const kiln_text_dataset_args *a = l->r->args;
+    bool must = a->labels == KILN_YES, all;
+    if (l->columns == 1)
+        return KILN_OK;
+    kiln_status status = find_kept(l, "label", a->kept_label_column, &l->label, named);
+    if (must)
+        return status;
+    kiln_clear_error();
+    if (l->label < l->columns && a->class_count) {
+        count_known(l, l->label, &all);
+        if (!all || l->label == l->text)
+            l->label = l->columns;
+    }
+    return KILN_OK;
+}
+
 static kiln_status choose_columns(lines *l)
 {
     const kiln_text_dataset_args *a = l->r->args;
     bool named = false;
     l->label = l->text = l->columns;
-    if (a->text_column)
-        KILN_TRY(find_column(l, "text", a->text_column, &l->text, &named));
+    KILN_TRY(find_text(l, &named));
     if (a->labels == KILN_NO) {
-        if (a->text_column == NULL)
+        if (l->text == l->columns)
             l->text = longest_column(l);
         return find_header(l, named);
     }
     if (a->label_column)
         KILN_TRY(find_column(l, "label", a->label_column, &l->label, &named));
+    else if (a->kept_label_column)
+        KILN_TRY(find_kept_label(l, &named));
     else if (a->class_count)
         l->label = known_column(l, a->labels == KILN_YES);
     if (l->text == l->columns)
@@ -264,6 +345,64 @@ static kiln_status choose_columns(lines *l)
                          "%s: column %zu cannot be both the text and the label; name two columns",
                          l->r->name, l->text);
     return find_header(l, named);
+}
+
+/* Does the header have a name for this column, and for no other? */
+static bool is_named(const lines *l, size_t column)
+{
+    csv_cell name = l->first ? cell_at(l, 0, column) : (csv_cell){0};
+    for (size_t c = 0; c < l->columns && name.length; c++) {
+        csv_cell other = cell_at(l, 0, c);
+        if (c != column && other.length == name.length &&
+            memcmp(other.text, name.text, name.length) == 0)
+            return false;
+    }
+    return name.length > 0;
+}
+
+/* Which column later texts of the model are read from: that of this name, else, where somebody said
+ * which, of this index. */
+static kiln_status keep_column(const lines *l, size_t column, const char *given, char **kept)
+{
+    free(*kept);
+    *kept = NULL;
+    if (column == l->columns || !(is_named(l, column) || given))
+        return KILN_OK;
+    csv_cell name = cell_at(l, 0, column);
+    *kept = is_named(l, column) ? str_format("%.*s", (int)name.length, name.text)
+                                : str_format("%zu", column);
+    return *kept ? KILN_OK : kiln_last_status();
+}
+
+static void say_column(const lines *l, text *out, const char *what, size_t column)
+{
+    csv_cell name = cell_at(l, 0, column);
+    if (is_named(l, column))
+        text_add(out, "%s from '%.*s'", what, (int)name.length, name.text);
+    else
+        text_add(out, "%s from column %zu", what, column);
+}
+
+/* Notes the columns for later texts, and in words. */
+static kiln_status keep_columns(lines *l, kiln_dataset *dataset)
+{
+    const kiln_text_dataset_args *a = l->r->args;
+    const char *given_text = a->text_column ? a->text_column : a->kept_text_column,
+               *given_label = a->label_column ? a->label_column : a->kept_label_column;
+    text words = {0};
+    if (!l->table)
+        return KILN_OK;
+    KILN_TRY(keep_column(l, l->text, given_text, &l->r->rules.text_column));
+    KILN_TRY(keep_column(l, l->label, given_label, &l->r->rules.label_column));
+    say_column(l, &words, "text", l->text);
+    if (l->label < l->columns)
+        say_column(l, &words, ", labels", l->label);
+    text_add(&words,
+             l->first ? "; the first line names the columns" : "; no line names the columns");
+    dataset->columns_read = words.failed ? NULL : words.data;
+    if (words.failed)
+        text_free(&words);
+    return dataset->columns_read ? KILN_OK : kiln_fail_memory(words.length);
 }
 
 /* ---- the split ---- */
@@ -288,6 +427,11 @@ static kiln_status read_labels(lines *l, kiln_dataset *labelled)
                            "%s: column %zu holds numbers of many values, not classes; name the "
                            "label column",
                            l->r->name, l->label);
+    if (status == KILN_OK && labels.known_count == 0 && labelled->class_count == 1)
+        status = kiln_fail(KILN_ERROR_FORMAT,
+                           "%s: column %zu, the label, is '%.80s' in every line; give lines of at "
+                           "least two classes, or name another label column",
+                           l->r->name, l->label, labelled->class_names[0]);
     return status;
 }
 
@@ -428,13 +572,15 @@ static kiln_status fill_texts(lines *l, kiln_dataset *dataset)
 
 static kiln_status fill(lines *l, char *content, size_t size, kiln_dataset *dataset)
 {
-    KILN_TRY(is_table(l->r) ? read_table(l, content, size) : read_lines(l, content, size));
+    l->table = is_table(l->r, content, size);
+    KILN_TRY(l->table ? read_table(l, content, size) : read_lines(l, content, size));
     if (l->numbers.count == 0)
         return kiln_fail(KILN_ERROR_FORMAT, "%s: has only blank lines; give a file with text in it",
                          l->r->name);
     KILN_TRY(choose_columns(l));
     if (l->numbers.count == l->first)
         return kiln_fail(KILN_ERROR_FORMAT, "%s: has a header but no rows", l->r->name);
+    KILN_TRY(keep_columns(l, dataset));
     KILN_TRY(choose_rows(l, dataset));
     return fill_texts(l, dataset);
 }

@@ -42,6 +42,12 @@ static kiln_status learn(text_request *r, const char *content, size_t size)
         return KILN_OK;
     kiln_status status =
         token_counts_add(&counts, &r->rules, content, learned_end(r, content, size));
+    if (status == KILN_OK && counts.tokens.count == 1)
+        status = kiln_fail(
+            KILN_ERROR_FORMAT,
+            "%s: is one %s over and over, from which there is nothing to learn; give a text with "
+            "at least two distinct %ss",
+            r->name, text_unit(&r->rules), text_unit(&r->rules));
     if (status == KILN_OK)
         status = token_counts_finish(&counts, wants_reserve(r), r->args->max_tokens, &r->rules);
     token_counts_free(&counts);

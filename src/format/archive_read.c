@@ -90,6 +90,30 @@ static kiln_status set_tokens(kiln_model *model, size_t count, const char *const
     return model_text_set_tokens(&model->facts->text, count, tokens);
 }
 
+/* What earlier files have not: which columns of a table are read, and the vocabulary's limit. */
+static kiln_status read_text_more(const json_t *from, model_text *rules)
+{
+    const json_t *limit = json_object_get(from, "max_tokens");
+    const struct {
+        const char *key;
+        char **to;
+    } words[] = {{"text_column", &rules->text_column}, {"label_column", &rules->label_column}};
+    if (limit && (!json_is_integer(limit) || json_integer_value(limit) < 0))
+        return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: max_tokens of text is no count");
+    rules->max_tokens = json_integer_value(limit);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const json_t *word = json_object_get(from, words[i].key);
+        if (word == NULL)
+            continue;
+        if (!json_is_string(word))
+            return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: %s of text is no name",
+                             words[i].key);
+        if ((*words[i].to = str_copy(json_string_value(word))) == NULL)
+            return kiln_last_status();
+    }
+    return KILN_OK;
+}
+
 /* How text becomes the model's numbers. */
 static kiln_status read_text(const json_t *kiln, kiln_model *model)
 {
@@ -113,6 +137,7 @@ static kiln_status read_text(const json_t *kiln, kiln_model *model)
     if (!json_is_integer(length) || json_integer_value(length) < 1)
         return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: text has no sequence_length");
     rules->length = json_integer_value(length);
+    KILN_TRY(read_text_more(from, rules));
     if (json_array_size(json_object_get(from, "vocabulary")) == 0)
         return kiln_fail(KILN_ERROR_FORMAT, "metadata.json: text has no vocabulary");
     return read_names(from, "vocabulary", model, set_tokens);

@@ -37,6 +37,12 @@ static void write_text(json_writer *w, const model_text *rules)
     json_write_string(w, "standardize", rules->standardize);
     json_write_string(w, "split", rules->split);
     json_write_integer(w, "sequence_length", rules->length);
+    if (rules->max_tokens)
+        json_write_integer(w, "max_tokens", rules->max_tokens);
+    if (rules->text_column)
+        json_write_string(w, "text_column", rules->text_column);
+    if (rules->label_column)
+        json_write_string(w, "label_column", rules->label_column);
     write_names(w, "vocabulary", rules->tokens, rules->token_count);
     json_write_close(w, '}');
 }

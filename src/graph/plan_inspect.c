@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#define PLACE_SHOWN 256
+
 /* Does what an argument was written to hold a value that is not finite? */
 static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool *bad)
 {
@@ -39,13 +41,71 @@ static kiln_status is_bad(const plan *p, const bound *c, const argument *x, bool
     return status;
 }
 
+static bool is_place(const char *given, const char *name)
+{
+    return given && strcmp(given, name) == 0;
+}
+
+/* Does a call write what this node's value is? */
+static bool is_written(const bound *c, ir_id id)
+{
+    for (int a = 0; a < c->from->argument_count; a++) {
+        const argument *x = &c->from->arguments[a];
+        if (x->written && x->kind == ARGUMENT_NODE && x->where.owner == id)
+            return true;
+    }
+    return false;
+}
+
+/* The first of the nodes that a result is made of on its way to memory, where it alone is seen: the
+ * values of each of them may be the ones that are not finite. */
+static kiln_status first_within(const plan *p, const bound *c, ir_id result, ir_id *first)
+{
+    bool *within = mem_new((size_t)result + 1, sizeof *within);
+    *first = result;
+    if (within == NULL)
+        return KILN_ERROR_MEMORY;
+    within[result] = true;
+    for (ir_id id = result; id >= 0; id--) {
+        const ir_node *n = &p->graph.items[id];
+        if (!within[id])
+            continue;
+        if (n->place)
+            *first = id;
+        for (int i = 0; i < n->input_count; i++) {
+            ir_id from = n->inputs[i];
+            within[from] |= p->b.cluster_of[from] >= 0 &&
+                            p->b.cluster_of[from] == p->b.cluster_of[id] && !p->b.stored[from] &&
+                            !is_written(c, from);
+        }
+    }
+    free(within);
+    return KILN_OK;
+}
+
+/* " of layer dense", " of the loss" or " of layer dense up to the loss" */
+static void say_place(const char *from, const char *to, char out[PLACE_SHOWN])
+{
+    const char *const places[] = {from, to};
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < 2 && used < PLACE_SHOWN; i++) {
+        const char *name = places[i];
+        bool part =
+            is_place(name, "loss") || is_place(name, "metrics") || is_place(name, "gradients");
+        if (name && (i == 0 || !is_place(from, name)))
+            used += (size_t)snprintf(out + used, PLACE_SHOWN - used, "%s%s%s",
+                                     i ? " up to " : " of ", part ? "the " : "layer ", name);
+    }
+}
+
 /* A kernel may hold the launches of several layers: the first of its bad results in the order of
  * the graph says whose it is, but for a copy of the data, which has no layer. */
 static kiln_status first_bad_result(const plan *p, const bound *c, bool *found, bool *data_bad,
-                                    const char **layer)
+                                    char shown[PLACE_SHOWN])
 {
-    ir_id first = IR_NONE;
-    *layer = c->first->layer;
+    ir_id first = IR_NONE, begin;
+    say_place(c->first->layer, NULL, shown);
     for (int a = 0; a < c->from->argument_count; a++) {
         const argument *x = &c->from->arguments[a];
         bool bad;
@@ -53,14 +113,15 @@ static kiln_status first_bad_result(const plan *p, const bound *c, bool *found, 
         *found |= bad;
         if (!bad || x->kind != ARGUMENT_NODE)
             continue;
-        const char *of = p->graph.items[x->where.owner].place;
-        if (of && strcmp(of, "data") == 0)
+        if (is_place(p->graph.items[x->where.owner].place, "data"))
             *data_bad = true;
         else if (first == IR_NONE || x->where.owner < first)
             first = x->where.owner;
     }
-    if (first != IR_NONE && p->graph.items[first].place)
-        *layer = p->graph.items[first].place;
+    if (first == IR_NONE || p->graph.items[first].place == NULL)
+        return KILN_OK;
+    KILN_TRY(first_within(p, c, first, &begin));
+    say_place(p->graph.items[begin].place, p->graph.items[first].place, shown);
     return KILN_OK;
 }
 
@@ -73,13 +134,12 @@ kiln_status plan_check_numerics(plan *p, char *where, size_t room)
     p->enqueued++;
     for (size_t i = 0; i < calls->count; i++) {
         bool found = false, data_bad = false;
-        const char *layer = NULL;
+        char shown[PLACE_SHOWN] = "";
         KILN_TRY(plan_enqueue_call(p, &calls->items[i], 1));
         if (where[0] == '\0')
-            KILN_TRY(first_bad_result(p, &calls->items[i], &found, &data_bad, &layer));
+            KILN_TRY(first_bad_result(p, &calls->items[i], &found, &data_bad, shown));
         if (found)
-            snprintf(where, room, "launch %zu (%s)%s%s%s", i + 1, calls->items[i].from->name,
-                     layer ? " of layer " : "", layer ? layer : "",
+            snprintf(where, room, "launch %zu (%s)%s%s", i + 1, calls->items[i].from->name, shown,
                      data_bad ? ", which takes data that are not finite" : "");
     }
     return device_finish(p->device);

@@ -17,6 +17,8 @@ void model_text_free(model_text *rules)
     free(rules->task);
     free(rules->standardize);
     free(rules->split);
+    free(rules->text_column);
+    free(rules->label_column);
     *rules = (model_text){0};
 }
 
@@ -47,19 +49,25 @@ kiln_status model_text_set_tokens(model_text *rules, size_t count, const char *c
     return KILN_OK;
 }
 
+/* Copies a word that may be missing. */
+static kiln_status copy_word(const char *from, char **to)
+{
+    *to = from ? str_copy(from) : NULL;
+    return from && *to == NULL ? kiln_last_status() : KILN_OK;
+}
+
 kiln_status model_text_copy(const model_text *from, model_text *to)
 {
-    model_text made = {.length = from->length};
+    model_text made = {.length = from->length, .max_tokens = from->max_tokens};
+    const char *const words[] = {from->task, from->standardize, from->split, from->text_column,
+                                 from->label_column};
+    char **const copies[] = {&made.task, &made.standardize, &made.split, &made.text_column,
+                             &made.label_column};
     kiln_status status = KILN_OK;
-    if (from->tokens) {
-        made.task = str_copy(from->task);
-        made.standardize = str_copy(from->standardize);
-        made.split = str_copy(from->split);
-        status =
-            made.task && made.standardize && made.split
-                ? model_text_set_tokens(&made, from->token_count, (const char *const *)from->tokens)
-                : kiln_last_status();
-    }
+    for (size_t i = 0; from->tokens && status == KILN_OK && i < sizeof words / sizeof *words; i++)
+        status = copy_word(words[i], copies[i]);
+    if (from->tokens && status == KILN_OK)
+        status = model_text_set_tokens(&made, from->token_count, (const char *const *)from->tokens);
     if (status != KILN_OK) {
         model_text_free(&made);
         return status;

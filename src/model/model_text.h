@@ -5,10 +5,13 @@
 #include "base/memory.h"
 
 typedef struct model_text {
-    char *task;        /* "generate": what follows each token; "classify": the class of a line */
-    char *standardize; /* as Keras's TextVectorization says: "lower", "none", ... */
-    char *split;       /* "whitespace", "character", "none" */
-    int64_t length;    /* tokens in a sample */
+    char *task;         /* "generate": what follows each token; "classify": the class of a line */
+    char *standardize;  /* as Keras's TextVectorization says: "lower", "none", ... */
+    char *split;        /* "whitespace", "character", "none" */
+    int64_t length;     /* tokens in a sample */
+    int64_t max_tokens; /* the limit that the vocabulary was found under; 0: none, or unknown */
+    char *text_column,
+        *label_column; /* of labelled lines, by name or index; NULL: what looks like it */
     char **tokens;     /* the vocabulary, by number; NULL: there is no text */
     size_t token_count;
 } model_text;

@@ -1,5 +1,5 @@
 /* What the first kiln_fit takes from its data: the figures of layers that want some, and what is
- * kept with the model. */
+ * kept with the model; and whether the model has room for the words of a text. */
 #include "train/feed.h"
 
 #include <string.h>
@@ -33,6 +33,14 @@ static int source_input(const adapted *a, int index)
         if (model->inputs[i] == index)
             return a->sources[i];
     return -1;
+}
+
+static adapted whole_model(const kiln_model *model)
+{
+    adapted whole = {.model = model};
+    for (size_t i = 0; i < model->input_count; i++)
+        whole.sources[i] = (int)i;
+    return whole;
 }
 
 static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const adapted *a,
@@ -70,15 +78,22 @@ static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const
     return status;
 }
 
+/* A model inside a model, and which inputs of the trained one its inputs are. */
+static adapted go_inside(const adapted *a, const model_call *call)
+{
+    adapted inside = {.model = model_in(call->layer)};
+    for (int k = 0; inside.model && k < call->input_count; k++)
+        inside.sources[k] = source_input(a, call->inputs[k]);
+    return inside;
+}
+
 static kiln_status adapt_model(model_training *t, const kiln_dataset *data, const adapted *a)
 {
     for (size_t i = 0; i < a->model->call_count; i++) {
         const model_call *call = &a->model->calls[i];
-        adapted inside = {.model = model_in(call->layer)};
+        adapted inside = go_inside(a, call);
         if (layer_wants_adapt(call->layer))
             KILN_TRY(adapt_call(t, data, a, call));
-        for (int k = 0; inside.model && k < call->input_count; k++)
-            inside.sources[k] = source_input(a, call->inputs[k]);
         if (inside.model && call->output == 0)
             KILN_TRY(adapt_model(t, data, &inside));
     }
@@ -89,17 +104,51 @@ kiln_status adapt_layers(kiln_model *model, const kiln_dataset *data)
 {
     bool wanted = false;
     model_training *t = training_of(model);
-    adapted whole = {.model = model};
+    adapted whole = whole_model(model);
     for (size_t i = 0; i < model->leaf_count; i++)
         wanted = wanted || layer_wants_adapt(model->leaves[i]);
     if (!wanted)
         return KILN_OK;
     data_types types;
     KILN_TRY(feed_types(t, data, false, &types)); /* shapes first: the message is better */
-    for (size_t i = 0; i < model->input_count; i++)
-        whole.sources[i] = (int)i;
     return adapt_model(t, data, &whole);
 }
+
+/* ---- the vocabulary ---- */
+
+static kiln_status check_embeddings(const kiln_dataset *data, const adapted *a)
+{
+    size_t tokens = data->text.token_count;
+    for (size_t i = 0; i < a->model->call_count; i++) {
+        const model_call *call = &a->model->calls[i];
+        const kiln_layer *layer = call->layer;
+        adapted inside = go_inside(a, call);
+        if (inside.model)
+            KILN_TRY(check_embeddings(data, &inside));
+        if (strcmp(layer->cls->class_name, "Embedding") != 0 || call->input_count != 1 ||
+            source_input(a, call->inputs[0]) < 0)
+            continue;
+        const layer_field *field = layer_find_field(layer->cls, "input_dim");
+        int64_t rows = *(int64_t *)layer_field_at(layer, field);
+        if ((int64_t)tokens > rows)
+            return kiln_fail(
+                KILN_ERROR_SHAPE,
+                "%s does not fit model %s: its vocabulary has %zu tokens, and layer %s "
+                "has input_dim %lld; limit the vocabulary with --max-tokens %lld "
+                "(max_tokens), or give the layer an input_dim of %zu",
+                data->origin ? data->origin : "the text", a->model->name, tokens, layer->name,
+                (long long)rows, (long long)rows, tokens);
+    }
+    return KILN_OK;
+}
+
+kiln_status adapt_check_vocabulary(const kiln_model *model, const kiln_dataset *data)
+{
+    adapted whole = whole_model(model);
+    return data->text.tokens ? check_embeddings(data, &whole) : KILN_OK;
+}
+
+/* ---- what is kept ---- */
 
 kiln_status facts_take(kiln_model *model, const kiln_dataset *data)
 {

@@ -107,6 +107,7 @@ kiln_status feed_types(const model_training *t, const kiln_dataset *data, bool t
         note_type(types, i, column);
     }
     types->input_count = model->input_count;
+    KILN_TRY(adapt_check_vocabulary(model, data));
     if (!targets)
         return KILN_OK;
     if (data->target_count == 0)

@@ -1,6 +1,7 @@
 /* kiln_generate: text that a model writes, token by token. */
 #include "base/clock.h"
 #include "base/philox.h"
+#include "base/utf8.h"
 #include "data/vocabulary.h"
 #include "train/feed.h"
 #include "train/twin.h"
@@ -92,6 +93,41 @@ static bool ends_in_softmax(const kiln_model *model)
     return activation && strncmp(activation, "softmax", 7) == 0;
 }
 
+/* ---- the prompt ---- */
+
+static kiln_status check_bytes(const char *prompt)
+{
+    for (const char *at = prompt; *at; at += utf8_next(at))
+        if (utf8_next(at) == 0)
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "the prompt: byte %zu (0x%02x) is no UTF-8; write it in UTF-8, as a terminal of a UTF-8 "
+                             "locale does",
+                             (size_t)(at - prompt), (unsigned)*(const unsigned char *)at);
+    return KILN_OK;
+}
+
+static kiln_status read_prompt(writing *w)
+{
+    char shown[VOCABULARY_SHOWN];
+    intern_text token;
+    char *prompt = str_copy(w->args->prompt ? w->args->prompt : "");
+    kiln_status status = prompt ? check_bytes(prompt) : kiln_last_status();
+    size_t size = status == KILN_OK ? text_standardize(w->rules, prompt, strlen(prompt)) : 0;
+    for (const char *at = prompt; status == KILN_OK && text_next(w->rules, &at, prompt + size, &token);) {
+        int32_t number = vocabulary_number(&w->words, token);
+        if (number < 0)
+            status = kiln_fail(KILN_ERROR_ARGUMENT,
+                               "the prompt: %s of model %s; leave it out, or train on text with it",
+                               vocabulary_stranger(&w->words, token, shown), w->args->model->name);
+        if (status == KILN_OK)
+            status = mem_grow(&w->prompt, &w->prompt_capacity, w->prompt_count + 1, sizeof *w->prompt);
+        if (status == KILN_OK)
+            w->prompt[w->prompt_count++] = number;
+    }
+    free(prompt);
+    return status;
+}
+
 /* ---- the model ---- */
 
 static kiln_status bind(writing *w, int slot, cl_mem *memory, const void *data, size_t bytes, const char *what)
@@ -153,6 +189,7 @@ static kiln_status start(writing *w)
     w->rules = &w->args->model->facts->text;
     w->skip = model_text_reserves(w->rules) ? 2 : 0;
     KILN_TRY(vocabulary_open(&w->words, w->rules));
+    KILN_TRY(read_prompt(w)); /* before anything is compiled */
     KILN_TRY(training_get(w->args->model, &t));
     KILN_TRY(training_ready(t));
     KILN_TRY(twin_make(w->args->model, &w->twin));
@@ -161,29 +198,6 @@ static kiln_status start(writing *w)
 }
 
 /* ---- the text ---- */
-
-static kiln_status read_prompt(writing *w)
-{
-    char shown[VOCABULARY_SHOWN];
-    intern_text token;
-    size_t skip;
-    char *prompt = str_copy(w->args->prompt ? w->args->prompt : "");
-    kiln_status status = prompt ? text_check("the prompt", prompt, strlen(prompt), &skip) : kiln_last_status();
-    size_t size = status == KILN_OK ? text_standardize(w->rules, prompt, strlen(prompt)) : 0;
-    for (const char *at = prompt; status == KILN_OK && text_next(w->rules, &at, prompt + size, &token);) {
-        int32_t number = vocabulary_number(&w->words, token);
-        if (number < 0)
-            status = kiln_fail(KILN_ERROR_ARGUMENT,
-                               "the prompt: %s of model %s; leave it out, or train on text with it",
-                               vocabulary_stranger(&w->words, token, shown), w->args->model->name);
-        if (status == KILN_OK)
-            status = mem_grow(&w->prompt, &w->prompt_capacity, w->prompt_count + 1, sizeof *w->prompt);
-        if (status == KILN_OK)
-            w->prompt[w->prompt_count++] = number;
-    }
-    free(prompt);
-    return status;
-}
 
 /* What to begin with where there is no prompt: the end of a line, else any token. */
 static int32_t first_token(const writing *w, uint64_t seed)
@@ -246,7 +260,6 @@ static kiln_status write_text(writing *w, int generation)
 {
     const kiln_generate_args *a = w->args;
     uint64_t seed = a->seed ? a->seed : model_draw_seed();
-    KILN_TRY(read_prompt(w));
     const bool first = w->prompt_count == 0;
     const int32_t begin = first ? first_token(w, seed) : w->prompt[0];
     const size_t forced = first ? 0 : w->prompt_count - 1;

@@ -9,6 +9,8 @@
 #define REFRESH_SECONDS 0.1 /* between two reports */
 #define WATCH_SECONDS 0.5   /* between two looks for a bad loss, where nothing is reported */
 
+const char *training_check_option = "check_numerics";
+
 /* A table of records and how far it was run. */
 typedef struct table {
     plan_step *steps;
@@ -91,6 +93,25 @@ static kiln_status find_where(pass *p, const table *s, int64_t bad, char *where,
     return device_finish(p->training->device);
 }
 
+/* The first layer with a weight that is not finite; NULL: none. */
+static kiln_status find_layer(const kiln_model *model, const kiln_layer **found)
+{
+    kiln_status status = KILN_OK;
+    *found = NULL;
+    for (size_t i = 0; i < model_weight_count(model) && *found == NULL && status == KILN_OK; i++) {
+        kiln_layer *layer;
+        ir_weight *weight = &model_weight(model, i, &layer)->weight;
+        size_t count = (size_t)kiln_shape_size(weight->shape);
+        float *values = mem_new(count, sizeof *values);
+        status = values ? store_download(weight, values) : KILN_ERROR_MEMORY;
+        for (size_t k = 0; k < count && status == KILN_OK; k++)
+            if (!isfinite(values[k]))
+                *found = layer;
+        free(values);
+    }
+    return status;
+}
+
 static kiln_status check_loss(pass *p, const table *s)
 {
     model_training *t = p->training;
@@ -119,11 +140,17 @@ static kiln_status check_loss(pass *p, const table *s)
                          "%lld, and the first result that is not finite is that of %s; check the "
                          "data there, lower the learning rate or clip the gradients",
                          t->model->name, number, epoch, where);
-    return kiln_fail(KILN_ERROR_NUMERIC,
-                     "training model %s failed: its loss is not finite at step %lld of epoch %lld; "
-                     "check the data, lower the learning rate or clip the gradients%s",
-                     t->model->name, number, epoch,
-                     p->fit->check_numerics ? "" : " (check_numerics finds where it begins)");
+    const kiln_layer *layer;
+    KILN_TRY(find_layer(t->model, &layer));
+    return kiln_fail(
+        KILN_ERROR_NUMERIC,
+        "training model %s failed: its loss is not finite at step %lld of epoch "
+        "%lld%s%s; check the data, lower the learning rate or clip the gradients%s%s%s",
+        t->model->name, number, epoch,
+        layer ? ", and the first layer whose weights are not finite any more is " : "",
+        layer ? layer->name : "", p->fit->check_numerics ? "" : " (",
+        p->fit->check_numerics ? "" : training_check_option,
+        p->fit->check_numerics ? "" : " finds where it begins)");
 }
 
 /* ---- reports ---- */

@@ -145,6 +145,12 @@ kiln_status save_check_path(const char *path);
 /* What is Kiln's own and kept with the model: scale and names of the data. */
 kiln_status facts_take(kiln_model *model, const kiln_dataset *data);
 
+/* What messages call check_numerics: the program's option is spelled in another way (run.c). */
+extern const char *training_check_option;
+
+/* Fails where an Embedding has fewer rows than the data's vocabulary has tokens. */
+kiln_status adapt_check_vocabulary(const kiln_model *model, const kiln_dataset *data);
+
 /* Adapts Normalization layers that have not been adapted. */
 kiln_status adapt_layers(kiln_model *model, const kiln_dataset *data);
 

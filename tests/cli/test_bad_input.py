@@ -408,13 +408,28 @@ class Numbers(Case):
     def test_nan_names_the_step(self):
         line = self.fails('fit', 'tabular', self.data, '--verbose', 0, '--epochs', 50, '--loss', 'mse',
                           '--optimizer', 'sgd', '--learning-rate', 1e10, '-o', self.path('m.keras'))
-        self.assertRegex(line, r'not finite at step \d+ of epoch \d+')
+        self.assertRegex(line, r'not finite at step \d+ of epoch \d+, and the first layer whose weights are not finite any more is '
+                               r'dense\w*; .* \(--check-numerics finds where it begins\)')
         self.assertFalse(os.path.exists(self.path('m.keras')))
 
     def test_check_numerics_names_the_launch(self):
         line = self.fails('fit', 'tabular', self.data, '--verbose', 0, '--epochs', 50, '--loss', 'mse',
                           '--optimizer', 'sgd', '--learning-rate', 1e10, '--check-numerics')
-        self.assertRegex(line, r'the first result that is not finite is that of launch \d+ \(\w+.*\) of layer \w+')
+        self.assertRegex(line, r'the first result that is not finite is that of launch \d+ \(\w+.*\) of (layer \w+|the loss)')
+
+    def test_the_loss_is_told_from_the_layer_before_it(self):
+        """Squares that are too large begin in the loss; a bias that is too much, in its layer, whatever one kernel joins."""
+        huge = {'class_name': 'Constant', 'config': {'value': 3e38}}
+        for kernel, y, says in (('zeros', 1e30, r' of the loss;'), (huge, 1, r' of layer back( up to the loss)?;')):
+            model = self.path('m.json')
+            with open(model, 'w', encoding='utf-8') as file:
+                json.dump({'class_name': 'Sequential', 'config': {'name': 's', 'layers': [
+                    {'class_name': 'InputLayer', 'config': {'name': 'in', 'batch_shape': [None, 1]}},
+                    {'class_name': 'Dense', 'config': {'name': 'back', 'units': 1, 'kernel_initializer': kernel,
+                                                       'bias_initializer': kernel}}]}}, file)
+            data = npz(self.path('d.npz'), x=npy((40, 1), [1] * 40), y=npy((40,), [y + 0.5] * 40))
+            line = self.fails('fit', model, data, '--loss', 'mse', '--verbose', 0, '--check-numerics')
+            self.assertRegex(line, says)
 
     def test_bad_data_are_found_in_the_first_layer(self):
         x, y = blobs(60)

@@ -49,8 +49,20 @@ class Text(support.Case):
         self.ok('generate', poet, '--length', 5)  # without a prompt
         self.fails('generate', poet, '--prompt', 'Th\u00e9', says="the character '\u00e9' (U+00E9) is not in the vocabulary")
         self.fails('generate', poet, '--prompt', 'The\tend', says='the character (U+0009)')
+        for prompt, says in ((b'Th\xff', b'the prompt: byte 2 (0xff) is no UTF-8; write it in UTF-8'), (b'Zoo', b"'Z'")):
+            done = subprocess.run([support.KILN, 'generate', poet, '--prompt', prompt], env=support.environment(),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, b''))
+            self.assertIn(says, done.stderr)
         # The model knows how its text was read.
         self.assertLess(self.ok('evaluate', poet, path + ':test', '--batch-size', 8, '--json').json()['loss'], 2)
+        # Each character is predicted once: by windows side by side, as in the validation.
+        for command, data, rows in (('evaluate', path, 1800), ('evaluate', path + ':test', 180), ('evaluate', path + ':train', 1620),
+                                    ('predict', path + ':train', 1620)):
+            out = self.ok(command, poet, data, '--batch-size', 1, '--verbose', 2).out
+            self.assertIn('%d/%d' % ((rows - 1) // 12, (rows - 1) // 12), out)
+        done = self.ok('fit', poet, path, '--validation-data', path, '--steps-per-epoch', 1)
+        self.assertIn('validation: %d samples' % (1799 // 12), done.out)
         self.fails('fit', poet, self.write('other.txt', VERSE + 'Z\u00fcrich\n'),
                    says=['line 2', "the character 'Z' (U+005A) is not in the vocabulary"])
 
@@ -79,6 +91,88 @@ class Text(support.Case):
         self.ok(*options, 8, '--checkpoint', self.path('run.keras'), '--resume', '--history', self.path('resumed.json'))
         with open(self.path('whole.json'), encoding='ascii') as a, open(self.path('resumed.json'), encoding='ascii') as b:
             self.assertEqual(a.read(), b.read())
+
+    def reviews(self, name, columns):
+        """A table whose longest column is not the review, nor the one with fewest values its sentiment."""
+        rows = ([str(i), 'a summary that is longer than all of the reviews, the %dth' % i] + line.split('\t')[::-1] + ['here']
+                for i, line in enumerate(lines().splitlines()))
+        return self.write(name, columns + '\n' + ''.join(','.join('"%s"' % cell for cell in row) + '\n' for row in rows))
+
+    def test_columns_are_kept(self):
+        path, model = self.reviews('rev.csv', 'id,summary,review,sentiment,place'), self.path('rev.keras')
+        done = self.ok('fit', 'gru-tiny', path, '--task', 'classify', '--text-column', 'review', '--label-column', 'sentiment',
+                       '--epochs', 6, '--learning-rate', 0.02, '--seed', 1, '-o', model)
+        self.assertIn("columns: text from 'review', labels from 'sentiment'; the first line names the columns\n", done.out)
+        self.assertGreater(self.ok('evaluate', model, path, '--json').json()['accuracy'], 0.95)
+        out = self.ok('predict', model, path, '--rows', 1).out.splitlines()
+        self.assertRegex(out[1], r'^alpha BAD alpha! +no ')
+        out = self.ok('predict', model, self.write('new.txt', 'alpha good beta\nunheard BAD gamma\n')).out.splitlines()
+        self.assertRegex(out[2], r'^unheard BAD gamma +no ')
+        other = self.reviews('other.csv', 'id,summary,text,label,place')
+        self.fails('predict', model, other, says=["no column 'review'", '--text-column'])
+        self.fails('evaluate', model, other, '--text-column', 'text', says=["no column 'sentiment'", '--label-column'])
+        self.ok('evaluate', model, other, '--text-column', 'text', '--label-column', 'label')
+        self.ok('fit', model, path, '--validation-data', path)
+        # A file of a version that did not keep them.
+        with zipfile.ZipFile(model) as old, zipfile.ZipFile(self.path('old.keras'), 'w') as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == 'metadata.json':
+                    content = json.loads(content)
+                    self.assertEqual(content['kiln']['text'].pop('text_column'), 'review')
+                    self.assertEqual(content['kiln']['text'].pop('label_column'), 'sentiment')
+                    content = json.dumps(content)
+                new.writestr(name, content)
+        self.ok('evaluate', self.path('old.keras'), path, '--text-column', 'review', '--label-column', 'sentiment')
+
+    def test_options_are_those_of_the_model(self):
+        path, poet, _ = self.poet('--epochs', 1)
+        for option, value, own in (('--task', 'classify', 'generate'), ('--split', 'whitespace', 'character'),
+                                   ('--standardize', 'lower', 'none'), ('--sequence-length', 20, 12),
+                                   ('--max-tokens', 10, len(set(VERSE)))):
+            for command in ('fit', 'evaluate', 'predict'):
+                self.fails(command, poet, path, option, value,
+                           says=['%s %s: model ' % (option, value), 'was trained on text with %s %s;' % (option, own)])
+            self.ok('evaluate', poet, path + ':test', option, own)
+        # A limit that the words did not reach is kept, too, and by a training that goes on.
+        path, model = self.write('lines.tsv', lines()), self.path('lines.keras')
+        self.ok('fit', 'gru-tiny', path, '--task', 'classify', '--max-tokens', 20, '-o', model)
+        self.ok('fit', model, path, '--max-tokens', 20, '-o', model)
+        self.ok('fit', model, path, '--max-tokens', 20)
+        self.fails('fit', model, path, '--max-tokens', 8, says='--max-tokens 20;')
+
+    def test_contiguous(self):
+        """Windows in order are for stateful models: others are told that they carry nothing on."""
+        path, said = self.write('verse.txt', VERSE * 10), '--contiguous: model net is not stateful'
+        for stateful in (False, True):
+            layers = [{'class_name': 'InputLayer', 'config': {'batch_shape': [4, 6], 'dtype': 'int32', 'name': 'in'}},
+                      {'class_name': 'Embedding', 'config': {'name': 'e', 'input_dim': 20, 'output_dim': 4}},
+                      {'class_name': 'GRU', 'config': {'name': 'g', 'units': 5, 'return_sequences': True, 'stateful': stateful}},
+                      {'class_name': 'Dense', 'config': {'name': 'd', 'units': 20}}]
+            model = self.write('net.json', json.dumps({'class_name': 'Sequential', 'config': {'name': 'net', 'layers': layers}}))
+            saved, options = self.path('net.keras'), ['--contiguous', '--batch-size', 4]
+            done = self.ok('fit', model, path, '--task', 'generate', '--sequence-length', 6, '-o', saved, *options)
+            self.assertEqual(said in done.err, not stateful, done)
+            done = self.ok('evaluate', saved, path, '--json', *options)
+            self.assertEqual(said in done.err, not stateful, done)
+        self.fails('fit', 'gru-tiny', self.write('lines.tsv', lines()), '--task', 'classify', '--contiguous',
+                   says='texts of their own')
+
+    def test_a_small_embedding(self):
+        """A vocabulary that the Embedding has no rows for is refused, inside another model too."""
+        embedding = [{'class_name': 'Embedding', 'config': {'name': 'words', 'input_dim': 6, 'output_dim': 4}}]
+        inner = {'class_name': 'Sequential', 'config': {'name': 'inner', 'layers': [
+            {'class_name': 'InputLayer', 'config': {'batch_shape': [None, 3], 'dtype': 'int32', 'name': 'inner_in'}}] + embedding}}
+        for first in (embedding, [inner]):
+            layers = [{'class_name': 'InputLayer', 'config': {'batch_shape': [None, 3], 'dtype': 'int32', 'name': 'in'}}] + first + [
+                {'class_name': 'GRU', 'config': {'name': 'g', 'units': 3}},
+                {'class_name': 'Dense', 'config': {'name': 'd', 'units': 2}}]
+            model = self.write('small.json', json.dumps({'class_name': 'Sequential', 'config': {'name': 'small', 'layers': layers}}))
+            path = self.write('lines.tsv', lines())
+            for command in ('fit', 'evaluate'):
+                self.fails(command, model, path, '--task', 'classify',
+                           says=['vocabulary has 8 tokens', 'layer words has input_dim 6', '--max-tokens 6', 'input_dim of 8'])
+            self.ok('fit', model, path, '--task', 'classify', '--max-tokens', 6)
 
     def test_both_directions(self):
         path = self.write('lines.csv', 'kind,text\n' + lines(40).replace('\t', ','))
@@ -122,6 +216,9 @@ class Text(support.Case):
                               (b'\xff\xfea\0', 'UTF-16')):
             self.fails('fit', 'lstm', self.write('bad.txt', content), says=says)
         self.fails('fit', 'lstm', self.path('nowhere.txt'), says='nowhere.txt')
+        self.fails('fit', 'lstm', self.write('same.txt', 'a' * 500), says='at least two distinct characters')
+        self.fails('fit', 'gru', self.write('same.tsv', 'a\tone\na\ttwo\na\tthree\n'), '--task', 'classify',
+                   says=['column 0, the label', 'at least two classes'])
         self.fails('fit', 'gru', self.write('one.tsv', 'only\ntext\n'), '--task', 'classify', says='has 1 column')
         self.fails('fit', 'gru', self.write('two.tsv', 'a\tb\nc\td\n'), '--task', 'classify', '--text-column', 'words',
                    says="no text column 'words'")
@@ -130,7 +227,12 @@ class Text(support.Case):
         self.fails('fit', 'mlp', self.write('verse.txt', VERSE), '--initial-weights', 'pytorch',
                    says='built-in recurrent networks')
         model = self.write('own.json', self.ok('new', 'gru').out)
-        self.fails('fit', model, self.path('verse.txt'))  # which is no table
+        self.fails('fit', model, self.path('verse.txt'),
+                   says=['verse.txt: is no table of numbers (', '--task generate', '--task classify'])
+        self.fails('fit', 'mlp-tiny', self.path('verse.txt'), says=['is no table of numbers', 'lstm'])
+        self.fails('fit', 'mlp-tiny', self.path('verse.txt'), '--task', 'generate', says=['network mlp-tiny takes no text', 'lstm'])
+        for name in ('wide.csv', 'wide.tsv'):
+            self.fails('fit', 'tabular', self.write(name, 'a,b\n1,2\n'.encode('utf-16')), says='is UTF-16 text; save it as UTF-8')
         self.fails('fit', model, self.path('verse.txt'), '--task', 'generate', says='has 40 characters')
         self.fails('generate', self.path('nowhere.keras'), says='nowhere.keras')
         self.fails('generate', model, says='has no vocabulary')

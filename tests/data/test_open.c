@@ -167,6 +167,7 @@ static void prepare_wrong(void)
     put_text("text", "1,2\n");
     put_text("picture.png", "\x89PNG\r\n\x1a\n...");
     put_file("binary", "\x01\x02\x03\x00\x05", 5);
+    put_file("wide.csv", "\xff\xfe" "a\0,\0b\0\n\0", 10);
     put_gzip("text.gz", "1,2\n", 4);
     put_text("empty", "");
     put_idx("cut", false, 8, 3, 4, 2, 3);
@@ -204,6 +205,7 @@ static const struct {
      "samples along the first axis"},
     {"picture.png", KILN_ERROR_FORMAT, "picture.png: is a damaged PNG file (it ends in the middle); repair or remove it, or leave out "
      "what cannot be read: skip_unreadable, --skip-unreadable"},
+    {"wide.csv", KILN_ERROR_FORMAT, "wide.csv: is UTF-16 text; save it as UTF-8"},
     {"binary", KILN_ERROR_FORMAT,
      "binary: is neither IDX, .npy, .npz nor text (it starts with 01 02 03 00); " WHAT_DATA_IS},
     {"text.gz", KILN_ERROR_FORMAT,

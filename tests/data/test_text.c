@@ -252,6 +252,14 @@ START_TEST(streams_fail)
         {"ab\nc\377d", {0}, "t.txt: line 2: byte 4 (0xff) is no UTF-8; save the file as UTF-8"},
         {"ab\303", {0}, "t.txt: line 1: byte 2 (0xc3) is no UTF-8; save the file as UTF-8"},
         {"\377\376a", {0}, "t.txt: is UTF-16 text; save it as UTF-8"},
+        {"aaaaaaaa",
+         {.sequence_length = 2},
+         "t.txt: is one character over and over, from which there is nothing to learn; give a text "
+         "with at least two distinct characters"},
+        {"no no no no",
+         {.sequence_length = 2, .split = "whitespace"},
+         "t.txt: is one word over and over, from which there is nothing to learn; give a text with "
+         "at least two distinct words"},
         {"a",
          {.task = "sing"},
          "t.txt: the task \"sing\" is unknown; there are generate, classify"},
@@ -413,6 +421,71 @@ START_TEST(lines_of_a_model)
 }
 END_TEST
 
+/* A model's columns are found by name in other tables, unless others are given. */
+START_TEST(columns_of_a_model)
+{
+    static const char *const words[] = {"", "[UNK]", "win", "see"}, *const classes[] = {"ham",
+                                                                                        "spam"};
+    static const char whole[] = "about,mail,kind\nham,win now,spam\nham,see,ham\n",
+                      unlabelled[] = "about,mail\na text that is longer,win\nand another one,see\n";
+    kiln_text_dataset_args args = {.task = "classify",
+                                   .sequence_length = 3,
+                                   .vocabulary = words,
+                                   .vocabulary_count = 4,
+                                   .class_names = classes,
+                                   .class_count = 2,
+                                   .kept_text_column = "mail",
+                                   .kept_label_column = "kind"};
+    static const char *const names[] = {"t.csv", "standard input"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        kiln_dataset *d = parse_good(names[i], whole, args);
+        ck_assert_int_eq(d->samples, 2);
+        ck_assert_str_eq(d->sample_names[0], "win now");
+        ck_assert_int_eq(label(d, 0), 1);
+        ck_assert_str_eq(d->text.text_column, "mail");
+        ck_assert_str_eq(d->text.label_column, "kind");
+        ck_assert_str_eq(d->columns_read,
+                         "text from 'mail', labels from 'kind'; the first line names the columns");
+        kiln_dataset_free(d);
+    }
+    kiln_dataset *d = parse_good("t.csv", unlabelled, args);
+    ck_assert_int_eq(d->samples, 2);
+    ck_assert_uint_eq(d->target_count, 0);
+    ck_assert_str_eq(d->sample_names[1], "see");
+    kiln_dataset_free(d);
+    d = parse_good("t.txt", "mail\nwin, see\n", args); /* lines, below the column's name */
+    ck_assert_int_eq(d->samples, 1);
+    ck_assert_str_eq(d->sample_names[0], "win, see");
+    kiln_dataset_free(d);
+    d = parse_good("t.txt", "the mail of this kind\n", args);
+    ck_assert_int_eq(d->samples, 1);
+    kiln_dataset_free(d);
+    ck_assert_ptr_null(parse("t.csv", "about,letter\na,win\nb,see\n", args));
+    expect_error(
+        KILN_ERROR_ARGUMENT,
+        "t.csv: has no column 'mail' in its first line, where the model's text is; name the "
+        "column that it is in here with --text-column (text_column)");
+    args.labels = KILN_YES;
+    ck_assert_ptr_null(parse("t.csv", unlabelled, args));
+    expect_error(KILN_ERROR_ARGUMENT,
+                 "t.csv: has no column 'kind' in its first line, where the model's label is; name "
+                 "the column that it is in here with --label-column (label_column)");
+    args.text_column = "0"; /* given again */
+    args.label_column = "2";
+    d = parse_good("t.csv", "x,y,z\nsee,win,ham\nwin,see,spam\n", args);
+    ck_assert_int_eq(d->samples, 2);
+    ck_assert_str_eq(d->sample_names[0], "see");
+    ck_assert_str_eq(d->text.text_column, "x");
+    kiln_dataset_free(d);
+    /* Nothing names columns: an index that was given is kept, what was guessed is not. */
+    d = parse_good("t.tsv", "see\tham\nwin\tspam\n",
+                   (kiln_text_dataset_args){.task = "classify", .text_column = "-2"});
+    ck_assert_str_eq(d->text.text_column, "0");
+    ck_assert_ptr_null(d->text.label_column);
+    kiln_dataset_free(d);
+}
+END_TEST
+
 START_TEST(lines_fail)
 {
     static const struct {
@@ -445,6 +518,14 @@ START_TEST(lines_fail)
         {"1.5\tone thing\n2.25\ttwo things\n",
          {0},
          "t.tsv: column 0 holds numbers of many values, not classes; name the label column"},
+        {"a\tone\na\ttwo\n",
+         {0},
+         "t.tsv: column 0, the label, is 'a' in every line; give lines of at least two classes, or "
+         "name another label column"},
+        {"7\tone\n7\ttwo\n",
+         {0},
+         "t.tsv: column 0, the label, is '7' in every line; give lines of at least two classes, or "
+         "name another label column"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         kiln_text_dataset_args args = cases[i].args;
@@ -505,6 +586,7 @@ int main(void)
     tcase_add_test(tests, lines_are_split);
     tcase_add_test(tests, columns_by_name_and_by_look);
     tcase_add_test(tests, lines_of_a_model);
+    tcase_add_test(tests, columns_of_a_model);
     tcase_add_test(tests, lines_fail);
     tcase_add_test(tests, real_lines);
     tcase_add_test(tests, real_stream);

@@ -148,7 +148,7 @@ START_TEST(refuses)
         expect_failure("the prompt: the character 'x' (U+0078) is not in the vocabulary of model "
                        "sequential; leave it out, or train on text with it");
         ck_assert_ptr_null(kiln_generate(model, .prompt = "ab\377"));
-        expect_failure("the prompt: line 1: byte 2 (0xff) is no UTF-8; save the file as UTF-8");
+        expect_failure("the prompt: byte 2 (0xff) is no UTF-8; write it in UTF-8, as a terminal of a UTF-8 locale does");
         ck_assert_ptr_null(kiln_generate(model, .top_p = 2));
         expect_failure("kiln_generate: top_p is 2; it lies between 0 and 1");
         kiln_model_free(model);

@@ -40,8 +40,12 @@ START_TEST(a_loss_that_is_not_finite)
         ck_assert_ptr_null(kiln_fit(model, data, .batch_size = 10, .shuffle = KILN_NO,
                                     .verbose = KILN_NO, .epochs = 3));
         ck_assert_int_eq(kiln_last_status(), KILN_ERROR_NUMERIC);
-        ck_assert_msg(strstr(kiln_last_error(), "at step 6 of epoch 1") != NULL, "%s",
-                      kiln_last_error());
+        ck_assert_msg(strstr(kiln_last_error(),
+                             "at step 6 of epoch 1, and the first layer whose weights are not "
+                             "finite any more is ") != NULL,
+                      "%s", kiln_last_error());
+        ck_assert_msg(strstr(kiln_last_error(), "(check_numerics finds where it begins)") != NULL,
+                      "%s", kiln_last_error());
         kiln_model_free(model);
 
         kiln_clear_error();
