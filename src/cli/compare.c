@@ -41,6 +41,20 @@ static const option options[] = {
      "a device that takes longer for a network is given up (180)", 1},
 };
 
+kiln_status compare_next(const char **at, char **item)
+{
+    *item = NULL;
+    if (*at == NULL)
+        return KILN_OK;
+    *at += strspn(*at, ",");
+    size_t length = strcspn(*at, ",");
+    if (length == 0)
+        return KILN_OK;
+    *item = str_format("%.*s", (int)length, *at);
+    *at += length;
+    return *item ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
 /* ---- one child ---- */
 
 static char *signal_reason(int number)
@@ -98,11 +112,12 @@ static kiln_status run_child(const char *const *words, size_t count, json_t **re
     return *result || *problem ? KILN_OK : kiln_last_status();
 }
 
-/* ---- all of them ---- */
+/* ---- devices ---- */
 
 typedef struct comparing {
     json_t *devices, *runs; /* of the document */
     json_t *document;
+    json_t *others; /* documents of other machines */
     size_t worked;
 } comparing;
 
@@ -119,64 +134,89 @@ static const char *name_of(const json_t *device)
     return name ? name : "?";
 }
 
-/* An entry for a device: what it says of itself, its peaks, or why there are none. */
-static kiln_status add_device(comparing *c, const char *selector, json_t *known)
+/* Is the device with that address among them? */
+static bool is_listed(const json_t *devices, const json_t *device)
 {
-    const char *words[] = {"compare", "--child", "measure", selector};
-    json_t *result;
-    char *problem;
-    say("measuring", known ? name_of(known) : selector);
-    kiln_status status = run_child(words, 4, &result, &problem);
-    if (result == NULL && status == KILN_OK) {
-        result = known ? json_deep_copy(known) : json_pack("{s:s}", "name", selector);
-        json_object_set_new(result, "problem", json_string(problem));
+    size_t i;
+    json_t *other;
+    json_array_foreach((json_t *)(uintptr_t)devices, i, other)
+    {
+        if (json_equal(json_object_get(other, "address"), json_object_get(device, "address")))
+            return true;
     }
-    free(problem);
-    if (status == KILN_OK) {
-        json_object_set_new(result, "selector", json_string(selector));
-        json_array_append_new(c->devices, result);
-    }
-    return status;
+    return false;
 }
 
-static kiln_status add_all_devices(comparing *c)
+/* What a child says of the devices there are, or of the one that a selector means. */
+static kiln_status ask(const char *const *words, size_t count, json_t **result)
+{
+    char *problem;
+    KILN_TRY(run_child(words, count, result, &problem));
+    if (*result == NULL)
+        kiln_fail(KILN_ERROR_DEVICE, "listing the devices: %s", problem);
+    free(problem);
+    return *result ? KILN_OK : KILN_ERROR_DEVICE;
+}
+
+static kiln_status find_all_devices(comparing *c)
 {
     const char *words[] = {"devices", "--json"};
     json_t *list;
-    char *problem;
-    KILN_TRY(run_child(words, 2, &list, &problem));
-    if (list == NULL) {
-        kiln_fail(KILN_ERROR_DEVICE, "the devices cannot be listed: %s", problem);
-        free(problem);
-        return KILN_ERROR_DEVICE;
-    }
-    kiln_status status = KILN_OK;
-    for (size_t i = 0; i < json_array_size(list) && status == KILN_OK; i++) {
-        char selector[24];
-        snprintf(selector, sizeof selector, "%zu", i);
-        status = add_device(c, selector, json_array_get(list, i));
-    }
+    KILN_TRY(ask(words, 2, &list));
+    json_array_extend(c->devices, list);
     json_decref(list);
+    return KILN_OK;
+}
+
+/* An unknown one is refused here, before anything runs. */
+static kiln_status find_devices(comparing *c)
+{
+    const char *at = given.devices;
+    char *selector;
+    if (strcmp(at, "all") == 0)
+        return find_all_devices(c);
+    kiln_status status;
+    while ((status = compare_next(&at, &selector)) == KILN_OK && selector) {
+        const char *words[] = {"compare", "--child", "find", selector};
+        json_t *device = NULL;
+        status = ask(words, 4, &device);
+        if (status == KILN_OK && !is_listed(c->devices, device))
+            json_array_append(c->devices, device);
+        json_decref(device);
+        free(selector);
+        KILN_TRY(status);
+    }
     return status;
 }
 
-static kiln_status add_devices(comparing *c)
+static const char *selector_of(const json_t *device)
 {
-    if (strcmp(given.devices, "all") == 0)
-        return add_all_devices(c);
-    kiln_status status = KILN_OK;
-    for (const char *at = given.devices; *at && status == KILN_OK;) {
-        size_t length = strcspn(at, ",");
-        char *selector = str_format("%.*s", (int)length, at);
-        if (selector == NULL)
-            return KILN_ERROR_MEMORY;
-        if (length)
-            status = add_device(c, selector, NULL);
-        free(selector);
-        at += length + (at[length] == ',');
-    }
-    return status;
+    return json_string_value(json_object_get(device, "address"));
 }
+
+/* A device's peaks, or why there are none. Measured twice, before and after its trainings, since a
+ * machine that is busy with other work meanwhile makes them too small: the better figures count. */
+static kiln_status measure(json_t *device)
+{
+    const char *words[] = {"compare", "--child", "measure", selector_of(device)};
+    json_t *peaks, *before = json_object_get(device, "peaks");
+    char *problem;
+    say("measuring", name_of(device));
+    KILN_TRY(run_child(words, 4, &peaks, &problem));
+    if (peaks && before) {
+        compare_better_peaks(before, peaks);
+    } else if (peaks) {
+        json_object_set(device, "peaks", peaks);
+        json_object_del(device, "problem");
+    } else if (before == NULL) {
+        json_object_set_new(device, "problem", json_string(problem));
+    }
+    json_decref(peaks);
+    free(problem);
+    return KILN_OK;
+}
+
+/* ---- trainings ---- */
 
 static kiln_status add_run(comparing *c, const char *name, size_t device)
 {
@@ -185,15 +225,8 @@ static kiln_status add_run(comparing *c, const char *name, size_t device)
     snprintf(steps, sizeof steps, "%lld", (long long)given.steps);
     snprintf(batch, sizeof batch, "%lld", (long long)given.batch_size);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)given.seed);
-    const char *words[] = {"compare",
-                           "--child",
-                           "train",
-                           json_string_value(json_object_get(entry, "selector")),
-                           name,
-                           steps,
-                           batch,
-                           seed,
-                           given.gemm ? given.gemm : ""};
+    const char *words[] = {"compare", "--child", "train", selector_of(entry),          name,
+                           steps,     batch,     seed,    given.gemm ? given.gemm : ""};
     json_t *result;
     char *problem, what[64];
     snprintf(what, sizeof what, "training %.40s", name);
@@ -206,25 +239,38 @@ static kiln_status add_run(comparing *c, const char *name, size_t device)
     free(problem);
     if (status == KILN_OK) {
         json_object_set_new(result, "device", json_integer((json_int_t)device));
+        json_object_set_new(result, "seed", json_integer((json_int_t)given.seed));
         json_array_append_new(c->runs, result);
     }
     return status;
 }
 
-static kiln_status add_runs(comparing *c)
+/* Those of one device; each network once. */
+static kiln_status add_runs(comparing *c, size_t device)
 {
-    kiln_status status = KILN_OK;
-    for (const char *at = given.networks; *at && status == KILN_OK;) {
-        size_t length = strcspn(at, ",");
-        char *name = str_format("%.*s", (int)length, at);
-        if (name == NULL)
-            return KILN_ERROR_MEMORY;
-        for (size_t i = 0; length && i < json_array_size(c->devices) && status == KILN_OK; i++)
-            status = add_run(c, name, i);
+    size_t first = json_array_size(c->runs);
+    const char *at = given.networks;
+    char *name;
+    kiln_status status;
+    while ((status = compare_next(&at, &name)) == KILN_OK && name) {
+        bool done = false;
+        for (size_t i = first; i < json_array_size(c->runs) && !done; i++)
+            done = strcmp(json_string_value(json_object_get(json_array_get(c->runs, i), "network")),
+                          name) == 0;
+        status = done ? KILN_OK : add_run(c, name, device);
         free(name);
-        at += length + (at[length] == ',');
+        KILN_TRY(status);
     }
     return status;
+}
+
+static kiln_status compare_device(comparing *c, size_t device)
+{
+    json_t *entry = json_array_get(c->devices, device);
+    size_t worked = c->worked;
+    KILN_TRY(measure(entry));
+    KILN_TRY(add_runs(c, device));
+    return c->worked > worked ? measure(entry) : KILN_OK;
 }
 
 /* ---- what it was called with ---- */
@@ -238,6 +284,8 @@ static int check_usage(void)
         strcmp(given.gemm, "tile") != 0)
         return usage_error(&command_compare, "--gemm '%s': it takes auto, clblast or tile",
                            given.gemm);
+    if (given.devices[strspn(given.devices, ",")] == '\0')
+        return usage_error(&command_compare, "--devices '%s': it names no device", given.devices);
     if (given.networks[strspn(given.networks, ",")] == '\0')
         return usage_error(&command_compare, "--network '%s': it names no network", given.networks);
     for (const char *at = given.networks; *at; at += *at == ',') {
@@ -253,6 +301,15 @@ static int check_usage(void)
     return -1;
 }
 
+/* A word of a command for a shell. */
+static void add_word(text *t, const char *name, const char *word)
+{
+    text_add(t, " %s '", name);
+    for (; *word; word++)
+        text_add(t, *word == '\'' ? "'\\''" : "%c", *word);
+    text_add(t, "'");
+}
+
 /* The command that does it again. */
 static char *repeat(void)
 {
@@ -260,15 +317,17 @@ static char *repeat(void)
     text_add(&t, "kiln compare --network %s --steps %lld --seed %llu", given.networks,
              (long long)given.steps, (unsigned long long)given.seed);
     if (strcmp(given.devices, "all") != 0)
-        text_add(&t, " --devices '%s'", given.devices);
+        add_word(&t, "--devices", given.devices);
     if (given.batch_size)
         text_add(&t, " --batch-size %lld", (long long)given.batch_size);
     if (given.gemm)
         text_add(&t, " --gemm %s", given.gemm);
+    if (given.limit != 180)
+        text_add(&t, " --limit %lld", (long long)given.limit);
     if (given.with)
-        text_add(&t, " --with '%s'", given.with);
+        add_word(&t, "--with", given.with);
     if (given.output)
-        text_add(&t, " -o '%s'", given.output);
+        add_word(&t, "-o", given.output);
     return t.data;
 }
 
@@ -294,8 +353,6 @@ static char *processor(void)
 static kiln_status make_document(comparing *c)
 {
     char *again = repeat(), *cpu = processor();
-    c->devices = json_array();
-    c->runs = json_array();
     if (again && cpu)
         c->document = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:O, s:O}", "format",
                                 "kiln compare", "kiln", kiln_version(), "command", again,
@@ -306,54 +363,6 @@ static kiln_status make_document(comparing *c)
     return c->document ? KILN_OK
                        : kiln_fail(KILN_ERROR_ARGUMENT, "the command line cannot be kept: it is no "
                                                         "text in UTF-8; name files otherwise");
-}
-
-/* ---- other machines ---- */
-
-/* "other" of "a/other.json" */
-static char *stem(const char *path)
-{
-    const char *name = strrchr(path, '/');
-    name = name ? name + 1 : path;
-    size_t length = strlen(name);
-    if (length > 5 && strcmp(name + length - 5, ".json") == 0)
-        length -= 5;
-    return str_format("%.*s", (int)length, name);
-}
-
-static kiln_status add_file(comparison *all, const char *path)
-{
-    void *data;
-    size_t bytes;
-    json_error_t error;
-    KILN_TRY(file_read(path, (size_t)1 << 28, &data, &bytes));
-    json_t *document = json_loadb(data, bytes, 0, &error);
-    free(data);
-    if (document == NULL)
-        return kiln_fail(KILN_ERROR_FORMAT,
-                         "%s: not JSON at line %d: %s; it takes what kiln compare --json prints",
-                         path, error.line, error.text);
-    char *machine = stem(path);
-    kiln_status status = machine ? comparison_add(all, document, machine, path) : KILN_ERROR_MEMORY;
-    free(machine);
-    json_decref(document);
-    return status;
-}
-
-static kiln_status add_files(comparison *all)
-{
-    kiln_status status = KILN_OK;
-    for (const char *at = given.with ? given.with : ""; *at && status == KILN_OK;) {
-        size_t length = strcspn(at, ",");
-        char *path = str_format("%.*s", (int)length, at);
-        if (path == NULL)
-            return KILN_ERROR_MEMORY;
-        if (length)
-            status = add_file(all, path);
-        free(path);
-        at += length + (at[length] == ',');
-    }
-    return status;
 }
 
 /* ---- the command ---- */
@@ -373,20 +382,19 @@ static kiln_status compare(comparing *c, comparison *all)
     if (given.output)
         KILN_TRY(file_writable(given.output));
     KILN_TRY(session_start());
-    comparison other = {0}; /* a file that cannot be read is found before the work */
-    kiln_status status = add_files(&other);
-    comparison_free(&other);
-    KILN_TRY(status);
+    KILN_TRY(compare_with_read(given.with, c->others)); /* before the work */
     KILN_TRY(make_document(c));
-    KILN_TRY(add_devices(c));
-    if (json_array_size(c->devices) == 0)
+    KILN_TRY(find_devices(c));
+    size_t count = json_array_size(c->devices);
+    if (count == 0)
         return kiln_fail(KILN_ERROR_DEVICE, "no OpenCL device found: no driver announces one; "
                                             "install a driver for your device, or pocl-opencl-icd "
                                             "to compute on the CPU");
-    KILN_TRY(add_runs(c));
+    for (size_t i = 0; i < count; i++)
+        KILN_TRY(compare_device(c, i));
     say("", "");
-    KILN_TRY(comparison_add(all, c->document, "this machine", "the comparison"));
-    KILN_TRY(add_files(all));
+    compare_with_add(c->document, c->others);
+    KILN_TRY(comparison_read(all, c->document, "the comparison"));
     KILN_TRY(comparison_judge(all));
     return given.output ? write_page(all) : KILN_OK;
 }
@@ -400,7 +408,7 @@ static int run(int count, char **words)
         status = check_usage();
     if (status >= 0)
         return status;
-    comparing c = {0};
+    comparing c = {.devices = json_array(), .runs = json_array(), .others = json_array()};
     comparison all = {0};
     if (compare(&c, &all) != KILN_OK) {
         status = cli_fail();
@@ -420,6 +428,7 @@ static int run(int count, char **words)
     comparison_free(&all);
     json_decref(c.devices);
     json_decref(c.runs);
+    json_decref(c.others);
     json_decref(c.document);
     return status;
 }
@@ -433,8 +442,10 @@ const command command_compare = {
         "on MNIST where it is at hand, else on the drawn digits. Prints for each device its\n"
         "measured peaks, and for each network a ranking: time of a step, samples a second, first\n"
         "step, compilation, memory, the share of what the device's peaks allow, the loss, and its\n"
-        "largest relative distance from the reference: the curve nearest to all the others; of\n"
-        "two, that of a CPU driver. Each device works in a process of its own with a time limit:\n"
+        "largest relative distance from the reference: of the curves into which the same bits\n"
+        "went, the nearest to all the others; of two, that of a CPU driver. What --with adds can\n"
+        "have had another seed, batch size or data; the table says so. Each device works in a "
+        "process of its own with a time limit:\n"
         "one that crashes or hangs costs its own row only.",
     .example = "  kiln compare -o report.html\n"
                "  kiln compare --network mlp,cnn --json >here.json\n"

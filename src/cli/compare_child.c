@@ -7,6 +7,7 @@
 #include "cli/practice.h"
 #include "cli/steps.h"
 #include "cli/timeline.h"
+#include "device/list.h"
 #include "device/profile.h"
 
 #include <inttypes.h>
@@ -27,21 +28,34 @@ static void count_program(const char *label)
 
 /* ---- a device and its peaks ---- */
 
+/* The device that is meant, as kiln devices lists it. */
+static int find_device(const char *selector)
+{
+    found_device *found;
+    kiln_device_info *devices = NULL;
+    size_t count, chosen;
+    text skipped = {0};
+    kiln_status status = list_devices(&found, &count, &skipped);
+    if (status == KILN_OK)
+        status = list_select(found, count, selector, skipped.data, &chosen);
+    if (status == KILN_OK) /* lists them again: this knows the default */
+        status = kiln_devices_list(&devices, &count, NULL);
+    free(found);
+    text_free(&skipped);
+    int code = status == KILN_OK ? cli_print_json(cli_device(&devices[chosen])) : cli_fail();
+    free(devices);
+    return code;
+}
+
 static int measure_device(void)
 {
     kiln_device_peaks peaks;
     if (session_start() != KILN_OK)
         return cli_fail();
     kiln_device *device = session_device();
-    if (device == NULL || kiln_device_measure(device, &peaks) != KILN_OK) {
-        kiln_device_close(device);
-        return cli_fail();
-    }
-    json_t *object = cli_device(kiln_device_describe(device));
-    if (object)
-        json_object_set_new(object, "peaks", cli_peaks(&peaks));
+    kiln_status status = device ? kiln_device_measure(device, &peaks) : kiln_last_status();
     kiln_device_close(device);
-    return cli_print_json(object);
+    return status == KILN_OK ? cli_print_json(cli_peaks(&peaks)) : cli_fail();
 }
 
 /* ---- a training ---- */
@@ -61,9 +75,9 @@ typedef struct training_run {
     steps_times times;
     profile_row *rows;
     size_t row_count;
-    profile_span *spans; /* of whole steps */
+    profile_span *spans;                   /* of whole steps */
     size_t span_count, launches, profiled; /* launches of a step, and while a profile is on */
-    bool outside; /* timed by the host's clock */
+    bool outside;                          /* timed by the host's clock */
     char put_aside[200];
 } training_run;
 
@@ -223,7 +237,8 @@ static json_t *run_json(const training_run *r)
     char bits[20];
     json_t *losses = json_array();
     for (int64_t i = 0; i < r->loss_count; i++)
-        json_array_append_new(losses, json_real(r->losses[i]));
+        json_array_append_new(losses,
+                              isfinite(r->losses[i]) ? json_real(r->losses[i]) : json_null());
     snprintf(bits, sizeof bits, "%016" PRIx64, r->bits);
     return json_pack("{s:s, s:s, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:o, "
                      "s:o, s:o, s:s, s:s}",
@@ -261,6 +276,8 @@ static int train(const char *name, const char *wanted)
 int compare_child(int count, char **words)
 {
     common.verbose = 0;
+    if (count == 3 && strcmp(words[1], "find") == 0)
+        return find_device(words[2]);
     if (count == 3 && strcmp(words[1], "measure") == 0) {
         common.device = words[2];
         return measure_device();

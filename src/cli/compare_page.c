@@ -4,11 +4,13 @@
 #include "report/chart.h"
 #include "report/page.h"
 
+#include <inttypes.h>
 #include <kiln/kiln.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
+enum { SAMPLES_OF_A_BAR = 1000 };
 enum { CURVE_HEIGHT = 230, ROOFLINE_HEIGHT = 300, MOST_POINTS = 512, MOST_SPANS = 600 };
 
 /* A cell or caption; a few buffers of its own. */
@@ -92,9 +94,11 @@ static void add_table(const comparison *c, size_t first, size_t end, text *out)
             continue;
         }
         const char *distance = r->is_reference      ? "\treference"
-                               : isnan(r->distance) ? "\tother bits in"
+                               : !r->is_alike       ? "\tunlike it"
+                               : isnan(r->distance) ? "\tno number"
                                                     : words("\t%.1e", r->distance);
-        const char *cells[COLUMNS] = {words("%d. %s", r->rank, device_name(c, r->device)),
+        const char *cells[COLUMNS] = {words("%d. %s%s%s", r->rank, device_name(c, r->device),
+                                            r->differs[0] ? "; " : "", r->differs),
                                       words("\t%.4g", 1e3 * r->best),
                                       words("\t%.4g", 1e3 * r->median),
                                       words("\t%s", session_count((int64_t)(r->batch / r->best))),
@@ -119,6 +123,9 @@ static void add_notes(const comparison *c, size_t first, size_t end, text *out)
         if (r->put_aside[0])
             page_paragraph(out, words("%s computes wrongly, and does without: %.150s.",
                                       device_name(c, r->device), r->put_aside));
+        if (r->above)
+            page_paragraph(out, words("%s is above its measured peak: %s.",
+                                      device_name(c, r->device), r->above));
         if (r->problem == NULL && (double)r->loss_count < r->steps_wanted)
             page_paragraph(out, words("%s is too slow for %.0f steps: it did %zu, and its loss is "
                                       "the one after those.",
@@ -133,8 +140,8 @@ typedef struct span_of_runs {
     size_t first, end;
 } span_of_runs;
 
-/* Some way to tell curves apart that lie on each other: the first ones are drawn below, solid, the
- * later ones dashed. */
+/* Only those that can be compared. Some way to tell curves apart that lie on each other: the first
+ * ones are drawn below, solid, the later ones dashed. */
 static void draw_curves(text *out, const void *user, double width)
 {
     const span_of_runs *s = user;
@@ -142,7 +149,7 @@ static void draw_curves(text *out, const void *user, double width)
     chart_series *series = mem_new(s->end - s->first, sizeof *series);
     for (size_t i = s->first; series && i < s->end; i++) {
         const compared_run *r = &s->c->runs[i];
-        if (r->problem == NULL) {
+        if (r->is_alike) {
             series[count] = (chart_series){.name = comparison_letter(r->device),
                                            .y = r->losses,
                                            .count = r->loss_count,
@@ -209,22 +216,26 @@ static void draw_distances(text *out, const void *user, double width)
     free(series);
 }
 
+/* Of a step; of so many samples where a step has not everywhere the same number of them. */
 static void draw_bars(text *out, const void *user, double width)
 {
     const span_of_runs *s = user;
+    const bool mixed = comparison_mixes_batches(s->c, s->first, s->end);
     size_t count = 0;
     chart_bar *bars = mem_new(s->end - s->first, sizeof *bars);
     for (size_t i = s->first; bars && i < s->end; i++) {
         const compared_run *r = &s->c->runs[i];
+        const double share = mixed && r->batch > 0 ? SAMPLES_OF_A_BAR / r->batch : 1;
         if (r->problem == NULL)
             bars[count++] = (chart_bar){.name = device_name(s->c, r->device),
-                                        .value = words("%.4g ms", 1e3 * r->best),
-                                        .length = r->best,
-                                        .mark = r->median,
+                                        .value = words("%.4g ms", 1e3 * share * r->best),
+                                        .length = share * r->best,
+                                        .mark = share * r->median,
                                         .color = (int)r->device};
     }
     if (bars)
-        chart_bars(out, "Milliseconds a step", bars, count, width);
+        chart_bars(out, mixed ? "Milliseconds for 1,000 samples" : "Milliseconds a step", bars,
+                   count, width);
     else
         out->failed = true;
     free(bars);
@@ -235,7 +246,8 @@ static void draw_bars(text *out, const void *user, double width)
 typedef struct one_run {
     const comparison *c;
     const compared_run *run;
-    int *colors; /* of the kernels: those that take the most have one of their own */
+    int *colors; /* of the kernels: those that take the most have one of their own, the others share
+                    one */
 } one_run;
 
 static double step_seconds(const compared_run *r)
@@ -359,6 +371,43 @@ static void draw_timeline(text *out, const void *user, double width)
     free(spans);
 }
 
+static const char *kernel_above(const one_run *o, size_t k)
+{
+    const compared_run *r = o->run;
+    return comparison_above(&o->c->devices[r->device], &r->kernels[k], 1, r->kernels[k].seconds);
+}
+
+/* A reason, with the first kernels that it is for. */
+static void add_reason(const one_run *o, const char *why, text *out)
+{
+    enum { NAMED = 3 };
+    size_t found = 0;
+    text names = {0};
+    for (size_t k = 0; k < o->run->kernel_count; k++)
+        if (kernel_above(o, k) == why && ++found <= NAMED)
+            text_add(&names, "%s%s", found > 1 ? "; " : "", kernel_name(&o->run->kernels[k]));
+    if (found > NAMED)
+        text_add(&names, " and %zu more", found - NAMED);
+    text_add(&names, ": above the measured peak; %s.", why);
+    out->failed |= names.failed;
+    if (!names.failed)
+        page_paragraph(out, names.data);
+    text_free(&names);
+}
+
+/* Why shares are above 100 %: each reason once. */
+static void add_reasons(const one_run *o, text *out)
+{
+    for (size_t k = 0; k < o->run->kernel_count; k++) {
+        const char *why = kernel_above(o, k);
+        bool is_new = why != NULL;
+        for (size_t j = 0; j < k; j++)
+            is_new &= kernel_above(o, j) != why;
+        if (is_new)
+            add_reason(o, why, out);
+    }
+}
+
 static void add_kernels(const one_run *o, text *out)
 {
     static const char *const headings[] = {"Kernel", "\t\xc2\xb5s a step", "\tShare", "\tGFLOP/s",
@@ -394,6 +443,7 @@ static void add_kernels(const one_run *o, text *out)
     page_table_end(out);
     if (r->kernel_count > MOST)
         page_paragraph(out, words("And %zu more kernels.", r->kernel_count - MOST));
+    add_reasons(o, out);
     free(shown);
 }
 
@@ -405,15 +455,19 @@ static void add_device_run(const comparison *c, const compared_run *r, text *out
         return;
     }
     choose_colors(&o);
+    const char *colours =
+        r->kernel_count > CHART_COLORS
+            ? "The table names the colours, the last of which all the others share."
+            : "The table names the colours.";
     page_heading(out, 3, words("%s on %s", r->network, device_name(c, r->device)));
     if (r->span_count)
         page_figure(
             out,
             r->host_clock
-                ? "The launches of one step, each waited for and timed by the host's clock: "
-                  "this driver's events tell no times. The table names the colours."
-                : "The launches of one step, by the device's own clock. The table names the "
-                  "colours.",
+                ? words("The launches of one step, each waited for and timed by the host's clock: "
+                        "this driver's events tell no times. %s",
+                        colours)
+                : words("The launches of one step, by the device's own clock. %s", colours),
             false, draw_timeline, &o);
     if (c->devices[r->device].measured && c->devices[r->device].peaks.copy_gbytes > 0)
         page_figure(out,
@@ -426,30 +480,38 @@ static void add_device_run(const comparison *c, const compared_run *r, text *out
 
 /* ---- the page ---- */
 
-static void add_network(const comparison *c, size_t first, size_t end, text *out)
+/* What the runs first..end-1 have in common. */
+static void add_conditions(const comparison *c, size_t first, size_t end, text *out)
+{
+    const compared_run *base = comparison_base(c, first, end);
+    bool differ = false;
+    if (base == NULL)
+        return;
+    for (size_t i = first; i < end; i++)
+        differ |= c->runs[i].differs[0] != '\0';
+    page_paragraph(out, words("Batch size %.0f, %.0f steps on %.100s, seed %" PRIu64
+                              ": the same initial weights, order and dropout on every device%s",
+                              base->batch, base->steps_wanted, base->data, base->seed,
+                              differ ? ", but where the table says what differs." : "."));
+    if (comparison_mixes_batches(c, first, end))
+        page_paragraph(out, "The batch sizes differ: the rank is by samples a second.");
+}
+
+static void add_curves(const comparison *c, size_t first, size_t end, text *out)
 {
     const span_of_runs s = {c, first, end};
-    const compared_run *best = &c->runs[first];
-    size_t worked = 0;
-    page_heading(out, 2, best->network);
-    for (size_t i = first; i < end; i++)
-        worked += c->runs[i].problem == NULL;
-    if (best->problem == NULL)
-        page_paragraph(out, words("Batch size %.0f, %.0f steps on %s, seed %.0f: the same initial "
-                                  "weights, order and dropout on every device.",
-                                  best->batch, best->steps_wanted, best->data, c->seed));
-    add_table(c, first, end, out);
-    add_notes(c, first, end, out);
-    if (worked == 0)
-        return;
-    page_figure(out, "Time of a step: the bar is the best, the line across it the median.", false,
-                draw_bars, &s);
-    page_pair_begin(out);
-    page_figure(out, "The loss of each step. Where devices agree, the curves lie on each other.",
-                true, draw_curves, &s);
-    bool distances = false;
-    for (size_t i = first; i < end; i++)
+    bool distances = false, all_alike = true;
+    for (size_t i = first; i < end; i++) {
         distances |= !c->runs[i].is_reference && !isnan(c->runs[i].distance);
+        all_alike &= c->runs[i].is_alike || c->runs[i].problem != NULL;
+    }
+    page_pair_begin(out);
+    page_figure(out,
+                words("The loss of each step. Where devices agree, the curves lie on each other.%s",
+                      all_alike ? ""
+                                : " Left out: those into which other data, seeds or batch "
+                                  "sizes went than into the reference."),
+                true, draw_curves, &s);
     if (distances)
         page_figure(out,
                     "How far the losses were from the reference's until then, relative to it: "
@@ -457,6 +519,24 @@ static void add_network(const comparison *c, size_t first, size_t end, text *out
                     "same bits.",
                     true, draw_distances, &s);
     page_pair_end(out);
+}
+
+static void add_network(const comparison *c, size_t first, size_t end, text *out)
+{
+    const span_of_runs s = {c, first, end};
+    page_heading(out, 2, c->runs[first].network);
+    add_conditions(c, first, end, out);
+    add_table(c, first, end, out);
+    add_notes(c, first, end, out);
+    if (comparison_base(c, first, end) == NULL)
+        return;
+    page_figure(out,
+                comparison_mixes_batches(c, first, end)
+                    ? "Time of 1,000 samples, in steps of different batch sizes: the bar is the "
+                      "best, the line across it the median."
+                    : "Time of a step: the bar is the best, the line across it the median.",
+                false, draw_bars, &s);
+    add_curves(c, first, end, out);
     for (size_t i = first; i < end; i++)
         if (c->runs[i].problem == NULL)
             add_device_run(c, &c->runs[i], out);
@@ -475,7 +555,8 @@ static const char *lead(const comparison *c)
     return words("%.100s trains %s fastest, at %s samples a second: %s times as fast as %.100s.",
                  c->devices[best->device].name, best->network,
                  session_count((int64_t)(best->batch / best->best)),
-                 session_figure(second->best / best->best), c->devices[second->device].name);
+                 session_figure(best->batch / best->best / (second->batch / second->best)),
+                 c->devices[second->device].name);
 }
 
 kiln_status comparison_page(const comparison *c, text *page)
@@ -488,8 +569,11 @@ kiln_status comparison_page(const comparison *c, text *page)
     page_paragraph(page,
                    "Each device trains in a process of its own, one after the other. The roofline "
                    "share is the time its launches would take at the measured peaks, divided by "
-                   "the best time of a step. The reference is the curve nearest to all the others; "
-                   "of two, that of a CPU driver. The distance is the largest relative difference "
+                   "the best time of a step. The peaks are the better ones of two measurements, "
+                   "before and after the trainings. The reference is a curve that most of the "
+                   "others can be compared with, on this machine where there is one: the nearest "
+                   "to all of them; of two, that of a CPU driver. The distance is the largest "
+                   "relative difference "
                    "to its losses, over the steps that both did.");
     page_code(page, c->command);
     page_end(page, words("Kiln %s%s%.100s", kiln_version(),

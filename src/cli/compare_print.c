@@ -2,6 +2,7 @@
 #include "cli/compare.h"
 #include "cli/session.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -50,19 +51,26 @@ static void print_run(const compared_run *r, FILE *out)
     fprintf(out, "%10.6f ", r->losses[r->loss_count - 1]);
     if (r->is_reference)
         fprintf(out, "%10s", "reference");
+    else if (!r->is_alike)
+        fprintf(out, "%10s", "unlike it");
     else if (isnan(r->distance))
-        fprintf(out, "%10s", "other bits");
+        fprintf(out, "%10s", "no number");
     else
         fprintf(out, "%10.1e", r->distance);
+    if (r->differs[0])
+        fprintf(out, "  %s", r->differs);
     if ((double)r->loss_count < r->steps_wanted)
         fprintf(out, "  too slow: %zu of %.0f steps", r->loss_count, r->steps_wanted);
     fprintf(out, "\n");
+    if (r->above)
+        fprintf(out, "      %-3s is above its measured peak: %s\n", letter, r->above);
     if (r->put_aside[0])
         fprintf(out, "      %-3s does without what it computes wrongly: %s\n", letter,
                 r->put_aside);
 }
 
-/* The curves of the runs first..end-1, a letter a device; '*' where several lie. */
+/* The curves of the runs first..end-1 that can be compared, a letter a device; '*' where several
+ * lie. */
 static void print_curves(const comparison *c, size_t first, size_t end, FILE *out)
 {
     char grid[CHART_HEIGHT][CHART_WIDTH + 1];
@@ -70,7 +78,7 @@ static void print_curves(const comparison *c, size_t first, size_t end, FILE *ou
     size_t steps = 0;
     memset(grid, ' ', sizeof grid);
     for (size_t i = first; i < end; i++)
-        for (size_t s = 0; s < c->runs[i].loss_count; s++) {
+        for (size_t s = 0; c->runs[i].is_alike && s < c->runs[i].loss_count; s++) {
             double loss = c->runs[i].losses[s];
             low = loss < low ? loss : low; /* false for NaN */
             high = loss > high ? loss : high;
@@ -79,7 +87,7 @@ static void print_curves(const comparison *c, size_t first, size_t end, FILE *ou
     if (!(high > low) || steps < 2 || !isfinite(high))
         return;
     for (size_t i = first; i < end; i++)
-        for (size_t s = 0; s < c->runs[i].loss_count; s++) {
+        for (size_t s = 0; c->runs[i].is_alike && s < c->runs[i].loss_count; s++) {
             double y = (high - c->runs[i].losses[s]) / (high - low) * (CHART_HEIGHT - 1);
             if (!isfinite(y))
                 continue;
@@ -104,10 +112,13 @@ static void print_curves(const comparison *c, size_t first, size_t end, FILE *ou
 
 static void print_network(const comparison *c, size_t first, size_t end, FILE *out)
 {
-    const compared_run *r = &c->runs[first];
-    fprintf(out, "\n%s", r->network);
-    if (r->problem == NULL)
-        fprintf(out, ": batch size %.0f, data %s, seed %.0f", r->batch, r->data, c->seed);
+    const compared_run *base = comparison_base(c, first, end);
+    fprintf(out, "\n%s", c->runs[first].network);
+    if (base)
+        fprintf(out, ": batch size %.0f, data %s, seed %" PRIu64 ", %.0f steps", base->batch,
+                base->data, base->seed, base->steps_wanted);
+    if (comparison_mixes_batches(c, first, end))
+        fprintf(out, "; batch sizes differ: ranked by samples a second");
     fprintf(out, "\nrank  dev    best ms  median ms    samples/s  first s  compile    memory "
                  "roofline       loss   distance\n");
     for (size_t i = first; i < end; i++)

@@ -249,7 +249,6 @@ static bool find_entry(const forecast *f, int64_t row, int64_t *i, int64_t *step
 
 double forecast_at(const forecast *f, int64_t row, size_t column)
 {
-    const model_series *s = f->series;
     int64_t i, step;
     if (!find_entry(f, row, &i, &step))
         return NAN;

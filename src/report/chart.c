@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double letter = 6.7; /* about the width of a letter of 12 pixels */
+static const double letter = 6.7;      /* about the width of a letter of 12 pixels */
+static const double bold_letter = 8.4; /* of a digit in bold, in the widest of the page's fonts */
 
 static void open_svg(text *out, const char *title, double width, double height)
 {
@@ -229,7 +230,7 @@ void chart_bars(text *out, const char *title, const chart_bar *bars, size_t coun
         double end = bars[i].mark > bars[i].length ? bars[i].mark : bars[i].length;
         most = end > most ? end : most;
         least = bars[i].length > 0 && bars[i].length < least ? bars[i].length : least;
-        double room = letter * (double)strlen(bars[i].value);
+        double room = bold_letter * (double)strlen(bars[i].value);
         value_room = room > value_room ? room : value_room;
     }
     bool log = most > 100 * least;

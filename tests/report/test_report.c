@@ -148,6 +148,29 @@ START_TEST(lone_points_are_circles)
 }
 END_TEST
 
+/* A value stands behind its bar's end or its mark, whichever is further, and inside of the drawing
+ * in the widest of fonts too. */
+START_TEST(values_of_bars_have_room)
+{
+    const chart_bar bars[] = {{"a", "0.1234 ms", 0.1234, 20, 0}, {"b", "12.34 ms", 12.34, 12.5, 1}};
+    for (double width = 350; width <= 1000; width += 650) {
+        text t = {0};
+        size_t values = 0;
+        chart_bars(&t, "bars", bars, 2, width);
+        for (const char *at = t.data; (at = strstr(at, "<text x=\"")) != NULL; at++) {
+            double x = strtod(at + 9, NULL);
+            const char *end = strchr(at, '>'), *kind = strstr(at, "class=\"value\"");
+            if (kind == NULL || kind > end)
+                continue;
+            values++;
+            ck_assert(x + 8.36 * (double)strcspn(end + 1, "<") <= width);
+        }
+        ck_assert_uint_eq(values, 2);
+        text_free(&t);
+    }
+}
+END_TEST
+
 START_TEST(long_names_are_shortened_in_the_legend)
 {
     char name[200];
@@ -197,6 +220,7 @@ int main(void)
     tcase_add_test(tests, drawings_have_only_numbers);
     tcase_add_test(tests, lone_points_are_circles);
     tcase_add_test(tests, long_names_are_shortened_in_the_legend);
+    tcase_add_test(tests, values_of_bars_have_room);
     tcase_add_test(tests, pictures_are_png);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
