@@ -1,5 +1,5 @@
 /* The report of kiln compare. */
-#include "cli/compare.h"
+#include "cli/compare_page.h"
 #include "cli/session.h"
 #include "report/chart.h"
 #include "report/page.h"
@@ -11,12 +11,9 @@
 #include <string.h>
 
 enum { SAMPLES_OF_A_BAR = 1000 };
-enum { CURVE_HEIGHT = 230, ROOFLINE_HEIGHT = 300, MOST_POINTS = 512, MOST_SPANS = 600 };
+enum { CURVE_HEIGHT = 230 };
 
-/* A cell or caption; a few buffers of its own. */
-static const char *words(const char *format, ...) KILN_PRINTF(1, 2);
-
-static const char *words(const char *format, ...)
+const char *comparison_words(const char *format, ...)
 {
     static char ring[32][320];
     static unsigned next;
@@ -28,15 +25,14 @@ static const char *words(const char *format, ...)
     return out;
 }
 
-/* "A  llvmpipe (this machine)" */
-static const char *device_name(const comparison *c, size_t device)
+const char *comparison_device_name(const comparison *c, size_t device)
 {
     const compared_device *d = &c->devices[device];
     bool several = false;
     for (size_t i = 1; i < c->device_count; i++)
         several |= strcmp(c->devices[i].machine, c->devices[0].machine) != 0;
-    return several ? words("%s  %.120s (%.60s)", comparison_letter(device), d->name, d->machine)
-                   : words("%s  %.120s", comparison_letter(device), d->name);
+    return several ? comparison_words("%s  %.120s (%.60s)", comparison_letter(device), d->name, d->machine)
+                   : comparison_words("%s  %.120s", comparison_letter(device), d->name);
 }
 
 /* ---- devices ---- */
@@ -55,16 +51,16 @@ static void add_devices(const comparison *c, text *out)
         const kiln_device_peaks *p = &d->peaks;
         const char *none = d->measured ? "\tnone" : "\t\xe2\x80\x93";
         const char *cells[COLUMNS] = {
-            device_name(c, i),
-            words("%.100s %.100s", d->platform, d->driver),
-            words("\t%.0f", d->compute_units),
-            words("\t%s", session_bytes((uint64_t)d->memory)),
-            d->measured ? words("\t%s", session_figure(p->fma_gflops)) : none,
-            p->fp16_gflops > 0 ? words("\t%s", session_figure(p->fp16_gflops)) : none,
-            d->measured ? words("\t%s", session_figure(p->copy_gbytes)) : none,
-            d->measured ? words("\t%.2f", p->launch_us) : none,
-            d->measured ? words("\t%s", session_figure(p->upload_gbytes)) : none,
-            d->measured ? words("\t%s", session_figure(p->download_gbytes)) : none};
+            comparison_device_name(c, i),
+            comparison_words("%.100s %.100s", d->platform, d->driver),
+            comparison_words("\t%.0f", d->compute_units),
+            comparison_words("\t%s", session_bytes((uint64_t)d->memory)),
+            d->measured ? comparison_words("\t%s", session_figure(p->fma_gflops)) : none,
+            p->fp16_gflops > 0 ? comparison_words("\t%s", session_figure(p->fp16_gflops)) : none,
+            d->measured ? comparison_words("\t%s", session_figure(p->copy_gbytes)) : none,
+            d->measured ? comparison_words("\t%.2f", p->launch_us) : none,
+            d->measured ? comparison_words("\t%s", session_figure(p->upload_gbytes)) : none,
+            d->measured ? comparison_words("\t%s", session_figure(p->download_gbytes)) : none};
         page_table_row(out, (int)i, cells, COLUMNS);
     }
     page_table_end(out);
@@ -73,7 +69,7 @@ static void add_devices(const comparison *c, text *out)
                         "and blocking transfers of up to 64 MiB.");
     for (size_t i = 0; i < c->device_count; i++)
         if (c->devices[i].problem)
-            page_paragraph(out, words("%s was not measured: %.200s.", device_name(c, i),
+            page_paragraph(out, comparison_words("%s was not measured: %.200s.", comparison_device_name(c, i),
                                       c->devices[i].problem));
 }
 
@@ -89,25 +85,25 @@ static void add_table(const comparison *c, size_t first, size_t end, text *out)
     for (size_t i = first; i < end; i++) {
         const compared_run *r = &c->runs[i];
         if (r->problem) {
-            const char *cells[] = {words("failed: %s", device_name(c, r->device))};
+            const char *cells[] = {comparison_words("failed: %s", comparison_device_name(c, r->device))};
             page_table_row(out, (int)r->device, cells, 1);
             continue;
         }
         const char *distance = r->is_reference      ? "\treference"
                                : !r->is_alike       ? "\tunlike it"
                                : isnan(r->distance) ? "\tno number"
-                                                    : words("\t%.1e", r->distance);
-        const char *cells[COLUMNS] = {words("%d. %s%s%s", r->rank, device_name(c, r->device),
+                                                    : comparison_words("\t%.1e", r->distance);
+        const char *cells[COLUMNS] = {comparison_words("%d. %s%s%s", r->rank, comparison_device_name(c, r->device),
                                             r->differs[0] ? "; " : "", r->differs),
-                                      words("\t%.4g", 1e3 * r->best),
-                                      words("\t%.4g", 1e3 * r->median),
-                                      words("\t%s", session_count((int64_t)(r->batch / r->best))),
-                                      words("\t%.2f", r->first_step),
-                                      words("\t%.2f", r->compile),
-                                      words("\t%s", session_bytes((uint64_t)r->device_memory)),
-                                      r->roofline > 0 ? words("\t%.1f %%", 100 * r->roofline)
+                                      comparison_words("\t%.4g", 1e3 * r->best),
+                                      comparison_words("\t%.4g", 1e3 * r->median),
+                                      comparison_words("\t%s", session_count((int64_t)(r->batch / r->best))),
+                                      comparison_words("\t%.2f", r->first_step),
+                                      comparison_words("\t%.2f", r->compile),
+                                      comparison_words("\t%s", session_bytes((uint64_t)r->device_memory)),
+                                      r->roofline > 0 ? comparison_words("\t%.1f %%", 100 * r->roofline)
                                                       : "\t\xe2\x80\x93",
-                                      words("\t%.6f", r->losses[r->loss_count - 1]),
+                                      comparison_words("\t%.6f", r->losses[r->loss_count - 1]),
                                       distance};
         page_table_row(out, (int)r->device, cells, COLUMNS);
     }
@@ -119,17 +115,17 @@ static void add_notes(const comparison *c, size_t first, size_t end, text *out)
     for (size_t i = first; i < end; i++) {
         const compared_run *r = &c->runs[i];
         if (r->problem)
-            page_paragraph(out, words("%s failed: %.200s.", device_name(c, r->device), r->problem));
+            page_paragraph(out, comparison_words("%s failed: %.200s.", comparison_device_name(c, r->device), r->problem));
         if (r->put_aside[0])
-            page_paragraph(out, words("%s computes wrongly, and does without: %.150s.",
-                                      device_name(c, r->device), r->put_aside));
+            page_paragraph(out, comparison_words("%s computes wrongly, and does without: %.150s.",
+                                      comparison_device_name(c, r->device), r->put_aside));
         if (r->above)
-            page_paragraph(out, words("%s is above its measured peak: %s.",
-                                      device_name(c, r->device), r->above));
+            page_paragraph(out, comparison_words("%s is above its measured peak: %s.",
+                                      comparison_device_name(c, r->device), r->above));
         if (r->problem == NULL && (double)r->loss_count < r->steps_wanted)
-            page_paragraph(out, words("%s is too slow for %.0f steps: it did %zu, and its loss is "
+            page_paragraph(out, comparison_words("%s is too slow for %.0f steps: it did %zu, and its loss is "
                                       "the one after those.",
-                                      device_name(c, r->device), r->steps_wanted, r->loss_count));
+                                      comparison_device_name(c, r->device), r->steps_wanted, r->loss_count));
     }
 }
 
@@ -227,8 +223,8 @@ static void draw_bars(text *out, const void *user, double width)
         const compared_run *r = &s->c->runs[i];
         const double share = mixed && r->batch > 0 ? SAMPLES_OF_A_BAR / r->batch : 1;
         if (r->problem == NULL)
-            bars[count++] = (chart_bar){.name = device_name(s->c, r->device),
-                                        .value = words("%.4g ms", 1e3 * share * r->best),
+            bars[count++] = (chart_bar){.name = comparison_device_name(s->c, r->device),
+                                        .value = comparison_words("%.4g ms", 1e3 * share * r->best),
                                         .length = share * r->best,
                                         .mark = share * r->median,
                                         .color = (int)r->device};
@@ -239,243 +235,6 @@ static void draw_bars(text *out, const void *user, double width)
     else
         out->failed = true;
     free(bars);
-}
-
-/* ---- one device's kernels ---- */
-
-typedef struct one_run {
-    const comparison *c;
-    const compared_run *run;
-    int *colors; /* of the kernels: those that take the most have one of their own, the others share
-                    one */
-} one_run;
-
-static double step_seconds(const compared_run *r)
-{
-    double sum = 0;
-    for (size_t k = 0; k < r->kernel_count; k++)
-        sum += r->kernels[k].seconds;
-    return sum;
-}
-
-static void choose_colors(one_run *o)
-{
-    const compared_run *r = o->run;
-    for (size_t k = 0; k < r->kernel_count; k++) {
-        int before = 0;
-        for (size_t j = 0; j < r->kernel_count; j++)
-            before += r->kernels[j].seconds > r->kernels[k].seconds ||
-                      (r->kernels[j].seconds == r->kernels[k].seconds && j < k);
-        o->colors[k] = before < CHART_COLORS - 1 ? before : CHART_COLORS - 1;
-    }
-}
-
-/* "matmul relu, dense 32 x 128 x 784" */
-static const char *kernel_name(const compared_kernel *k)
-{
-    return words("%.120s%s%.120s", k->name, k->shape[0] ? ", " : "", k->shape);
-}
-
-typedef struct roofline {
-    double x[MOST_POINTS], y[MOST_POINTS], radius[MOST_POINTS];
-    const char *notes[MOST_POINTS];
-    chart_series series[CHART_COLORS + 1];
-    double roof_x[3], roof_y[3];
-} roofline;
-
-static void draw_roofline(text *out, const void *user, double width)
-{
-    const one_run *o = user;
-    const compared_run *r = o->run;
-    const kiln_device_peaks *p = &o->c->devices[r->device].peaks;
-    roofline *f = mem_new(1, sizeof *f);
-    double low = INFINITY, high = 0, total = step_seconds(r), ridge;
-    size_t points = 0, count = 0;
-    if (f == NULL) {
-        out->failed = true;
-        return;
-    }
-    for (int color = 0; color < CHART_COLORS; color++) {
-        size_t first = points;
-        for (size_t k = 0; k < r->kernel_count && points < MOST_POINTS; k++) {
-            const compared_kernel *q = &r->kernels[k];
-            if (o->colors[k] != color || q->flops <= 0 || q->bytes <= 0 || q->seconds <= 0)
-                continue;
-            f->x[points] = q->flops / q->bytes;
-            f->y[points] = q->flops / q->seconds * 1e-9;
-            f->radius[points] = 4 + 10 * sqrt(q->seconds / total);
-            f->notes[points] = str_format(
-                "%s: %.1f GFLOP/s, %.1f GB/s, %.1f us, %.0f %% of the launches' time",
-                kernel_name(q), q->flops / q->seconds * 1e-9, q->bytes / q->seconds * 1e-9,
-                1e6 * q->seconds, 100 * q->seconds / total);
-            low = f->x[points] < low ? f->x[points] : low;
-            high = f->x[points] > high ? f->x[points] : high;
-            points++;
-        }
-        if (points > first)
-            f->series[count++] = (chart_series){.x = f->x + first,
-                                                .y = f->y + first,
-                                                .radius = f->radius + first,
-                                                .notes = f->notes + first,
-                                                .count = points - first,
-                                                .color = color};
-    }
-    ridge = p->fma_gflops / p->copy_gbytes;
-    low = fmin(low, ridge) / 2;
-    high = fmax(high, ridge) * 2;
-    f->roof_x[0] = low;
-    f->roof_x[1] = ridge;
-    f->roof_x[2] = high;
-    f->roof_y[0] = low * p->copy_gbytes;
-    f->roof_y[1] = f->roof_y[2] = p->fma_gflops;
-    f->series[count++] = (chart_series){.x = f->roof_x, .y = f->roof_y, .count = 3, .color = -1};
-    chart_draw(out,
-               &(chart){.title = "Roofline",
-                        .x_name = "FLOP a byte",
-                        .y_name = "GFLOP/s",
-                        .log_x = true,
-                        .log_y = true,
-                        .series = f->series,
-                        .count = count},
-               width, ROOFLINE_HEIGHT);
-    for (size_t i = 0; i < points; i++)
-        free((void *)(uintptr_t)f->notes[i]);
-    free(f);
-}
-
-static void draw_timeline(text *out, const void *user, double width)
-{
-    const one_run *o = user;
-    const compared_run *r = o->run;
-    size_t count = r->span_count < MOST_SPANS ? r->span_count : MOST_SPANS;
-    chart_span *spans = mem_new(count + 1, sizeof *spans);
-    if (spans == NULL) {
-        out->failed = true;
-        return;
-    }
-    const compared_span *last = count ? &r->spans[count - 1] : NULL;
-    const bool is_long = last && last->start + last->seconds > 0.1;
-    const double scale = is_long ? 1e3 : 1e6;
-    for (size_t i = 0; i < count; i++) {
-        const compared_kernel *k = &r->kernels[r->spans[i].kernel];
-        spans[i] = (chart_span){
-            .start = scale * r->spans[i].start,
-            .length = scale * r->spans[i].seconds,
-            .color = o->colors[r->spans[i].kernel],
-            .name = k->layer[0] ? k->layer : k->name,
-            .note = str_format("%s: %.1f us", kernel_name(k), 1e6 * r->spans[i].seconds)};
-    }
-    chart_timeline(out, "Launches of one step", is_long ? "ms" : "\xc2\xb5s", spans, count, width);
-    for (size_t i = 0; i < count; i++)
-        free((void *)(uintptr_t)spans[i].note);
-    free(spans);
-}
-
-static const char *kernel_above(const one_run *o, size_t k)
-{
-    const compared_run *r = o->run;
-    return comparison_above(&o->c->devices[r->device], &r->kernels[k], 1, r->kernels[k].seconds);
-}
-
-/* A reason, with the first kernels that it is for. */
-static void add_reason(const one_run *o, const char *why, text *out)
-{
-    enum { NAMED = 3 };
-    size_t found = 0;
-    text names = {0};
-    for (size_t k = 0; k < o->run->kernel_count; k++)
-        if (kernel_above(o, k) == why && ++found <= NAMED)
-            text_add(&names, "%s%s", found > 1 ? "; " : "", kernel_name(&o->run->kernels[k]));
-    if (found > NAMED)
-        text_add(&names, " and %zu more", found - NAMED);
-    text_add(&names, ": above the measured peak; %s.", why);
-    out->failed |= names.failed;
-    if (!names.failed)
-        page_paragraph(out, names.data);
-    text_free(&names);
-}
-
-/* Why shares are above 100 %: each reason once. */
-static void add_reasons(const one_run *o, text *out)
-{
-    for (size_t k = 0; k < o->run->kernel_count; k++) {
-        const char *why = kernel_above(o, k);
-        bool is_new = why != NULL;
-        for (size_t j = 0; j < k; j++)
-            is_new &= kernel_above(o, j) != why;
-        if (is_new)
-            add_reason(o, why, out);
-    }
-}
-
-static void add_kernels(const one_run *o, text *out)
-{
-    static const char *const headings[] = {"Kernel", "\t\xc2\xb5s a step", "\tShare", "\tGFLOP/s",
-                                           "\tGB/s", "\tOf the roofline"};
-    enum { COLUMNS = sizeof headings / sizeof *headings, MOST = 12 };
-    const compared_run *r = o->run;
-    double total = step_seconds(r);
-    bool *shown = mem_new(r->kernel_count + 1, sizeof *shown);
-    if (shown == NULL) {
-        out->failed = true;
-        return;
-    }
-    page_table_begin(out, headings, COLUMNS);
-    for (size_t n = 0; n < r->kernel_count && n < MOST; n++) { /* by time */
-        size_t best = SIZE_MAX;
-        for (size_t k = 0; k < r->kernel_count; k++)
-            if (!shown[k] && (best == SIZE_MAX || r->kernels[k].seconds > r->kernels[best].seconds))
-                best = k;
-        const compared_kernel *k = &r->kernels[best];
-        shown[best] = true;
-        if (k->seconds <= 0)
-            break;
-        double bound = comparison_bound(&o->c->devices[r->device], k->flops, k->bytes);
-        const char *cells[COLUMNS] = {
-            kernel_name(k),
-            words("\t%s", session_figure(1e6 * k->seconds)),
-            words("\t%.0f %%", 100 * k->seconds / total),
-            k->flops > 0 ? words("\t%.3g", k->flops / k->seconds * 1e-9) : "\t\xe2\x80\x93",
-            k->bytes > 0 ? words("\t%.3g", k->bytes / k->seconds * 1e-9) : "\t\xe2\x80\x93",
-            bound > 0 ? words("\t%.0f %%", 100 * bound / k->seconds) : "\t\xe2\x80\x93"};
-        page_table_row(out, o->colors[best], cells, COLUMNS);
-    }
-    page_table_end(out);
-    if (r->kernel_count > MOST)
-        page_paragraph(out, words("And %zu more kernels.", r->kernel_count - MOST));
-    add_reasons(o, out);
-    free(shown);
-}
-
-static void add_device_run(const comparison *c, const compared_run *r, text *out)
-{
-    one_run o = {c, r, mem_new(r->kernel_count + 1, sizeof(int))};
-    if (o.colors == NULL) {
-        out->failed = true;
-        return;
-    }
-    choose_colors(&o);
-    const char *colours =
-        r->kernel_count > CHART_COLORS
-            ? "The table names the colours, the last of which all the others share."
-            : "The table names the colours.";
-    page_heading(out, 3, words("%s on %s", r->network, device_name(c, r->device)));
-    if (r->span_count)
-        page_figure(
-            out,
-            r->host_clock
-                ? words("The launches of one step, each waited for and timed by the host's clock: "
-                        "this driver's events tell no times. %s",
-                        colours)
-                : words("The launches of one step, by the device's own clock. %s", colours),
-            false, draw_timeline, &o);
-    if (c->devices[r->device].measured && c->devices[r->device].peaks.copy_gbytes > 0)
-        page_figure(out,
-                    "Each kernel under the measured roofline; the larger the spot, the more of "
-                    "the step's time. Above the slope: the data came from a cache.",
-                    false, draw_roofline, &o);
-    add_kernels(&o, out);
-    free(o.colors);
 }
 
 /* ---- the page ---- */
@@ -489,7 +248,7 @@ static void add_conditions(const comparison *c, size_t first, size_t end, text *
         return;
     for (size_t i = first; i < end; i++)
         differ |= c->runs[i].differs[0] != '\0';
-    page_paragraph(out, words("Batch size %.0f, %.0f steps on %.100s, seed %" PRIu64
+    page_paragraph(out, comparison_words("Batch size %.0f, %.0f steps on %.100s, seed %" PRIu64
                               ": the same initial weights, order and dropout on every device%s",
                               base->batch, base->steps_wanted, base->data, base->seed,
                               differ ? ", but where the table says what differs." : "."));
@@ -507,7 +266,7 @@ static void add_curves(const comparison *c, size_t first, size_t end, text *out)
     }
     page_pair_begin(out);
     page_figure(out,
-                words("The loss of each step. Where devices agree, the curves lie on each other.%s",
+                comparison_words("The loss of each step. Where devices agree, the curves lie on each other.%s",
                       all_alike ? ""
                                 : " Left out: those into which other data, seeds or batch "
                                   "sizes went than into the reference."),
@@ -539,7 +298,7 @@ static void add_network(const comparison *c, size_t first, size_t end, text *out
     add_curves(c, first, end, out);
     for (size_t i = first; i < end; i++)
         if (c->runs[i].problem == NULL)
-            add_device_run(c, &c->runs[i], out);
+            comparison_add_kernels(c, &c->runs[i], out);
 }
 
 static const char *lead(const comparison *c)
@@ -550,9 +309,9 @@ static const char *lead(const comparison *c)
     if (c->run_count > 1 && !comparison_begins(c, 1) && c->runs[1].problem == NULL)
         second = &c->runs[1];
     if (second == NULL)
-        return words("%.100s trains %s at %s samples a second.", c->devices[best->device].name,
+        return comparison_words("%.100s trains %s at %s samples a second.", c->devices[best->device].name,
                      best->network, session_count((int64_t)(best->batch / best->best)));
-    return words("%.100s trains %s fastest, at %s samples a second: %s times as fast as %.100s.",
+    return comparison_words("%.100s trains %s fastest, at %s samples a second: %s times as fast as %.100s.",
                  c->devices[best->device].name, best->network,
                  session_count((int64_t)(best->batch / best->best)),
                  session_figure(best->batch / best->best / (second->batch / second->best)),
@@ -576,7 +335,7 @@ kiln_status comparison_page(const comparison *c, text *page)
                    "relative difference "
                    "to its losses, over the steps that both did.");
     page_code(page, c->command);
-    page_end(page, words("Kiln %s%s%.100s", kiln_version(),
+    page_end(page, comparison_words("Kiln %s%s%.100s", kiln_version(),
                          c->device_count && c->devices[0].processor[0] ? " on " : "",
                          c->device_count ? c->devices[0].processor : ""));
     return page->failed ? KILN_ERROR_MEMORY : KILN_OK;
