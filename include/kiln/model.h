@@ -32,7 +32,7 @@ typedef struct kiln_tensor_list {
 KILN_API kiln_tensor *kiln_input_with(const kiln_input_layer_args *args);
 
 /* Applies a layer to `count` tensors (1; 2 to 16 for a layer that merges; a recurrent layer takes the states it starts with
- * behind its sequence) and builds it. Takes the layer over (on failure it
+ * behind its sequence, and then, as in Keras, applies no mask) and builds it. Takes the layer over (on failure it
  * frees it, unless it has been applied before); a layer that is applied again is shared: the same weights, another tensor.
  * NULL for a layer or tensor is passed on, so that a program checks once. NULL on failure. */
 KILN_API kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *tensors);

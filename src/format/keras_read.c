@@ -135,9 +135,18 @@ static kiln_status check_arguments(const functional *f, const pending *p, const 
                                    json_t *list)
 {
     const char *key, *more = p->layer->cls->more_inputs;
+    const json_t *given = json_object_get(node, "kwargs"),
+                 *states = more ? json_object_get(given, more) : NULL;
     json_t *value;
-    json_object_foreach(json_object_get(node, "kwargs"), key, value)
+    bool started = json_is_object(states) || json_array_size(states) > 0;
+    json_object_foreach((json_t *)given, key, value)
     {
+        /* A mask travels by itself only where Keras hands it over without being told to. */
+        if (started && strcmp(key, "mask") == 0 && !json_is_null(value))
+            return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                             "it is called with %s and with a mask as an argument, which is not "
+                             "supported; without that argument Keras 3 applies no mask there",
+                             more);
         /* What fit and predict say of training goes before what the call noted. */
         if (json_is_null(value) || (strcmp(key, "training") == 0 && json_is_boolean(value)) ||
             is_made_mask(f, key, value))

@@ -213,6 +213,15 @@ END_TEST
     "\"inbound_nodes\": "                                                                          \
     "[]}, {\"class_name\": \"Dense\", \"config\": {\"name\": \"d\", \"units\": 8}, "               \
     "\"inbound_nodes\": " NODES "}], " ENDS "}}"
+/* A recurrent layer that starts with a given state. */
+#define STARTED(MORE)                                                                              \
+    "{\"class_name\": \"Functional\", \"config\": {\"name\": \"f\", \"layers\": "                  \
+    "[{\"class_name\": \"InputLayer\", \"config\": {\"batch_shape\": [null, 4, 3], \"name\": "     \
+    "\"in\"}, \"inbound_nodes\": []}, {\"class_name\": \"InputLayer\", \"config\": "               \
+    "{\"batch_shape\": [null, 2], \"name\": \"h\"}, \"inbound_nodes\": []}, {\"class_name\": "     \
+    "\"GRU\", \"config\": {\"name\": \"d\", \"units\": 2}, \"inbound_nodes\": [{\"args\": "        \
+    "[[\"in\", 0, 0]], \"kwargs\": {\"initial_state\": [[\"h\", 0, 0]]" MORE                       \
+    "}}]}], \"input_layers\": [[\"in\", 0, 0], [\"h\", 0, 0]], \"output_layers\": [\"d\", 0, 0]}}"
 #define ENDS "\"input_layers\": [[\"in\", 0, 0]], \"output_layers\": [\"d\", 0, 0]"
 
 static const struct {
@@ -367,6 +376,10 @@ static const struct {
     {FUNCTIONAL("[]", "\"input_layers\": [[\"in\", 0, 0]], \"output_layers\": [[\"in\", 0, 0]]"),
      NULL},
     {FUNCTIONAL("[[]]", ENDS), "file: layer d has no input"},
+    {STARTED(", \"mask\": null"), NULL},
+    {STARTED(", \"mask\": [\"m\", 0, 0]"),
+     "file: layer d: it is called with initial_state and with a mask as an argument, which is not "
+     "supported; without that argument Keras 3 applies no mask there"},
 };
 
 START_TEST(messages)
