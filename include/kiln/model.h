@@ -158,6 +158,12 @@ KILN_API kiln_status kiln_reset_states(kiln_model *model);
 KILN_API char *kiln_model_to_json(const kiln_model *model, int indent);
 /* A model, without values of its weights, from such a text. NULL on failure. */
 KILN_API kiln_model *kiln_model_from_json(const char *json);
+/* The same, and kiln_load_with, for a model whose inputs have an open axis, as Keras's Input((None, 3)). Shapes are fixed here,
+ * so that the axis needs a length: a model for other lengths is read again. It is written open as it was. */
+typedef struct kiln_load_args {
+    int64_t sequence_length; /* default: the one that a .keras file which Kiln wrote was used with */
+} kiln_load_args;
+KILN_API kiln_model *kiln_model_from_json_with(const char *json, const kiln_load_args *args);
 
 /* Another model that shares this one's layers and weights: compile it on its own, train the two in turn. */
 KILN_API kiln_model *kiln_model_share(kiln_model *model);

@@ -5,21 +5,23 @@
 
 #include <string.h>
 
-static kiln_layer *read_layer(const json_t *object, size_t number);
+static kiln_layer *read_layer(const json_t *object, size_t number, open_axis *open);
 
 /* ---- Sequential ---- */
 
 static kiln_status read_sequential(kiln_model *model, const json_t *layers,
-                                   const json_t *build_shape)
+                                   const json_t *build_shape, open_axis *open)
 {
     for (size_t i = 0; i < json_array_size(layers); i++) {
-        kiln_layer *layer = read_layer(json_array_get(layers, i), i + 1);
+        kiln_layer *layer = read_layer(json_array_get(layers, i), i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
             kiln_status status =
                 keras_shape_read(build_shape, "build_input_shape", &layer->batch,
                                  &layer->input_shape);
+            if (status == KILN_OK && open_axis_fix(layer, open) != KILN_OK)
+                status = kiln_fail_in("build_input_shape");
             if (status != KILN_OK) {
                 kiln_layer_free(layer);
                 return status;
@@ -232,7 +234,7 @@ static kiln_status read_ends(const functional *f, const json_t *config, const ch
     return KILN_OK;
 }
 
-static kiln_status read_layers(functional *f, const json_t *layers)
+static kiln_status read_layers(functional *f, const json_t *layers, open_axis *open)
 {
     f->layers = layers;
     f->items = mem_new(json_array_size(layers), sizeof *f->items);
@@ -242,7 +244,7 @@ static kiln_status read_layers(functional *f, const json_t *layers)
         const json_t *object = json_array_get(layers, i);
         if (makes_masks(object))
             continue;
-        kiln_layer *layer = read_layer(object, i + 1);
+        kiln_layer *layer = read_layer(object, i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         pending *p = &f->items[f->count++];
@@ -261,12 +263,12 @@ static kiln_status read_layers(functional *f, const json_t *layers)
     return KILN_OK;
 }
 
-static kiln_status read_functional(kiln_model *model, const json_t *config)
+static kiln_status read_functional(kiln_model *model, const json_t *config, open_axis *open)
 {
     functional f = {.model = model};
     int *inputs = NULL, *outputs = NULL;
     size_t input_count = 0, output_count = 0;
-    kiln_status status = read_layers(&f, json_object_get(config, "layers"));
+    kiln_status status = read_layers(&f, json_object_get(config, "layers"), open);
     if (status == KILN_OK)
         status = apply_all(&f);
     if (status == KILN_OK)
@@ -305,7 +307,7 @@ static bool is_model_class(const char *class_name)
 }
 
 /* A model from its object, without what stands beside the architecture. */
-static kiln_status read_architecture(const json_t *root, kiln_model **model)
+static kiln_status read_architecture(const json_t *root, open_axis *open, kiln_model **model)
 {
     static const char *const keys[] = {
         "name",         "layers",        "trainable", "dtype", "build_input_shape",
@@ -323,12 +325,12 @@ static kiln_status read_architecture(const json_t *root, kiln_model **model)
     if (*model == NULL)
         return KILN_ERROR_MEMORY;
     return sequential
-               ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"))
-               : read_functional(*model, config);
+               ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"), open)
+               : read_functional(*model, config, open);
 }
 
 /* A model that is a layer of another. How it was compiled says nothing there. */
-static kiln_layer *read_nested(const json_t *object, size_t number)
+static kiln_layer *read_nested(const json_t *object, size_t number, open_axis *open)
 {
     static const char *const keys[] = {
         "class_name",     "config", "module",        "registered_name",  "build_config",
@@ -341,7 +343,7 @@ static kiln_layer *read_nested(const json_t *object, size_t number)
     if (name == NULL)
         name = json_string_value(json_object_get(object, "name"));
     if (keras_keys_check(object, keys, NULL) == KILN_OK &&
-        read_architecture(object, &model) == KILN_OK)
+        read_architecture(object, open, &model) == KILN_OK)
         layer = kiln_model_as_layer(model, .name = name,
                                     .trainable = json_is_false(trainable) ? KILN_NO : KILN_DEFAULT);
     kiln_model_free(model); /* the layer holds it */
@@ -352,15 +354,15 @@ static kiln_layer *read_nested(const json_t *object, size_t number)
     return layer;
 }
 
-static kiln_layer *read_layer(const json_t *object, size_t number)
+static kiln_layer *read_layer(const json_t *object, size_t number, open_axis *open)
 {
     const char *class_name = json_string_value(json_object_get(object, "class_name"));
     if (class_name && is_model_class(class_name))
-        return read_nested(object, number);
-    return keras_layer_read(object, number);
+        return read_nested(object, number, open);
+    return keras_layer_read(object, number, open);
 }
 
-static kiln_status read_model(const json_t *root, kiln_model **model)
+static kiln_status read_model(const json_t *root, open_axis *open, kiln_model **model)
 {
     static const char *const root_keys[] = {
         "class_name",     "config",        "module",  "registered_name",  "build_config",
@@ -375,17 +377,18 @@ static kiln_status read_model(const json_t *root, kiln_model **model)
             KILN_ERROR_UNSUPPORTED,
             "models of class \"%.100s\" are not supported, only Sequential and Functional",
             class_name);
-    KILN_TRY(read_architecture(root, model));
+    KILN_TRY(read_architecture(root, open, model));
     return keep_compile_config(*model, json_object_get(root, "compile_config"));
 }
 
-kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, kiln_model **model)
+kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, open_axis *open,
+                            kiln_model **model)
 {
     *model = NULL;
     json_t *root = json_parse(origin, json, bytes);
     if (root == NULL)
         return kiln_last_status();
-    kiln_status status = read_model(root, model);
+    kiln_status status = read_model(root, open, model);
     json_decref(root);
     if (status == KILN_OK)
         return KILN_OK;
@@ -394,12 +397,18 @@ kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, 
     return kiln_fail_in("%s", origin);
 }
 
-kiln_model *kiln_model_from_json(const char *json)
+kiln_model *kiln_model_from_json_with(const char *json, const kiln_load_args *args)
 {
     kiln_model *model = NULL;
+    open_axis open = {0};
     if (json == NULL)
         kiln_fail_null("kiln_model_from_json: json");
-    else
-        keras_json_read("the architecture", json, strlen(json), &model);
+    else if (open_axis_take(&open, args) == KILN_OK)
+        keras_json_read("the architecture", json, strlen(json), &open, &model);
     return model;
+}
+
+kiln_model *kiln_model_from_json(const char *json)
+{
+    return kiln_model_from_json_with(json, NULL);
 }

@@ -38,7 +38,8 @@ static void write_tensor(json_writer *w, const kiln_model *model, int call)
     json_write_open(w, NULL, '{');
     json_write_string(w, "class_name", "__keras_tensor__");
     json_write_open(w, "config", '{');
-    keras_shape_write(w, "shape", from->batch, from->shape);
+    keras_shape_write(w, "shape", from->batch, from->shape,
+                      from->input_count ? 0 : from->layer->open_axis);
     json_write_string(w, "dtype",
                       from->input_count ? "float32" : kiln_dtype_name(from->layer->input_dtype));
     write_history(w, "keras_history", model, call, true);
@@ -130,6 +131,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
 {
     kiln_shape input = kiln_model_input_shape(model, 0);
     int64_t batch = model->calls[model->inputs[0]].batch;
+    int open = model->calls[model->inputs[0]].layer->open_axis;
     KILN_TRY(check_sharing(model));
     json_write_open(w, NULL, '{');
     json_write_string(w, "module", model->sequential ? "keras" : "keras.src.models.functional");
@@ -152,7 +154,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     }
     json_write_close(w, ']');
     if (model->sequential) {
-        keras_shape_write(w, "build_input_shape", batch, input);
+        keras_shape_write(w, "build_input_shape", batch, input, open);
     } else {
         write_ends(w, "input_layers", model, model->input_count, model->inputs);
         write_ends(w, "output_layers", model, model->output_count, model->outputs);
@@ -161,7 +163,7 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     json_write_raw(w, "registered_name", "null");
     if (model->input_count == 1) {
         json_write_open(w, "build_config", '{');
-        keras_shape_write(w, "input_shape", batch, input);
+        keras_shape_write(w, "input_shape", batch, input, open);
         json_write_close(w, '}');
     }
     return KILN_OK;

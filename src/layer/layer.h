@@ -130,6 +130,7 @@ struct kiln_layer {
     void *config;           /* cls->config_size bytes, filled from the field table */
     kiln_shape input_shape; /* as given; see has_input_shape */
     bool has_input_shape;
+    int open_axis; /* of input_shape, from 1: files leave it open (null); 0: none */
     kiln_dtype input_dtype;
     int64_t batch; /* rows of each batch, where the model's input says so; 0: any number */
     bool trainable;

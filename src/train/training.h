@@ -4,6 +4,7 @@
 #define TRAIN_TRAINING_H
 
 #include "data/dataset.h"
+#include "format/open_axis.h"
 #include "model/model.h"
 #include "train/goal.h"
 #include "train/logs.h"
@@ -138,6 +139,10 @@ typedef struct compile_config {
 } compile_config;
 kiln_status config_read(const kiln_model *model, const char *json, compile_config *config);
 void config_free(compile_config *config);
+
+/* kiln_load, where open axes get this length; afterwards *open says which there are, whether the
+ * model could be read or not. */
+kiln_model *save_load(const char *path, open_axis *open);
 
 /* Fails for a name whose end says a format that cannot hold a whole model (save.c). */
 kiln_status save_check_path(const char *path);

@@ -22,7 +22,7 @@ static kiln_model *load(const char *name)
 {
     char *json = fixture(name);
     kiln_model *model;
-    harness_ok(keras_json_read(name, json, strlen(json), &model));
+    harness_ok(keras_json_read(name, json, strlen(json), NULL, &model));
     free(json);
     return model;
 }
@@ -189,7 +189,7 @@ START_TEST(compile_config)
     kiln_model *model = kiln_sequential(kiln_dense(2, .input_shape = KILN_SHAPE(2))), *again;
     text out = {0};
     harness_ok(keras_json_write(model, "{\"loss\": \"mse\"}", -1, &out));
-    harness_ok(keras_json_read("x", out.data, out.length, &again));
+    harness_ok(keras_json_read("x", out.data, out.length, NULL, &again));
     ck_assert_str_eq(again->facts->compile_config, "{\"loss\":\"mse\"}");
     text_free(&out);
     kiln_model_free(model), kiln_model_free(again);
@@ -330,8 +330,12 @@ static const struct {
      "file: layer 1 (InputLayer): batch_shape: the shape is no list of sizes"},
     {INPUT("\"batch_shape\": []"),
      "file: layer 1 (InputLayer): batch_shape: the shape is no list of sizes"},
-    {INPUT("\"batch_shape\": [null, null]"), "file: layer 1 (InputLayer): batch_shape: the shape: "
-                                             "axis 1 is open (null); only the batch axis can be"},
+    {INPUT("\"batch_shape\": [null, null]"),
+     "file: layer 1 (InputLayer): batch_shape: axis 1 is open (None), and models have fixed shapes "
+     "here; give it a length, by --sequence-length N or kiln_load_with's .sequence_length"},
+    {INPUT("\"batch_shape\": [null, null, null, 3]"),
+     "file: layer 1 (InputLayer): batch_shape: axes 1 and 2 are open (None); one besides the batch "
+     "can be"},
     {INPUT("\"batch_shape\": [null, -1]"),
      "file: layer 1 (InputLayer): batch_shape: the shape: axis 1 is no positive whole number"},
     {INPUT("\"batch_shape\": [null, 3], \"sparse\": true"),
@@ -386,7 +390,7 @@ START_TEST(messages)
 {
     kiln_model *model;
     kiln_clear_error();
-    kiln_status status = keras_json_read("file", texts[_i].json, strlen(texts[_i].json), &model);
+    kiln_status status = keras_json_read("file", texts[_i].json, strlen(texts[_i].json), NULL, &model);
     if (texts[_i].message == NULL) {
         ck_assert_msg(status == KILN_OK, "%s: %s", texts[_i].json, kiln_last_error());
     } else {
@@ -395,6 +399,44 @@ START_TEST(messages)
         ck_assert_str_eq(kiln_last_error(), texts[_i].message);
     }
     kiln_model_free(model);
+}
+END_TEST
+
+/* A length for what a file leaves open, which is written open again. */
+START_TEST(open_axes)
+{
+    const char *wrapped = "{\"class_name\": \"Sequential\", \"config\": {\"build_input_shape\": [null, "
+                          "null, 3], \"layers\": [{\"class_name\": \"Bidirectional\", \"config\": "
+                          "{\"layer\": {\"class_name\": \"GRU\", \"config\": {\"units\": 2, "
+                          "\"batch_input_shape\": [null, null, 3]}}}}]}}";
+    const char *texts_of[] = {INPUT("\"batch_shape\": [null, null, 3]"),
+                              INPUT("\"batch_shape\": [null, 7, null]"), wrapped};
+    for (size_t i = 0; i < COUNT(texts_of); i++) {
+        kiln_load_args args = {.sequence_length = 5};
+        kiln_model *model = kiln_model_from_json_with(texts_of[i], &args);
+        ck_assert_msg(model != NULL, "%s", kiln_last_error());
+        ck_assert(ir_shape_equal(kiln_model_input_shape(model, 0),
+                                 i == 1 ? KILN_SHAPE(7, 5) : KILN_SHAPE(5, 3)));
+        char *json = kiln_model_to_json(model, -1);
+        ck_assert_ptr_nonnull(json);
+        const char *open = i == 1 ? "[null, 7, null]" : "[null, null, 3]";
+        char *shape = str_format("\"batch_shape\": %s", open),
+             *build = str_format("\"build_input_shape\": %s", open);
+        ck_assert_msg(strstr(json, shape) && strstr(json, build), "%s", json);
+        args.sequence_length = 6;
+        kiln_model *again = kiln_model_from_json_with(json, &args);
+        ck_assert(ir_shape_equal(kiln_model_input_shape(again, 0),
+                                 i == 1 ? KILN_SHAPE(7, 6) : KILN_SHAPE(6, 3)));
+        ck_assert_ptr_null(kiln_model_from_json(json));
+        args.sequence_length = -1;
+        ck_assert_ptr_null(kiln_model_from_json_with(json, &args));
+        ck_assert_str_eq(kiln_last_error(), "sequence_length is -1; it must be 1 or more");
+        free(shape);
+        free(build);
+        free(json);
+        kiln_model_free(model);
+        kiln_model_free(again);
+    }
 }
 END_TEST
 
@@ -408,6 +450,7 @@ int main(void)
     tcase_add_test(tests, round_trip);
     tcase_add_test(tests, written_specs);
     tcase_add_test(tests, compile_config);
+    tcase_add_test(tests, open_axes);
     tcase_add_loop_test(tests, messages, 0, COUNT(texts));
     suite_add_tcase(suite, tests);
     return harness_run(suite);
