@@ -552,7 +552,8 @@ typedef struct kiln_masking_args {
 } kiln_masking_args;
 KILN_API kiln_layer *kiln_masking_with(const kiln_masking_args *args);
 
-/* TimeDistributed: a layer applied to each step of (batch, steps, ...). Takes the layer over, also on failure. */
+/* TimeDistributed: a layer applied to each step of (batch, steps, ...), or a model of one input and one output by
+ * kiln_model_as_layer. Takes the layer over, also on failure. */
 typedef struct kiln_time_distributed_args {
     kiln_layer *layer;
     KILN_LAYER_ARGS

@@ -197,7 +197,7 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
     case FIELD_NUMBERS:
         return read_numbers(layer, field, value);
     case FIELD_LAYER: {
-        kiln_layer *inner = json_is_null(value) ? NULL : keras_layer_read(value, 1, open);
+        kiln_layer *inner = json_is_null(value) ? NULL : keras_part_read(value, 1, open);
         if (inner == NULL)
             return json_is_null(value) ? KILN_OK : kiln_last_status();
         return layer_set_inner(layer, (int)field->offset, inner);
@@ -362,8 +362,6 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number, open_axis *ope
 
 /* ---- writing ---- */
 
-static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer);
-
 static kiln_status write_field(json_writer *w, const kiln_layer *layer, const layer_field *field)
 {
     const void *at = layer_field_at(layer, field);
@@ -426,13 +424,13 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
         return KILN_OK;
     }
     case FIELD_LAYER:
-        KILN_TRY(write_layer(w, field->name, layer->inner[field->offset]));
+        KILN_TRY(keras_part_write(w, field->name, layer->inner[field->offset]));
         json_write_close(w, '}');
         return KILN_OK;
     case FIELD_LAYERS:
         json_write_open(w, field->name, '[');
         for (int i = 0; i < layer->inner_count; i++) {
-            KILN_TRY(write_layer(w, NULL, layer->inner[i]));
+            KILN_TRY(keras_layer_write(w, NULL, layer->inner[i]));
             json_write_close(w, '}');
         }
         json_write_close(w, ']');
@@ -454,7 +452,7 @@ static bool is_left_out(const kiln_layer *layer, const layer_field *field)
            *(char *const *)layer_field_at(layer, field) == NULL;
 }
 
-static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer)
+kiln_status keras_layer_write(json_writer *w, const char *key, const kiln_layer *layer)
 {
     json_write_open(w, key, '{');
     json_write_string(w, "module", "keras.layers");
@@ -476,15 +474,10 @@ static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer
                 return kiln_fail_in("%s: %s", layer_label(layer), layer->cls->fields[i].name);
     json_write_close(w, '}');
     json_write_raw(w, "registered_name", "null");
-    if (layer->weight_count > 0) {
+    if (layer->weight_count > 0 || (layer->inner_count > 0 && layer->inner[0]->cls->is_model)) {
         json_write_open(w, "build_config", '{');
         keras_shape_write(w, "input_shape", layer->batch, layer->built_shape, 0);
         json_write_close(w, '}');
     }
     return KILN_OK;
-}
-
-kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
-{
-    return write_layer(w, NULL, layer);
 }

@@ -5,15 +5,13 @@
 
 #include <string.h>
 
-static kiln_layer *read_layer(const json_t *object, size_t number, open_axis *open);
-
 /* ---- Sequential ---- */
 
 static kiln_status read_sequential(kiln_model *model, const json_t *layers,
                                    const json_t *build_shape, open_axis *open)
 {
     for (size_t i = 0; i < json_array_size(layers); i++) {
-        kiln_layer *layer = read_layer(json_array_get(layers, i), i + 1, open);
+        kiln_layer *layer = keras_part_read(json_array_get(layers, i), i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
@@ -244,7 +242,7 @@ static kiln_status read_layers(functional *f, const json_t *layers, open_axis *o
         const json_t *object = json_array_get(layers, i);
         if (makes_masks(object))
             continue;
-        kiln_layer *layer = read_layer(object, i + 1, open);
+        kiln_layer *layer = keras_part_read(object, i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         pending *p = &f->items[f->count++];
@@ -354,7 +352,7 @@ static kiln_layer *read_nested(const json_t *object, size_t number, open_axis *o
     return layer;
 }
 
-static kiln_layer *read_layer(const json_t *object, size_t number, open_axis *open)
+kiln_layer *keras_part_read(const json_t *object, size_t number, open_axis *open)
 {
     const char *class_name = json_string_value(json_object_get(object, "class_name"));
     if (class_name && is_model_class(class_name))

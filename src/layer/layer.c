@@ -184,7 +184,7 @@ kiln_status layer_set_inner(kiln_layer *layer, int place, kiln_layer *inner)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s is part of a model or of another layer already, and cannot be wrapped",
                          layer_label(inner));
-    if (inner->cls->call == NULL && !inner->cls->is_cell)
+    if (inner->cls->call == NULL && !inner->cls->is_cell && !inner->cls->is_model)
         status = kiln_fail(KILN_ERROR_UNSUPPORTED, "a layer of class %s cannot be wrapped",
                            inner->cls->class_name);
     if (status == KILN_OK && inner->name == NULL)
@@ -308,7 +308,7 @@ kiln_status layer_check(const kiln_layer *layer)
     }
     for (int i = 0; i < layer->inner_count; i++) {
         const kiln_layer *inner = layer->inner[i];
-        if (inner && inner->trainable != layer->trainable)
+        if (inner && !inner->cls->is_model && inner->trainable != layer->trainable)
             return kiln_fail(KILN_ERROR_UNSUPPORTED,
                              "%s: it and %s must both be trainable, or none", layer_label(layer),
                              layer_label(inner));

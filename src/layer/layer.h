@@ -87,6 +87,7 @@ typedef struct layer_class {
     bool no_trainable;              /* Keras's constructor does not take `trainable` */
     bool is_cell;                   /* no layer by itself: a recurrent one runs it */
     bool is_recurrent;              /* config begins with a recurrent_options (recurrent.h) */
+    bool is_model;                  /* stands for the layers of a model, which have the weights */
     const char *more_inputs; /* Keras's argument for the inputs behind the first; NULL: none */
     /* How many of those belong together, where Keras has lists in that list; returns the number of
      * lists. NULL: it has none. */
@@ -106,6 +107,8 @@ typedef struct layer_class {
     kiln_status (*call_many)(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
                              ir_id *output);
     int (*output_count)(const kiln_layer *layer); /* default: 1; at most LAYER_MAX_OUTPUTS */
+    /* Does a call look at the rows of a batch together? Then they must be those of one step. */
+    bool (*joins_rows)(const kiln_layer *layer, bool training); /* default: no */
     /* What there is in the configuration besides fields. */
     void (*set_trainable)(kiln_layer *layer, bool trainable);
     void (*set_mixed)(kiln_layer *layer, bool mixed);

@@ -74,7 +74,7 @@ static kiln_status adapt_model(model_training *t, const kiln_dataset *data, cons
 {
     for (size_t i = 0; i < a->model->call_count; i++) {
         const model_call *call = &a->model->calls[i];
-        adapted inside = {.model = model_in(call->layer)};
+        adapted inside = {.model = model_within(call->layer)};
         if (layer_wants_adapt(call->layer))
             KILN_TRY(adapt_call(t, data, a, call));
         for (int k = 0; inside.model && k < call->input_count; k++)

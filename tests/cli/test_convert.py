@@ -72,6 +72,26 @@ class Saved(Files):
         self.near(self.predict(self.path('m.keras'), data), facts('keras3')['predictions'])
 
 
+class Frames(Files):
+    """Models within TimeDistributed."""
+    def test_predicts_and_trains_on(self):
+        known, trained = facts('frames'), self.path('trained.keras')
+        data = npz(self.path('d.npz'), x=npy((6, 3, 4, 4, 1), known['x']), y=npy((6, 3), known['y'], '<i4'))
+        self.near(self.predict(saved('frames.keras'), data), known['predictions'])
+        self.ok('fit', saved('frames.keras'), data, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'),
+                '--verbose', '0', '-o', trained)
+        with open(self.path('h.json'), encoding='utf-8') as history:
+            self.near(json.load(history)['loss'], known['loss'], 1e-5)
+        self.near(self.predict(trained, data), known['trained'], 1e-4)
+        for weights in ('w.weights.h5', 'w.safetensors'):
+            self.ok('convert', trained, self.path(weights))
+            self.ok('convert', trained, self.path('m.json'))
+            self.ok('convert', self.path(weights), self.path('again.keras'), '--model', self.path('m.json'))
+            self.near(self.predict(self.path('again.keras'), data), known['trained'], 1e-4)
+        # A model without a compile configuration: the loss is that of the activation within TimeDistributed.
+        self.assertIn('the network ends in softmax', self.ok('fit', self.path('m.json'), data).out)
+
+
 class OpenAxis(Files):
     """A model of Keras for sequences of any length: Input((None, 3))."""
     def setUp(self):

@@ -186,7 +186,7 @@ static void write_layer(const kiln_layer *layer, text *out)
 {
     json_writer w = {.out = out, .indent = -1};
     *out = (text){0};
-    harness_ok(keras_layer_write(&w, layer));
+    harness_ok(keras_layer_write(&w, NULL, layer));
     ck_assert(!out->failed);
 }
 

@@ -160,6 +160,11 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
     return *output == IR_NONE ? kiln_last_status() : KILN_OK;
 }
 
+static bool joins_rows(const kiln_layer *layer, bool training)
+{
+    return training && layer->trainable;
+}
+
 const layer_class batch_normalization_class = {
     .class_name = "BatchNormalization",
     .snake_name = "batch_normalization",
@@ -170,6 +175,7 @@ const layer_class batch_normalization_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .joins_rows = joins_rows,
     .passes_mask = true,
 };
 
