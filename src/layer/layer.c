@@ -46,7 +46,7 @@ const char *layer_label(const kiln_layer *layer)
 static bool is_text(layer_field_type type)
 {
     return type == FIELD_TEXT || type == FIELD_ACTIVATION || type == FIELD_INITIALIZER ||
-           type == FIELD_REGULARIZER;
+           type == FIELD_REGULARIZER || type == FIELD_CONSTRAINT;
 }
 
 static bool is_numbers(layer_field_type type)
@@ -147,6 +147,7 @@ void kiln_layer_free(kiln_layer *layer)
         free(w->weight.host);
         free(w->initializer);
         free(w->regularizer);
+        free(w->constraint);
         free(w);
     }
     free(layer->weights);
@@ -303,6 +304,8 @@ kiln_status layer_check(const kiln_layer *layer)
             status = initializer_check(value);
         else if (field->type == FIELD_REGULARIZER)
             status = regularizer_check(value);
+        else if (field->type == FIELD_CONSTRAINT)
+            status = constraint_check(value);
         if (status != KILN_OK)
             return kiln_fail_in("%s: %s", layer_label(layer), field->name);
     }

@@ -271,9 +271,14 @@ static kiln_status check_value(const spec *s, int i, const spec_key *key, const 
     else if (key->type == SPEC_WORD) {
         snprintf(wanted, sizeof wanted, "one of %s", key->words);
         problem = in_list(s->words[i], key->words) ? NULL : wanted;
-    } else if (s->words[i][0])
+    } else if (key->type == SPEC_AXES && s->words[i][0])
+        problem = s->words[i][strspn(s->words[i], "-0123456789 ")] == '\0' &&
+                          isdigit((unsigned char)s->words[i][strlen(s->words[i]) - 1])
+                      ? NULL
+                      : "whole numbers";
+    else if (s->words[i][0])
         problem = key->type == SPEC_BOOL ? "true or false" : "a number";
-    else if (key->type == SPEC_INTEGER)
+    else if (key->type == SPEC_INTEGER || key->type == SPEC_AXES)
         problem = floor(s->values[i]) == s->values[i] && fabs(s->values[i]) < 0x1p53
                       ? NULL
                       : "a whole number";

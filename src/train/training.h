@@ -85,6 +85,8 @@ typedef struct model_training {
 
     program **programs;
     size_t program_count, program_capacity;
+    plan *constraints; /* runs after each step of a training; NULL: no weight has a constraint */
+    bool constraints_made;
 
     kiln_history history;
     kiln_logs evaluate_logs, batch_logs;
@@ -121,6 +123,10 @@ kiln_status program_get(model_training *t, training_mode mode, int64_t batch,
 program *program_find(const model_training *t, training_mode mode, int64_t rows,
                       const data_types *types);
 void programs_free(model_training *t);
+
+/* plan_enqueue, with the weights' constraints after each step of a training (constraints.c). */
+kiln_status training_enqueue(model_training *t, program *p, size_t count);
+void constraints_free(model_training *t);
 
 /* Adds the plan's running sums to totals (t->sums of them) and starts them again. */
 kiln_status training_collect(model_training *t, program *p, double *totals);

@@ -92,6 +92,39 @@ class Frames(Files):
         self.assertIn('the network ends in softmax', self.ok('fit', self.path('m.json'), data).out)
 
 
+def constraints(layers):
+    """By layer, as Keras's files have them."""
+    found = {}
+    for layer in layers:
+        for key, value in layer['config'].items():
+            if key.endswith('_constraint') and value:
+                found[layer['config']['name'], key] = (value['class_name'], value['config'])
+        inner = [layer['config'][key] for key in ('layer', 'backward_layer') if key in layer['config']]
+        found.update(constraints(inner))
+    return found
+
+
+class Constrained(Files):
+    """What weights are held to after each step."""
+    def test_predicts_and_trains_on(self):
+        known, model, trained = facts('constrained'), saved('constrained.keras'), self.path('trained.keras')
+        data = npz(self.path('d.npz'), x=npy((6, 5, 5, 2), known['x']), y=npy((6, 2), known['y']))
+        self.near(self.predict(model, data), known['predictions'])
+        self.ok('summary', model)
+        self.ok('fit', model, data, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'), '--verbose', '0',
+                '-o', trained)
+        with open(self.path('h.json'), encoding='utf-8') as history:
+            self.near(json.load(history)['loss'], known['loss'], 1e-4)
+        self.near(self.predict(trained, data), known['trained'], 1e-4)
+        configs = []
+        for path in (model, trained):
+            with zipfile.ZipFile(path) as archive:
+                configs.append(constraints(json.loads(archive.read('config.json'))['config']['layers']))
+        self.assertEqual(len(configs[0]), 15)
+        for key, wanted in configs[0].items():
+            self.assertEqual(configs[1][key], wanted, key)
+
+
 class OpenAxis(Files):
     """A model of Keras for sequences of any length: Input((None, 3))."""
     def setUp(self):

@@ -286,8 +286,7 @@ static const struct {
            "{\"a)b\": 1}}"),
      "file: layer d (Dense): kernel_initializer: he_normal has no argument \"a)b\""},
     {DENSE("\"units\": 3, \"kernel_regularizer\": \"L2\""), NULL},
-    {DENSE("\"units\": 3, \"kernel_constraint\": {\"class_name\": \"MaxNorm\"}"),
-     "file: layer d (Dense): kernel_constraint: only null is supported"},
+    {DENSE("\"units\": 3, \"kernel_constraint\": {\"class_name\": \"MaxNorm\"}"), NULL},
     {DENSE("\"units\": 3, \"dtype\": \"float16\""),
      "file: layer d (Dense): dtype: \"float16\" is not supported, only float32 and "
      "mixed_float16"},
@@ -356,6 +355,19 @@ static const struct {
      "file: Dense layer: the first layer of a sequential model needs an input_shape, the shape of "
      "one "
      "sample, for example (28, 28)"},
+    {DENSE("\"units\": 3, \"kernel_constraint\": \"non_neg\", \"bias_constraint\": {\"class_name\": "
+           "\"MaxNorm\", \"config\": {\"max_value\": 2, \"axis\": [0]}}"),
+     NULL},
+    {DENSE("\"units\": 3, \"kernel_constraint\": \"tidy\""),
+     "file: layer d: kernel_constraint: unknown constraint \"tidy\""},
+    {DENSE("\"units\": 3, \"kernel_constraint\": {\"class_name\": \"Tidy\", \"config\": {}}"),
+     "file: layer d (Dense): kernel_constraint: unknown constraint \"Tidy\""},
+    {DENSE("\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
+           "[0, 1]}}"),
+     "file: d/bias: constraint \"unit_norm\": axis 1 is none of a weight with 1 axes"},
+    {DENSE("\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
+           "[0.5]}}"),
+     "file: layer d (Dense): bias_constraint: unit_norm: axis: it must be a list of whole numbers"},
     {FUNCTIONAL("[[[\"in\", 0, 0, {}]]]", ENDS), NULL},
     {FUNCTIONAL("[[[\"in\", 1, 0, {}]]]", ENDS),
      "file: layer d: its input: call 1 of layer \"in\" is not in the model"},

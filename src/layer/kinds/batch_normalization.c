@@ -10,7 +10,7 @@ typedef struct batch_config {
     double momentum, epsilon;
     bool center, scale;
     char *beta_initializer, *gamma_initializer, *mean_initializer, *variance_initializer;
-    char *beta_regularizer, *gamma_regularizer;
+    char *beta_regularizer, *gamma_regularizer, *beta_constraint, *gamma_constraint;
 } batch_config;
 
 #define AT(FIELD) offsetof(batch_config, FIELD)
@@ -39,8 +39,8 @@ static const layer_field fields[] = {
      .text = "ones"},
     {.name = "beta_regularizer", .type = FIELD_REGULARIZER, .offset = AT(beta_regularizer)},
     {.name = "gamma_regularizer", .type = FIELD_REGULARIZER, .offset = AT(gamma_regularizer)},
-    {.name = "beta_constraint", .type = FIELD_FIXED, .text = "null"},
-    {.name = "gamma_constraint", .type = FIELD_FIXED, .text = "null"},
+    {.name = "beta_constraint", .type = FIELD_CONSTRAINT, .offset = AT(beta_constraint)},
+    {.name = "gamma_constraint", .type = FIELD_CONSTRAINT, .offset = AT(gamma_constraint)},
     {.name = "synchronized", .type = FIELD_FIXED, .text = "false"},
     {.name = "renorm", .type = FIELD_FIXED, .text = "false"},
     {.name = "renorm_clipping", .type = FIELD_FIXED, .text = "null"},
@@ -85,12 +85,16 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     int axis = 0;
     KILN_TRY(find_axis(layer, input, &axis));
     kiln_shape shape = {1, {input.dims[axis]}};
-    if (c->scale)
+    if (c->scale) {
         KILN_TRY(layer_add_weight(layer, "gamma", shape, c->gamma_initializer, c->gamma_regularizer,
                                   true));
-    if (c->center)
+        KILN_TRY(layer_constrain(layer, c->gamma_constraint));
+    }
+    if (c->center) {
         KILN_TRY(
             layer_add_weight(layer, "beta", shape, c->beta_initializer, c->beta_regularizer, true));
+        KILN_TRY(layer_constrain(layer, c->beta_constraint));
+    }
     KILN_TRY(layer_add_weight(layer, "moving_mean", shape, c->mean_initializer, NULL, false));
     return layer_add_weight(layer, "moving_variance", shape, c->variance_initializer, NULL, false);
 }

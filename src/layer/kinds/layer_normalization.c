@@ -11,6 +11,7 @@ typedef struct sample_config {
     double epsilon;
     bool center, scale;
     char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer;
+    char *beta_constraint, *gamma_constraint;
 } sample_config;
 
 #define AT(FIELD) offsetof(sample_config, FIELD)
@@ -28,9 +29,9 @@ typedef struct sample_config {
          .text = "ones"},                                                                          \
         {.name = "beta_regularizer", .type = FIELD_REGULARIZER, .offset = AT(beta_regularizer)},   \
         {.name = "gamma_regularizer", .type = FIELD_REGULARIZER, .offset = AT(gamma_regularizer)}, \
-        {.name = "beta_constraint", .type = FIELD_FIXED, .text = "null"},                          \
+        {.name = "beta_constraint", .type = FIELD_CONSTRAINT, .offset = AT(beta_constraint)},      \
     {                                                                                              \
-        .name = "gamma_constraint", .type = FIELD_FIXED, .text = "null"                            \
+        .name = "gamma_constraint", .type = FIELD_CONSTRAINT, .offset = AT(gamma_constraint)       \
     }
 
 static const layer_field layer_fields[] = {
@@ -75,12 +76,16 @@ static kiln_shape sample_of(kiln_shape x)
 static kiln_status add_weights(kiln_layer *layer, kiln_shape shape)
 {
     const sample_config *c = layer->config;
-    if (c->scale)
+    if (c->scale) {
         KILN_TRY(layer_add_weight(layer, "gamma", shape, c->gamma_initializer, c->gamma_regularizer,
                                   true));
-    return c->center ? layer_add_weight(layer, "beta", shape, c->beta_initializer,
-                                        c->beta_regularizer, true)
-                     : KILN_OK;
+        KILN_TRY(layer_constrain(layer, c->gamma_constraint));
+    }
+    if (!c->center)
+        return KILN_OK;
+    KILN_TRY(
+        layer_add_weight(layer, "beta", shape, c->beta_initializer, c->beta_regularizer, true));
+    return layer_constrain(layer, c->beta_constraint);
 }
 
 /* y * gamma + beta, both under a shape that broadcasts to y. */
