@@ -43,6 +43,11 @@ typedef struct pending {
     size_t node_count;
 } pending;
 
+typedef struct call_list {
+    int *items;
+    size_t count, capacity;
+} call_list;
+
 typedef struct functional {
     kiln_model *model;
     const json_t *layers; /* as they are in the file */
@@ -217,18 +222,26 @@ static kiln_status apply_all(functional *f)
     return KILN_OK;
 }
 
-/* Inputs or outputs: a list of ["dense", 0, 0], or one. */
-static kiln_status read_ends(const functional *f, const json_t *config, const char *key,
-                             int **calls, size_t *count)
+/* Inputs or outputs: ["dense", 0, 0], or a list of such and of lists of them, which are flattened as
+ * Keras does it with what such a model returns. */
+static kiln_status read_ends(const functional *f, const json_t *value, const char *what, int depth,
+                             call_list *ends)
 {
-    const json_t *list = json_object_get(config, key);
-    bool single = json_is_string(json_array_get(list, 0)), ready;
-    *count = single ? 1 : json_array_size(list);
-    *calls = mem_new(*count, sizeof **calls);
-    if (*calls == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < *count; i++)
-        KILN_TRY(find_call(f, single ? list : json_array_get(list, i), key, &ready, &(*calls)[i]));
+    const json_t *first = json_array_get(value, 0);
+    bool ready;
+    if (json_is_object(value))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: tensors by name are not supported, only lists of them", what);
+    if (value == NULL || (json_is_array(value) && first == NULL))
+        return KILN_OK;
+    if (!json_is_array(first) || depth > 8) {
+        KILN_TRY(MEM_PUSH_ROOM(ends));
+        KILN_TRY(find_call(f, value, what, &ready, &ends->items[ends->count]));
+        ends->count++;
+        return KILN_OK;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++)
+        KILN_TRY(read_ends(f, json_array_get(value, i), what, depth + 1, ends));
     return KILN_OK;
 }
 
@@ -264,24 +277,24 @@ static kiln_status read_layers(functional *f, const json_t *layers, open_axis *o
 static kiln_status read_functional(kiln_model *model, const json_t *config, open_axis *open)
 {
     functional f = {.model = model};
-    int *inputs = NULL, *outputs = NULL;
-    size_t input_count = 0, output_count = 0;
+    call_list inputs = {0}, outputs = {0};
     kiln_status status = read_layers(&f, json_object_get(config, "layers"), open);
     if (status == KILN_OK)
         status = apply_all(&f);
     if (status == KILN_OK)
-        status = read_ends(&f, config, "input_layers", &inputs, &input_count);
+        status = read_ends(&f, json_object_get(config, "input_layers"), "input_layers", 0, &inputs);
     if (status == KILN_OK)
-        status = read_ends(&f, config, "output_layers", &outputs, &output_count);
+        status =
+            read_ends(&f, json_object_get(config, "output_layers"), "output_layers", 0, &outputs);
     if (status == KILN_OK)
-        status = model_set_ends(model, input_count, inputs, output_count, outputs);
+        status = model_set_ends(model, inputs.count, inputs.items, outputs.count, outputs.items);
     for (size_t i = 0; i < f.count; i++) {
         f.items[i].layer->references--;
         kiln_layer_free(f.items[i].layer); /* those that the model did not take */
     }
     free(f.items);
-    free(inputs);
-    free(outputs);
+    free(inputs.items);
+    free(outputs.items);
     return status;
 }
 

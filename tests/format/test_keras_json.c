@@ -389,6 +389,12 @@ static const struct {
     {FUNCTIONAL("[[[\"in\", 0, 0]]]",
                 "\"input_layers\": [[\"in\", 0, 0]], \"output_layers\": [[\"e\", 0, 0]]"),
      "file: output_layers: call 0 of layer \"e\" is not in the model"},
+    {FUNCTIONAL("[[[\"in\", 0, 0]]]", "\"input_layers\": [\"in\", 0, 0], \"output_layers\": "
+                                     "[[\"d\", 0, 0], [[\"in\", 0, 0], [[\"d\", 0, 0]]], []]"),
+     NULL},
+    {FUNCTIONAL("[[[\"in\", 0, 0]]]",
+                "\"input_layers\": [\"in\", 0, 0], \"output_layers\": {\"y\": [\"d\", 0, 0]}"),
+     "file: output_layers: tensors by name are not supported, only lists of them"},
     {FUNCTIONAL("[]", "\"input_layers\": [[\"in\", 0, 0]], \"output_layers\": [[\"in\", 0, 0]]"),
      NULL},
     {FUNCTIONAL("[[]]", ENDS), "file: layer d has no input"},

@@ -53,6 +53,8 @@ def models():
     z = L.RNN([L.LSTMCell(3, unit_forget_bias=False), L.SimpleRNNCell(2)], name="started", go_backwards=True)(a, initial_state=[[h, c], [d]])
     yield "stacked", [a, h, c, d], [y] + list(p) + [q, z]
     a = x()
+    yield "stacked_nested", [a], L.RNN([L.LSTMCell(2), L.GRUCell(3)], return_state=True, name="stack")(a)
+    a = x()
     yield "stacked_both", [a], L.Bidirectional(L.RNN([L.GRUCell(2), L.LSTMCell(3), L.LSTMCell(2)], return_sequences=True), name="both")(
         L.Masking()(a))
 
