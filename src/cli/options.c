@@ -72,7 +72,8 @@ static const option length_table[] = {
     {"--sequence-length", OPTION_WHOLE, offsetof(text_options, sequence_length), "N",
      "length of an axis that the model leaves open, as Input((None, 3))", 1},
 };
-const option_group length_group = {"options for models with an open axis:", length_table, 1, &texts};
+const option_group length_group = {"options for models with an open axis:", length_table, 1,
+                                   &texts};
 
 /* Is value one of the words, separated by blanks? */
 static bool is_one_of(const char *value, const char *words)

@@ -265,8 +265,9 @@ static kiln_status take_length(const char *source, const char *label, kiln_choic
                                open_axis *open)
 {
     kiln_dataset *data =
-        texts.task ? text_open(source, &(text_wish){.task = texts.task, .label = label, .labels = labels})
-                   : session_data(source, NULL, label, NULL, labels);
+        texts.task
+            ? text_open(source, &(text_wish){.task = texts.task, .label = label, .labels = labels})
+            : session_data(source, NULL, label, NULL, labels);
     if (data == NULL)
         return kiln_last_status();
     int64_t length = length_along(data, open);
@@ -283,7 +284,8 @@ kiln_model *session_model_for(const char *name, const char *source, const char *
     open_axis open = {.length = given};
     kiln_error_record before;
     kiln_model *model = open_model(name, NULL, &open);
-    if (given || open.layer[0] == '\0' || (model && (model->facts->text.tokens || model->facts->series)))
+    if (given || open.layer[0] == '\0' ||
+        (model && (model->facts->text.tokens || model->facts->series)))
         return model;
     int64_t known = model ? open.length : 0;
     kiln_error_save(&before);

@@ -32,8 +32,8 @@ kiln_dataset *session_images(size_t count, char *const *paths, const kiln_model 
  * failure. */
 kiln_model *session_model(const char *name, const kiln_dataset *data);
 
-/* Opens MODEL, a file, for DATA: an axis that it leaves open is as long as --sequence-length says, else
- * as it is in the data. label and labels are as for session_data. NULL on failure. */
+/* Opens MODEL, a file, for DATA: an axis that it leaves open is as long as --sequence-length says,
+ * else as it is in the data. label and labels are as for session_data. NULL on failure. */
 kiln_model *session_model_for(const char *name, const char *source, const char *label,
                               kiln_choice labels);
 

@@ -62,7 +62,8 @@ static kiln_status write_metadata(const kiln_model *model, const char *training,
     for (size_t i = 0; i < model->input_count; i++) { /* open axes: the length they had */
         const kiln_layer *input = model->calls[model->inputs[i]].layer;
         if (input->open_axis) {
-            json_write_integer(&w, "sequence_length", input->input_shape.dims[input->open_axis - 1]);
+            json_write_integer(&w, "sequence_length",
+                               input->input_shape.dims[input->open_axis - 1]);
             break;
         }
     }

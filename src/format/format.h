@@ -9,8 +9,8 @@ typedef struct format {
     /* Does a file that begins with these bytes look like it? */
     bool (*looks_like)(const unsigned char *head, size_t count);
     /* Builds the model from the file's bytes. open says how long open axes are, and may learn it
-     * from the file. extra gets the optimizer's arrays. On failure nothing is left to free; messages need not name the
-     * file. */
+     * from the file. extra gets the optimizer's arrays. On failure nothing is left to free;
+     * messages need not name the file. */
     kiln_status (*read)(const char *path, const void *bytes, size_t count, open_axis *open,
                         kiln_model **model, archive_arrays *extra);
 } format;

@@ -241,8 +241,8 @@ static kiln_status read_whole(const hdf5_contents *contents, open_axis *open, ki
         return kiln_fail(KILN_ERROR_FORMAT,
                          "it is an HDF5 file without an architecture (model_config); if it holds "
                          "weights, give the architecture first and load them into it");
-    KILN_TRY(keras_json_read("model_config", config->values[0], strlen(config->values[0]), open,
-                             model));
+    KILN_TRY(
+        keras_json_read("model_config", config->values[0], strlen(config->values[0]), open, model));
     KILN_TRY(hdf5_legacy_to_model(contents, *model));
     KILN_TRY(read_optimizer(contents, extra));
     return read_training(contents, *model);

@@ -60,8 +60,7 @@ kiln_status keras_shape_read(const json_t *value, const char *what, int64_t *bat
     return read_sizes(value, what, 1, false, shape);
 }
 
-void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape,
-                       int open)
+void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape, int open)
 {
     text list = {0};
     if (batch)
@@ -293,9 +292,8 @@ static kiln_status read_config(kiln_layer *layer, const json_t *config, open_axi
     {
         const layer_field *field = layer_find_field(layer->cls, key);
         bool known = true;
-        kiln_status status =
-            field ? read_field(layer, field, value, open)
-                  : read_common(layer, key, value, open, &known);
+        kiln_status status = field ? read_field(layer, field, value, open)
+                                   : read_common(layer, key, value, open, &known);
         if (!known)
             return fail_unknown_key(layer, key);
         if (status != KILN_OK)

@@ -13,8 +13,8 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number, open_axis *ope
 /* The same, or a model that is a layer (keras_read.c). */
 kiln_layer *keras_part_read(const json_t *object, size_t number, open_axis *open);
 
-/* Opens the layer's object, as an entry of a list where key is NULL, and writes all but what belongs
- * to a functional model; the caller closes it. */
+/* Opens the layer's object, as an entry of a list where key is NULL, and writes all but what
+ * belongs to a functional model; the caller closes it. */
 kiln_status keras_layer_write(json_writer *w, const char *key, const kiln_layer *layer);
 /* The same, or a model that is a layer (keras_write.c). */
 kiln_status keras_part_write(json_writer *w, const char *key, const kiln_layer *layer);
@@ -24,8 +24,7 @@ kiln_status keras_part_write(json_writer *w, const char *key, const kiln_layer *
  * written as null (0: none). */
 kiln_status keras_shape_read(const json_t *value, const char *what, int64_t *batch,
                              kiln_shape *shape);
-void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape,
-                       int open);
+void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape, int open);
 
 /* Fails for a key of the object that is in none of the two NULL-ended lists (the second may be
  * NULL). */

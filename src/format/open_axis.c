@@ -18,9 +18,11 @@ kiln_status open_axis_fix(kiln_layer *layer, open_axis *open)
         if (shape->dims[i] != OPEN_AXIS)
             continue;
         if (layer->open_axis)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                             "axes %d and %d are open (None); one besides the batch can be",
-                             layer->open_axis, i + 1);
+            return kiln_fail(
+                KILN_ERROR_UNSUPPORTED,
+                "axes %d and %d are open (None), and only one besides the batch can be; "
+                "give the other a size in Keras and save the model again",
+                layer->open_axis, i + 1);
         layer->open_axis = i + 1;
     }
     if (layer->open_axis == 0)

@@ -1,5 +1,5 @@
-/* An axis of an input that a file leaves open, as Keras's Input((None, 3)) does the time. Shapes are
- * fixed here, so it gets a length when the model is read; files that are written leave it open
+/* An axis of an input that a file leaves open, as Keras's Input((None, 3)) does the time. Shapes
+ * are fixed here, so it gets a length when the model is read; files that are written leave it open
  * again. */
 #ifndef FORMAT_OPEN_AXIS_H
 #define FORMAT_OPEN_AXIS_H

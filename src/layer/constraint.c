@@ -42,8 +42,8 @@ static kiln_status mark_axes(const spec *s, int rank, bool along[KILN_MAX_RANK])
         long axis = list[0] ? strtol(list, &end, 10) : (long)s->values[s->count - 1];
         if (axis < -rank || axis >= rank)
             return kiln_fail(KILN_ERROR_ARGUMENT,
-                             "constraint \"%s\": axis %ld is none of a weight with %d axes", s->name,
-                             axis, rank);
+                             "constraint \"%s\": axis %ld is none of a weight with %d axes",
+                             s->name, axis, rank);
         along[axis < 0 ? axis + rank : axis] = true;
         list = end;
     } while (list && *list);
@@ -84,7 +84,8 @@ ir_id constraint_apply(ir_graph *g, const char *source, ir_id x)
     if (strcmp(s.name, "max_norm") == 0)
         wanted = clip(g, norm, 0, s.values[0]);
     else if (strcmp(s.name, "min_max_norm") == 0)
-        wanted = op_binary(g, F_ADD, op_affine(g, clip(g, norm, s.values[0], s.values[1]), s.values[2], 0),
+        wanted = op_binary(g, F_ADD,
+                           op_affine(g, clip(g, norm, s.values[0], s.values[1]), s.values[2], 0),
                            op_affine(g, norm, 1 - s.values[2], 0));
     return op_binary(g, F_MUL, x, op_binary(g, F_DIV, wanted, op_affine(g, norm, 1, EPSILON)));
 }

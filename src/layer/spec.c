@@ -5,6 +5,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -260,6 +261,18 @@ const spec_class *spec_find(const spec_class *table, const char *name)
     return NULL;
 }
 
+/* "0 1 2" */
+static bool are_whole(const char *numbers)
+{
+    char *end;
+    for (; *numbers; numbers = end) {
+        strtol(numbers, &end, 10);
+        if (end == numbers)
+            return false;
+    }
+    return true;
+}
+
 static kiln_status check_value(const spec *s, int i, const spec_key *key, const char *what)
 {
     const char *problem = NULL;
@@ -272,10 +285,7 @@ static kiln_status check_value(const spec *s, int i, const spec_key *key, const 
         snprintf(wanted, sizeof wanted, "one of %s", key->words);
         problem = in_list(s->words[i], key->words) ? NULL : wanted;
     } else if (key->type == SPEC_AXES && s->words[i][0])
-        problem = s->words[i][strspn(s->words[i], "-0123456789 ")] == '\0' &&
-                          isdigit((unsigned char)s->words[i][strlen(s->words[i]) - 1])
-                      ? NULL
-                      : "whole numbers";
+        problem = are_whole(s->words[i]) ? NULL : "whole numbers";
     else if (s->words[i][0])
         problem = key->type == SPEC_BOOL ? "true or false" : "a number";
     else if (key->type == SPEC_INTEGER || key->type == SPEC_AXES)

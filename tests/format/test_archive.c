@@ -283,8 +283,8 @@ START_TEST(damage)
     for (size_t cut = 0; cut < size; cut += cut < size - 200 ? 37 : 1) {
         put(bytes, cut);
         kiln_clear_error();
-        ck_assert_msg(archive_read(path, NULL, &model, NULL, NULL) != KILN_OK, "%zu bytes of %zu read",
-                      cut, size);
+        ck_assert_msg(archive_read(path, NULL, &model, NULL, NULL) != KILN_OK,
+                      "%zu bytes of %zu read", cut, size);
         ck_assert_msg(strncmp(kiln_last_error(), path, strlen(path)) == 0, "%s", kiln_last_error());
     }
     size_t refused = 0, tried = 0;

@@ -333,8 +333,9 @@ static const struct {
      "file: layer 1 (InputLayer): batch_shape: axis 1 is open (None), and models have fixed shapes "
      "here; give it a length, by --sequence-length N or kiln_load_with's .sequence_length"},
     {INPUT("\"batch_shape\": [null, null, null, 3]"),
-     "file: layer 1 (InputLayer): batch_shape: axes 1 and 2 are open (None); one besides the batch "
-     "can be"},
+     "file: layer 1 (InputLayer): batch_shape: axes 1 and 2 are open (None), and only one besides "
+     "the "
+     "batch can be; give the other a size in Keras and save the model again"},
     {INPUT("\"batch_shape\": [null, -1]"),
      "file: layer 1 (InputLayer): batch_shape: the shape: axis 1 is no positive whole number"},
     {INPUT("\"batch_shape\": [null, 3], \"sparse\": true"),
@@ -355,18 +356,21 @@ static const struct {
      "file: Dense layer: the first layer of a sequential model needs an input_shape, the shape of "
      "one "
      "sample, for example (28, 28)"},
-    {DENSE("\"units\": 3, \"kernel_constraint\": \"non_neg\", \"bias_constraint\": {\"class_name\": "
-           "\"MaxNorm\", \"config\": {\"max_value\": 2, \"axis\": [0]}}"),
+    {DENSE(
+         "\"units\": 3, \"kernel_constraint\": \"non_neg\", \"bias_constraint\": {\"class_name\": "
+         "\"MaxNorm\", \"config\": {\"max_value\": 2, \"axis\": [0]}}"),
      NULL},
     {DENSE("\"units\": 3, \"kernel_constraint\": \"tidy\""),
      "file: layer d: kernel_constraint: unknown constraint \"tidy\""},
     {DENSE("\"units\": 3, \"kernel_constraint\": {\"class_name\": \"Tidy\", \"config\": {}}"),
      "file: layer d (Dense): kernel_constraint: unknown constraint \"Tidy\""},
-    {DENSE("\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
-           "[0, 1]}}"),
+    {DENSE(
+         "\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
+         "[0, 1]}}"),
      "file: d/bias: constraint \"unit_norm\": axis 1 is none of a weight with 1 axes"},
-    {DENSE("\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
-           "[0.5]}}"),
+    {DENSE(
+         "\"units\": 3, \"bias_constraint\": {\"class_name\": \"UnitNorm\", \"config\": {\"axis\": "
+         "[0.5]}}"),
      "file: layer d (Dense): bias_constraint: unit_norm: axis: it must be a list of whole numbers"},
     {FUNCTIONAL("[[[\"in\", 0, 0, {}]]]", ENDS), NULL},
     {FUNCTIONAL("[[[\"in\", 1, 0, {}]]]", ENDS),
@@ -390,7 +394,7 @@ static const struct {
                 "\"input_layers\": [[\"in\", 0, 0]], \"output_layers\": [[\"e\", 0, 0]]"),
      "file: output_layers: call 0 of layer \"e\" is not in the model"},
     {FUNCTIONAL("[[[\"in\", 0, 0]]]", "\"input_layers\": [\"in\", 0, 0], \"output_layers\": "
-                                     "[[\"d\", 0, 0], [[\"in\", 0, 0], [[\"d\", 0, 0]]], []]"),
+                                      "[[\"d\", 0, 0], [[\"in\", 0, 0], [[\"d\", 0, 0]]], []]"),
      NULL},
     {FUNCTIONAL("[[[\"in\", 0, 0]]]",
                 "\"input_layers\": [\"in\", 0, 0], \"output_layers\": {\"y\": [\"d\", 0, 0]}"),
@@ -408,7 +412,8 @@ START_TEST(messages)
 {
     kiln_model *model;
     kiln_clear_error();
-    kiln_status status = keras_json_read("file", texts[_i].json, strlen(texts[_i].json), NULL, &model);
+    kiln_status status =
+        keras_json_read("file", texts[_i].json, strlen(texts[_i].json), NULL, &model);
     if (texts[_i].message == NULL) {
         ck_assert_msg(status == KILN_OK, "%s: %s", texts[_i].json, kiln_last_error());
     } else {
@@ -423,10 +428,11 @@ END_TEST
 /* A length for what a file leaves open, which is written open again. */
 START_TEST(open_axes)
 {
-    const char *wrapped = "{\"class_name\": \"Sequential\", \"config\": {\"build_input_shape\": [null, "
-                          "null, 3], \"layers\": [{\"class_name\": \"Bidirectional\", \"config\": "
-                          "{\"layer\": {\"class_name\": \"GRU\", \"config\": {\"units\": 2, "
-                          "\"batch_input_shape\": [null, null, 3]}}}}]}}";
+    const char *wrapped =
+        "{\"class_name\": \"Sequential\", \"config\": {\"build_input_shape\": [null, "
+        "null, 3], \"layers\": [{\"class_name\": \"Bidirectional\", \"config\": "
+        "{\"layer\": {\"class_name\": \"GRU\", \"config\": {\"units\": 2, "
+        "\"batch_input_shape\": [null, null, 3]}}}}]}}";
     const char *texts_of[] = {INPUT("\"batch_shape\": [null, null, 3]"),
                               INPUT("\"batch_shape\": [null, 7, null]"), wrapped};
     for (size_t i = 0; i < COUNT(texts_of); i++) {

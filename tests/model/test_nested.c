@@ -318,8 +318,9 @@ START_TEST(in_time_distributed)
 {
     kiln_model *each = encoder(), *two = pair();
     kiln_tensor *x = kiln_input(KILN_SHAPE(5, 4)),
-                *y = kiln_apply(
-                    kiln_time_distributed(kiln_model_as_layer(each, .name = "each"), .name = "steps"), x);
+                *y = kiln_apply(kiln_time_distributed(kiln_model_as_layer(each, .name = "each"),
+                                                      .name = "steps"),
+                                x);
     ck_assert_msg(y != NULL, "%s", kiln_last_error());
     ck_assert(ir_shape_equal(kiln_tensor_shape(y), KILN_SHAPE(5, 2)));
     y = kiln_apply(kiln_lstm(3), y);
@@ -346,18 +347,20 @@ START_TEST(in_time_distributed)
     kiln_model_free(model);
     kiln_model_free(again);
     ck_assert_ptr_null(kiln_time_distributed(kiln_model_as_layer(two)));
-    ck_assert_str_eq(kiln_last_error(), "TimeDistributed layer: layer pair has several outputs, and "
-                                        "each step can have one");
+    ck_assert_str_eq(kiln_last_error(),
+                     "TimeDistributed layer: layer pair has several outputs, and "
+                     "each step can have one");
     ck_assert_uint_eq(kiln_model_weight_count(two), 8); /* it is still there */
     kiln_model_free(two);
     kiln_tensor *a = kiln_input(KILN_SHAPE(2, 3), .batch_size = 4);
-    kiln_model *kept = kiln_functional(KILN_TENSORS(a),
-                                       KILN_TENSORS(kiln_apply(kiln_gru(2, .stateful = KILN_YES), a)));
+    kiln_model *kept = kiln_functional(
+        KILN_TENSORS(a), KILN_TENSORS(kiln_apply(kiln_gru(2, .stateful = KILN_YES), a)));
     x = kiln_input(KILN_SHAPE(5, 2, 3), .batch_size = 4);
     y = kiln_apply(kiln_time_distributed(kiln_model_as_layer(kept)), x);
     ck_assert_ptr_null(kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y)));
-    ck_assert_str_eq(kiln_last_error(), "layer time_distributed: model functional is stateful, and a "
-                                        "layer that each step runs cannot be");
+    ck_assert_str_eq(kiln_last_error(),
+                     "layer time_distributed: model functional is stateful, and a "
+                     "layer that each step runs cannot be");
     x = kiln_input(KILN_SHAPE(5, 3));
     each = encoder();
     ck_assert_ptr_null(kiln_apply(kiln_time_distributed(kiln_model_as_layer(each)), x));

@@ -206,7 +206,9 @@ kiln_layer *kiln_batch_normalization_with(const kiln_batch_normalization_args *a
         {"moving_mean_initializer", args->moving_mean_initializer},
         {"moving_variance_initializer", args->moving_variance_initializer},
         {"beta_regularizer", args->beta_regularizer},
+        {"beta_constraint", args->beta_constraint},
         {"gamma_regularizer", args->gamma_regularizer},
+        {"gamma_constraint", args->gamma_constraint},
     };
     kiln_status status = KILN_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

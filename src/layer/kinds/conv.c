@@ -199,7 +199,9 @@ static kiln_layer *conv_new(const layer_class *cls, const kiln_conv_args *args)
         {"kernel_initializer", args->kernel_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

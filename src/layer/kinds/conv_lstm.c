@@ -390,8 +390,11 @@ static kiln_layer *make(const layer_class *cls, const kiln_conv_lstm_args *args)
         {"recurrent_initializer", args->recurrent_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"recurrent_regularizer", args->recurrent_regularizer},
+        {"recurrent_constraint", args->recurrent_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

@@ -21,7 +21,9 @@ static const layer_field fields[] = {
      .type = FIELD_REGULARIZER,
      .offset = AT(embeddings_regularizer)},
     {.name = "activity_regularizer", .type = FIELD_REGULARIZER, .offset = AT(activity_regularizer)},
-    {.name = "embeddings_constraint", .type = FIELD_CONSTRAINT, .offset = AT(embeddings_constraint)},
+    {.name = "embeddings_constraint",
+     .type = FIELD_CONSTRAINT,
+     .offset = AT(embeddings_constraint)},
     {.name = "mask_zero", .type = FIELD_BOOL, .offset = AT(mask_zero)},
     {.name = "lora_rank", .type = FIELD_FIXED, .text = "null", .quiet = true},
     {.name = "lora_alpha", .type = FIELD_FIXED, .text = "null", .quiet = true},
@@ -107,6 +109,7 @@ kiln_layer *kiln_embedding_with(const kiln_embedding_args *args)
     } texts[] = {
         {"embeddings_initializer", args->embeddings_initializer},
         {"embeddings_regularizer", args->embeddings_regularizer},
+        {"embeddings_constraint", args->embeddings_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

@@ -45,8 +45,8 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     const prelu_config *c = layer->config;
     kiln_shape shape;
     KILN_TRY(alpha_shape(layer, input, &shape));
-    KILN_TRY(layer_add_weight(layer, "alpha", shape, c->alpha_initializer, c->alpha_regularizer,
-                              true));
+    KILN_TRY(
+        layer_add_weight(layer, "alpha", shape, c->alpha_initializer, c->alpha_regularizer, true));
     return layer_constrain(layer, c->alpha_constraint);
 }
 
@@ -83,6 +83,8 @@ kiln_layer *kiln_prelu_with(const kiln_prelu_args *args)
     kiln_status status = layer_set_text(layer, "alpha_initializer", args->alpha_initializer);
     if (status == KILN_OK)
         status = layer_set_text(layer, "alpha_regularizer", args->alpha_regularizer);
+    if (status == KILN_OK)
+        status = layer_set_text(layer, "alpha_constraint", args->alpha_constraint);
     if (status == KILN_OK && count > 0)
         status = layer_set_numbers(layer, "shared_axes", axes, (size_t)count);
     if (status == KILN_OK)
