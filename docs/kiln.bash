@@ -90,7 +90,7 @@ _kiln()
         case $command in
         devices) options="--device --json --check --verbose --help" ;;
         new) options="-o --data --label $series $pictures $text --help" ;;
-        summary) options="--expand-nested $common" ;;
+        summary) options="--expand-nested --sequence-length $common" ;;
         fit)
             options="-o --checkpoint --resume --epochs --steps-per-epoch --optimizer --learning-rate --schedule --clipnorm --loss --loss-weights
                 --metrics --validation-data --validation-split --label --class-weight --early-stopping
@@ -100,8 +100,8 @@ _kiln()
         evaluate) options="--json --loss --metrics --label $forecast $pictures $text $common" ;;
         generate) options="--prompt --length --temperature --top-k --top-p $common" ;;
         predict) options="-o --rows --label --steps --plot $forecast $pictures $text $common" ;;
-        convert) options="--model --help" ;;
-        plot) options="-o --help" ;;
+        convert) options="--model --sequence-length --help" ;;
+        plot) options="-o --sequence-length --help" ;;
         bench) options="--steps --window --peaks --json $common" ;;
         compare) options="--devices --network --steps -o --json --with --batch-size --seed --gemm --limit --help" ;;
         tune) options="--shape --minutes --tries --limit --clblast --again --json --export --import $common" ;;

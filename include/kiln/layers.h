@@ -4,9 +4,9 @@
  * or NULL with a failure on record. A model accepts NULL layers and passes the failure on, so that a
  * program checks once, at its end.
  *
- * Names of activations, initializers and regularizers are Keras's, as text, with arguments in parentheses
+ * Names of activations, initializers, regularizers and constraints are Keras's, as text, with arguments in parentheses
  * where the defaults do not do: "relu", "leaky_relu(negative_slope=0.1)", "he_normal",
- * "random_normal(stddev=0.02)", "l2(0.001)". */
+ * "random_normal(stddev=0.02)", "l2(0.001)", "max_norm(2)", "unit_norm(axis='0 1')". */
 #ifndef KILN_LAYERS_H
 #define KILN_LAYERS_H
 
@@ -57,6 +57,8 @@ typedef struct kiln_dense_args {
     const char *kernel_regularizer;   /* default: none */
     const char *bias_regularizer;     /* default: none */
     const char *activity_regularizer; /* default: none */
+    const char *kernel_constraint; /* default: none */
+    const char *bias_constraint; /* default: none */
     KILN_LAYER_ARGS
 } kiln_dense_args;
 KILN_API kiln_layer *kiln_dense_with(const kiln_dense_args *args);
@@ -99,6 +101,7 @@ typedef struct kiln_prelu_args {
     kiln_shape shared_axes;        /* default: none */
     const char *alpha_initializer; /* default: zeros */
     const char *alpha_regularizer; /* default: none */
+    const char *alpha_constraint; /* default: none */
 } kiln_prelu_args;
 KILN_API kiln_layer *kiln_prelu_with(const kiln_prelu_args *args);
 
@@ -157,6 +160,8 @@ typedef struct kiln_conv_args {
     const char *kernel_regularizer;   /* default: none */
     const char *bias_regularizer;     /* default: none */
     const char *activity_regularizer; /* default: none */
+    const char *kernel_constraint; /* default: none */
+    const char *bias_constraint; /* default: none */
     KILN_LAYER_ARGS
 } kiln_conv_args;
 KILN_API kiln_layer *kiln_conv1d_with(const kiln_conv_args *args);
@@ -327,6 +332,8 @@ typedef struct kiln_batch_normalization_args {
     const char *moving_variance_initializer; /* default: ones */
     const char *beta_regularizer;            /* default: none */
     const char *gamma_regularizer;           /* default: none */
+    const char *beta_constraint; /* default: none */
+    const char *gamma_constraint; /* default: none */
 } kiln_batch_normalization_args;
 KILN_API kiln_layer *kiln_batch_normalization_with(const kiln_batch_normalization_args *args);
 
@@ -341,6 +348,8 @@ typedef struct kiln_layer_normalization_args {
     const char *gamma_initializer; /* default: ones */
     const char *beta_regularizer;  /* default: none */
     const char *gamma_regularizer; /* default: none */
+    const char *beta_constraint; /* default: none */
+    const char *gamma_constraint; /* default: none */
 } kiln_layer_normalization_args;
 KILN_API kiln_layer *kiln_layer_normalization_with(const kiln_layer_normalization_args *args);
 
@@ -355,6 +364,8 @@ typedef struct kiln_group_normalization_args {
     const char *gamma_initializer; /* default: ones */
     const char *beta_regularizer;  /* default: none */
     const char *gamma_regularizer; /* default: none */
+    const char *beta_constraint; /* default: none */
+    const char *gamma_constraint; /* default: none */
     KILN_LAYER_ARGS
 } kiln_group_normalization_args;
 KILN_API kiln_layer *kiln_group_normalization_with(const kiln_group_normalization_args *args);
@@ -375,6 +386,8 @@ typedef struct kiln_depthwise_conv_args {
     const char *depthwise_regularizer; /* default: none */
     const char *bias_regularizer;      /* default: none */
     const char *activity_regularizer;  /* default: none */
+    const char *depthwise_constraint; /* default: none */
+    const char *bias_constraint; /* default: none */
     KILN_LAYER_ARGS
 } kiln_depthwise_conv_args;
 KILN_API kiln_layer *kiln_depthwise_conv1d_with(const kiln_depthwise_conv_args *args);
@@ -399,6 +412,9 @@ typedef struct kiln_separable_conv_args {
     const char *pointwise_regularizer; /* default: none */
     const char *bias_regularizer;      /* default: none */
     const char *activity_regularizer;  /* default: none */
+    const char *depthwise_constraint; /* default: none */
+    const char *pointwise_constraint; /* default: none */
+    const char *bias_constraint; /* default: none */
     KILN_LAYER_ARGS
 } kiln_separable_conv_args;
 KILN_API kiln_layer *kiln_separable_conv1d_with(const kiln_separable_conv_args *args);
@@ -456,6 +472,7 @@ typedef struct kiln_embedding_args {
     const char *embeddings_initializer; /* default: random_uniform */
     const char *embeddings_regularizer; /* default: none */
     const char *activity_regularizer;   /* default: none */
+    const char *embeddings_constraint; /* default: none */
     kiln_choice mask_zero;              /* default: no */
     KILN_LAYER_ARGS
 } kiln_embedding_args;
@@ -486,6 +503,9 @@ typedef struct kiln_recurrent_args {
     const char *recurrent_regularizer; /* default: none */
     const char *bias_regularizer;      /* default: none */
     const char *activity_regularizer;  /* default: none */
+    const char *kernel_constraint; /* default: none */
+    const char *recurrent_constraint; /* default: none */
+    const char *bias_constraint; /* default: none */
     double dropout;                    /* of the inputs, the same elements at each step; default: 0 */
     double recurrent_dropout;          /* of h in front of its product, as dropout; default: 0 */
     kiln_choice reset_after;           /* GRU; default: yes */
@@ -536,6 +556,7 @@ typedef struct kiln_conv_lstm_args {
     const char *recurrent_initializer;                 /* default: orthogonal */
     const char *bias_initializer;                      /* default: zeros */
     const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+    const char *kernel_constraint, *recurrent_constraint, *bias_constraint;
     double dropout, recurrent_dropout;                 /* as of kiln_recurrent_args, as all below */
     kiln_choice return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
     KILN_LAYER_ARGS
@@ -552,7 +573,8 @@ typedef struct kiln_masking_args {
 } kiln_masking_args;
 KILN_API kiln_layer *kiln_masking_with(const kiln_masking_args *args);
 
-/* TimeDistributed: a layer applied to each step of (batch, steps, ...). Takes the layer over, also on failure. */
+/* TimeDistributed: a layer applied to each step of (batch, steps, ...), or a model of one input and one output by
+ * kiln_model_as_layer. Takes the layer over, also on failure. */
 typedef struct kiln_time_distributed_args {
     kiln_layer *layer;
     KILN_LAYER_ARGS

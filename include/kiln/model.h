@@ -32,7 +32,7 @@ typedef struct kiln_tensor_list {
 KILN_API kiln_tensor *kiln_input_with(const kiln_input_layer_args *args);
 
 /* Applies a layer to `count` tensors (1; 2 to 16 for a layer that merges; a recurrent layer takes the states it starts with
- * behind its sequence) and builds it. Takes the layer over (on failure it
+ * behind its sequence, and then, as in Keras, applies no mask) and builds it. Takes the layer over (on failure it
  * frees it, unless it has been applied before); a layer that is applied again is shared: the same weights, another tensor.
  * NULL for a layer or tensor is passed on, so that a program checks once. NULL on failure. */
 KILN_API kiln_tensor *kiln_apply_to(kiln_layer *layer, size_t count, kiln_tensor *const *tensors);
@@ -158,6 +158,12 @@ KILN_API kiln_status kiln_reset_states(kiln_model *model);
 KILN_API char *kiln_model_to_json(const kiln_model *model, int indent);
 /* A model, without values of its weights, from such a text. NULL on failure. */
 KILN_API kiln_model *kiln_model_from_json(const char *json);
+/* The same, and kiln_load_with, for a model whose inputs have an open axis, as Keras's Input((None, 3)). Shapes are fixed here,
+ * so that the axis needs a length: a model for other lengths is read again. It is written open as it was. */
+typedef struct kiln_load_args {
+    int64_t sequence_length; /* default: the one that a .keras file which Kiln wrote was used with */
+} kiln_load_args;
+KILN_API kiln_model *kiln_model_from_json_with(const char *json, const kiln_load_args *args);
 
 /* Another model that shares this one's layers and weights: compile it on its own, train the two in turn. */
 KILN_API kiln_model *kiln_model_share(kiln_model *model);

@@ -421,6 +421,8 @@ KILN_API kiln_status kiln_save(kiln_model *model, const char *path);
  * .json (then without weights). The format is found by content. HDF5 is parsed by kiln-hdf5, a program installed beside
  * the library. NULL on failure. */
 KILN_API kiln_model *kiln_load(const char *path);
+/* The same with a length for open axes: kiln_load_with("m.keras", &(kiln_load_args){.sequence_length = 20}). */
+KILN_API kiln_model *kiln_load_with(const char *path, const kiln_load_args *args);
 
 /* The weights alone, in the format that the end of the name says: .weights.h5 (as Keras 3 writes it, with the state of a
  * compiled model's optimizer), .safetensors or .npz (by name, "dense/kernel"). */

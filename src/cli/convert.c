@@ -117,5 +117,6 @@ const command command_convert = {
                "  kiln convert digits.safetensors again.keras --model digits.json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .group = &length_group,
     .run = run,
 };

@@ -57,7 +57,8 @@ static int evaluate(const char *model_name, const char *data_name, kiln_model **
         return cli_fail();
     bool builtin = session_is_builtin(model_name);
     text_expect(model_name);
-    if (!builtin && (*model = session_model(model_name, NULL)) == NULL)
+    if (!builtin &&
+        (*model = session_model_for(model_name, data_name, given.label, KILN_YES)) == NULL)
         return cli_fail();
     if (*model && (*model)->facts->series)
         forecast_open(f, data_name, *model, true, data);

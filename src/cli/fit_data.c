@@ -139,7 +139,7 @@ kiln_status fit_open(fitting *f)
     KILN_TRY(choose_weights(f));
     text_expect(f->model_name);
     if (!builtin) {
-        f->model = session_model(f->model_name, NULL);
+        f->model = session_model_for(f->model_name, f->data_name, f->given->label, KILN_YES);
         if (f->model == NULL)
             return kiln_last_status();
     }

@@ -16,16 +16,19 @@ static const char *last_activation(const kiln_model *model, int *call)
     static const char *const transparent[] = {"Dropout", "Reshape", "Flatten"};
     for (;;) {
         const model_call *c = &model->calls[*call];
-        const layer_class *cls = c->layer->cls;
+        const kiln_layer *layer = c->layer;
         if (c->output)
             return "linear";
+        while (strcmp(layer->cls->class_name, "TimeDistributed") == 0)
+            layer = layer->inner[0];
+        const layer_class *cls = layer->cls;
         const layer_field *field = layer_find_field(cls, "activation");
-        const kiln_model *nested = model_in(c->layer);
+        const kiln_model *nested = model_in(layer);
         if (c->input_count == 0)
             return NULL;
         if (field) {
             const char *const *value =
-                (const char *const *)(const void *)((const char *)c->layer->config + field->offset);
+                (const char *const *)(const void *)((const char *)layer->config + field->offset);
             return *value ? *value : "linear";
         }
         if (strcmp(cls->class_name, "Softmax") == 0)

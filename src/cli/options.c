@@ -52,7 +52,7 @@ static const option text_table[] = {
     {"--task", OPTION_TEXT, offsetof(text_options, task), "TASK",
      "the data are text: generate (what follows each character) or classify (labelled lines)", 0},
     {"--sequence-length", OPTION_WHOLE, offsetof(text_options, sequence_length), "N",
-     "characters or words in a sample (64; of lines: one that 99 of 100 fit in)", 1},
+     "characters or words in a sample (64; of lines: one that 99 of 100 fit in); of open axes", 1},
     {"--split", OPTION_TEXT, offsetof(text_options, split), "HOW",
      "character (default to generate), whitespace (default of lines) or none", 0},
     {"--standardize", OPTION_TEXT, offsetof(text_options, standardize), "HOW",
@@ -67,6 +67,13 @@ static const option text_table[] = {
      "windows of a text in its order, for stateful models, instead of windows drawn by the seed",
      0},
 };
+
+static const option length_table[] = {
+    {"--sequence-length", OPTION_WHOLE, offsetof(text_options, sequence_length), "N",
+     "length of an axis that the model leaves open, as Input((None, 3))", 1},
+};
+const option_group length_group = {"options for models with an open axis:", length_table, 1,
+                                   &texts};
 
 /* Is value one of the words, separated by blanks? */
 static bool is_one_of(const char *value, const char *words)

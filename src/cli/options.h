@@ -79,6 +79,8 @@ typedef struct text_options {
     bool contiguous;
 } text_options;
 extern text_options texts;
+/* Of commands without data: the text option that sizes models too. */
+extern const option_group length_group;
 
 /* How pictures are read; set by options_parse. */
 typedef struct picture_options {

@@ -54,5 +54,6 @@ const command command_plot = {
     .example = "  kiln plot resnet20 -o resnet20.svg",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .group = &length_group,
     .run = run,
 };

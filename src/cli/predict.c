@@ -306,8 +306,9 @@ static kiln_status predict(const char *model_name, int count, char **words, pred
     if (given.plot)
         KILN_TRY(file_writable(given.plot));
     text_expect(model_name);
-    p->model = session_is_builtin(model_name) ? NULL : session_model(model_name, NULL);
-    if (p->model == NULL && !session_is_builtin(model_name))
+    bool builtin = session_is_builtin(model_name);
+    p->model = builtin ? NULL : session_model_for(model_name, words[0], given.label, KILN_DEFAULT);
+    if (p->model == NULL && !builtin)
         return kiln_last_status();
     p->data = open_data(count, words, p);
     if (p->data == NULL)

@@ -158,7 +158,8 @@ static kiln_status measure(profiling *p, steps *s, const char *model_name, const
         KILN_TRY(file_writable(given.trace));
     bool builtin = session_is_builtin(model_name);
     text_expect(model_name);
-    if (!builtin && (p->model = session_model(model_name, NULL)) == NULL)
+    if (!builtin &&
+        (p->model = session_model_for(model_name, data_name, given.label, KILN_YES)) == NULL)
         return kiln_last_status();
     p->data = session_data(data_name, "train", given.label, p->model, KILN_YES);
     if (p->data == NULL || (builtin && (p->model = session_model(model_name, p->data)) == NULL))

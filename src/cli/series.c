@@ -51,6 +51,11 @@ bool series_is_meant(const char *model_name, const kiln_model *model)
            (model == NULL && strcmp(model_name, "forecast") == 0);
 }
 
+int64_t series_window(void)
+{
+    return given.window;
+}
+
 /* ---- columns ---- */
 
 /* Words of a list, pieces of *copy, behind those that are there. */

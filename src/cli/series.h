@@ -12,6 +12,9 @@ extern const option_group series_fit_group;
  * NULL: a built-in one of that name. */
 bool series_is_meant(const char *model_name, const kiln_model *model);
 
+/* --window; 0: not given. */
+int64_t series_window(void);
+
 /* Opens a file for a training: windows of the rows that are not held out; prints what they are
  * where aloud is true. A model of a series (may be NULL) goes on with its own columns, windows and
  * scales. */

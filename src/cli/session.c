@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "check/check.h"
 #include "cli/networks.h"
+#include "cli/series.h"
 #include "cli/text_data.h"
 #include "device/device.h"
 #include "train/training.h"
@@ -239,7 +240,7 @@ bool session_is_builtin(const char *name)
     return network_find(name) != NULL && (stat(name, &info) != 0 || !S_ISREG(info.st_mode));
 }
 
-kiln_model *session_model(const char *name, const kiln_dataset *data)
+static kiln_model *open_model(const char *name, const kiln_dataset *data, open_axis *open)
 {
     kiln_model *model;
     if (session_is_builtin(name)) {
@@ -251,7 +252,7 @@ kiln_model *session_model(const char *name, const kiln_dataset *data)
                   name);
         return NULL;
     } else {
-        model = kiln_load(name);
+        model = save_load(name, open);
     }
     if (model && common.seed && !model->seeded &&
         kiln_model_set_seed(model, common.seed) != KILN_OK) {
@@ -261,6 +262,59 @@ kiln_model *session_model(const char *name, const kiln_dataset *data)
     if (model && common.dtype)
         kiln_model_set_dtype_policy(model, common.dtype);
     return model;
+}
+
+kiln_model *session_model(const char *name, const kiln_dataset *data)
+{
+    return open_model(name, data, &(open_axis){.length = texts.sequence_length});
+}
+
+/* How long the data are along the axis that a model leaves open; 0: they do not say. */
+static int64_t length_along(const kiln_dataset *data, const open_axis *open)
+{
+    const data_column *column = data->input_count ? &data->inputs[0] : NULL;
+    for (size_t i = 0; i < data->input_count; i++)
+        if (data->inputs[i].name && strcmp(data->inputs[i].name, open->layer) == 0)
+            column = &data->inputs[i];
+    return column && open->axis < column->shape.rank ? column->shape.dims[open->axis] : 0;
+}
+
+/* Opens the data without the model, which cannot be read before, to see how long they are. */
+static kiln_status take_length(const char *source, const char *label, kiln_choice labels,
+                               open_axis *open)
+{
+    kiln_dataset *data =
+        texts.task
+            ? text_open(source, &(text_wish){.task = texts.task, .label = label, .labels = labels})
+            : session_data(source, NULL, label, NULL, labels);
+    if (data == NULL)
+        return kiln_last_status();
+    int64_t length = length_along(data, open);
+    kiln_dataset_free(data);
+    if (length > 0)
+        open->length = length;
+    return KILN_OK;
+}
+
+kiln_model *session_model_for(const char *name, const char *source, const char *label,
+                              kiln_choice labels)
+{
+    int64_t given = texts.sequence_length ? texts.sequence_length : series_window();
+    open_axis open = {.length = given};
+    kiln_error_record before;
+    kiln_model *model = open_model(name, NULL, &open);
+    if (given || open.layer[0] == '\0' ||
+        (model && (model->facts->text.tokens || model->facts->series)))
+        return model;
+    int64_t known = model ? open.length : 0;
+    kiln_error_save(&before);
+    kiln_status status = take_length(source, label, labels, &open);
+    if (status == KILN_OK && open.length == known) {
+        kiln_error_restore(&before);
+        return model;
+    }
+    kiln_model_free(model);
+    return status == KILN_OK ? open_model(name, NULL, &open) : NULL;
 }
 
 kiln_status session_match(kiln_dataset *data, const kiln_model *model, bool need_targets)

@@ -32,6 +32,11 @@ kiln_dataset *session_images(size_t count, char *const *paths, const kiln_model 
  * failure. */
 kiln_model *session_model(const char *name, const kiln_dataset *data);
 
+/* Opens MODEL, a file, for DATA: an axis that it leaves open is as long as --sequence-length says,
+ * else as it is in the data. label and labels are as for session_data. NULL on failure. */
+kiln_model *session_model_for(const char *name, const char *source, const char *label,
+                              kiln_choice labels);
+
 /* Are the inputs bytes, such as those of pictures? The scale kept with a model is for these: arrays
  * of numbers are taken as they are. */
 bool session_is_bytes(const kiln_dataset *data);

@@ -31,7 +31,7 @@ static kiln_status enqueue(steps *s, int64_t limit, int64_t *count)
         optimizer_step(o, o->iterations + i, &s->records[i]);
     }
     KILN_TRY(plan_load_steps(s->program->plan, s->records, (size_t)*count));
-    KILN_TRY(plan_enqueue(s->program->plan, (size_t)*count));
+    KILN_TRY(training_enqueue(s->training, s->program, (size_t)*count));
     o->iterations += *count;
     KILN_TRY(device_flush(s->training->device));
     return feed_prepare(&s->feed);

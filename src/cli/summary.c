@@ -115,6 +115,7 @@ const command command_summary = {
     .example = "  kiln summary mlp --batch-size 128\n  kiln summary model.json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .group = &length_group,
     .takes_common = true,
     .run = run,
 };

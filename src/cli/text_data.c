@@ -31,7 +31,7 @@ static void take_options(kiln_text_dataset_args *a, const text_wish *wish)
 {
     bool own = a->vocabulary_count == 0; /* nothing was read before */
     if (own) {
-        a->task = text_task(wish->model);
+        a->task = wish->task ? wish->task : text_task(wish->model);
         a->standardize = texts.standardize;
         a->split = texts.split;
         a->max_tokens = texts.max_tokens;

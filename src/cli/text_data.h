@@ -20,6 +20,7 @@ const char *text_task(const kiln_model *model);
 typedef struct text_wish {
     const kiln_model *model;  /* read as its text was; NULL: by the options */
     const kiln_dataset *like; /* read as this one was; NULL: see model */
+    const char *task;         /* where neither says what it is; NULL: see text_task */
     const char *label;        /* --label */
     bool once;                /* windows of a stream lie side by side: each token is predicted once */
     kiln_choice labels;       /* of lines */

@@ -10,6 +10,7 @@
 #ifndef FORMAT_ARCHIVE_H
 #define FORMAT_ARCHIVE_H
 
+#include "format/open_axis.h"
 #include "model/model.h"
 
 /* A named array of floats. */
@@ -68,9 +69,9 @@ kiln_status archive_read_training(const char *path, archive_training *training);
 
 /* Reads a saved model of any known format, or an architecture alone (then its weights are not set).
  * *model is the caller's (kiln_model_free), as is *compile_config (free; NULL when the file has
- * none), and *extra (archive_arrays_free). compile_config and extra may be NULL. The compile
+ * none), and *extra (archive_arrays_free). open, compile_config and extra may be NULL. The compile
  * configuration is also kept in the model's facts. On failure nothing is left to free. */
-kiln_status archive_read(const char *path, kiln_model **model, char **compile_config,
-                         archive_arrays *extra);
+kiln_status archive_read(const char *path, open_axis *open, kiln_model **model,
+                         char **compile_config, archive_arrays *extra);
 
 #endif

@@ -143,16 +143,30 @@ static kiln_status read_text(const json_t *kiln, kiln_model *model)
     return read_names(from, "vocabulary", model, set_tokens);
 }
 
-static kiln_status read_metadata(zip_t *archive, kiln_model *model)
+/* *root stays NULL where there is none: nothing in it is needed. */
+static kiln_status parse_metadata(zip_t *archive, json_t **root)
 {
     text content = {0};
+    *root = NULL;
     if (zip_name_locate(archive, "metadata.json", 0) < 0)
-        return KILN_OK; /* nothing in it is needed */
+        return KILN_OK;
     KILN_TRY(read_member(archive, "metadata.json", JSON_LIMIT, &content));
-    json_t *root = json_parse("metadata.json", content.data, content.length);
+    *root = json_parse("metadata.json", content.data, content.length);
     text_free(&content);
-    if (root == NULL)
-        return kiln_last_status();
+    return *root ? KILN_OK : kiln_last_status();
+}
+
+/* The length that open axes had when Kiln wrote the file. */
+static void take_length(const json_t *root, open_axis *open)
+{
+    json_int_t length =
+        json_integer_value(json_object_get(json_object_get(root, "kiln"), "sequence_length"));
+    if (open->length == 0 && length > 0)
+        open->length = length;
+}
+
+static kiln_status read_metadata(const json_t *root, kiln_model *model)
+{
     const json_t *kiln = json_object_get(root, "kiln"),
                  *scale = json_object_get(kiln, "input_scale");
     const char *seed = json_string_value(json_object_get(kiln, "seed"));
@@ -171,7 +185,6 @@ static kiln_status read_metadata(zip_t *archive, kiln_model *model)
         status = series_json_read(json_object_get(kiln, "series"), &model->facts->series);
     if (status == KILN_OK)
         status = read_text(kiln, model);
-    json_decref(root);
     return status;
 }
 
@@ -224,17 +237,26 @@ static kiln_status read_weights(zip_t *archive, kiln_model *model, archive_array
 
 /* ---- the archive ---- */
 
-static kiln_status read_parts(zip_t *archive, kiln_model **model, archive_arrays *extra)
+static kiln_status read_parts(zip_t *archive, open_axis *open, kiln_model **model,
+                              archive_arrays *extra)
 {
     text config = {0};
+    json_t *metadata;
     if (zip_name_locate(archive, "config.json", 0) < 0)
         return kiln_fail(KILN_ERROR_FORMAT,
                          "it is a zip archive without a config.json, so no saved model");
     KILN_TRY(read_member(archive, "config.json", JSON_LIMIT, &config));
-    kiln_status status = keras_json_read("config.json", config.data, config.length, model);
+    kiln_status status = parse_metadata(archive, &metadata);
+    if (status == KILN_OK) {
+        take_length(metadata, open);
+        status = keras_json_read("config.json", config.data, config.length, open, model);
+    }
     text_free(&config);
     if (status == KILN_OK)
-        status = read_metadata(archive, *model);
+        status = read_metadata(metadata, *model);
+    if (status == KILN_OK && open->layer[0] && (*model)->facts->text.tokens)
+        (*model)->facts->text.length = open->length; /* samples of text are as long as the axis */
+    json_decref(metadata);
     if (status == KILN_OK)
         status = read_weights(archive, *model, extra);
     return status;
@@ -257,11 +279,11 @@ static zip_t *open_archive(const void *bytes, size_t count)
     return archive;
 }
 
-static kiln_status read_archive(const char *path, const void *bytes, size_t count,
+static kiln_status read_archive(const char *path, const void *bytes, size_t count, open_axis *open,
                                 kiln_model **model, archive_arrays *extra)
 {
     zip_t *archive = open_archive(bytes, count);
-    kiln_status status = archive ? read_parts(archive, model, extra) : kiln_last_status();
+    kiln_status status = archive ? read_parts(archive, open, model, extra) : kiln_last_status();
     if (archive)
         zip_discard(archive);
     if (status == KILN_OK)

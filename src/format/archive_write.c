@@ -65,6 +65,14 @@ static kiln_status write_metadata(const kiln_model *model, const char *training,
     json_write_string(&w, "seed", seed);
     if (facts->input_scale != 0)
         json_write_real(&w, "input_scale", facts->input_scale);
+    for (size_t i = 0; i < model->input_count; i++) { /* open axes: the length they had */
+        const kiln_layer *input = model->calls[model->inputs[i]].layer;
+        if (input->open_axis) {
+            json_write_integer(&w, "sequence_length",
+                               input->input_shape.dims[input->open_axis - 1]);
+            break;
+        }
+    }
     write_names(&w, "class_names", facts->class_names, facts->class_count);
     write_names(&w, "feature_names", facts->feature_names, facts->feature_count);
     series_json_write(&w, facts->series);

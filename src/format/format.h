@@ -8,11 +8,11 @@ typedef struct format {
     const char *name; /* "zip archive" */
     /* Does a file that begins with these bytes look like it? */
     bool (*looks_like)(const unsigned char *head, size_t count);
-    /* Builds the model from the file's bytes. extra
-     * gets the optimizer's arrays. On failure nothing is left to free; messages need not name the
-     * file. */
-    kiln_status (*read)(const char *path, const void *bytes, size_t count, kiln_model **model,
-                        archive_arrays *extra);
+    /* Builds the model from the file's bytes. open says how long open axes are, and may learn it
+     * from the file. extra gets the optimizer's arrays. On failure nothing is left to free;
+     * messages need not name the file. */
+    kiln_status (*read)(const char *path, const void *bytes, size_t count, open_axis *open,
+                        kiln_model **model, archive_arrays *extra);
 } format;
 
 /* Ends with NULL. */

@@ -16,8 +16,8 @@ static bool looks_like_json(const unsigned char *head, size_t count)
     return i < count && (head[i] == '{' || head[i] == '[');
 }
 
-static kiln_status read_json(const char *path, const void *bytes, size_t count, kiln_model **model,
-                             archive_arrays *extra)
+static kiln_status read_json(const char *path, const void *bytes, size_t count, open_axis *open,
+                             kiln_model **model, archive_arrays *extra)
 {
     const char *text_start = bytes;
     (void)extra;
@@ -25,7 +25,7 @@ static kiln_status read_json(const char *path, const void *bytes, size_t count, 
         text_start += 3;
         count -= 3;
     }
-    return keras_json_read(path, text_start, count, model);
+    return keras_json_read(path, text_start, count, open, model);
 }
 
 static const format format_json = {"JSON", looks_like_json, read_json};
@@ -34,13 +34,13 @@ const format *const format_registry[] = {&format_archive, &format_json, &format_
 
 /* ---- reading ---- */
 
-static kiln_status read_bytes(const char *path, const void *bytes, size_t count, kiln_model **model,
-                              archive_arrays *extra)
+static kiln_status read_bytes(const char *path, const void *bytes, size_t count, open_axis *open,
+                              kiln_model **model, archive_arrays *extra)
 {
     for (const format *const *f = format_registry; *f; f++) {
         if (!(*f)->looks_like(bytes, count))
             continue;
-        return (*f)->read(path, bytes, count, model, extra);
+        return (*f)->read(path, bytes, count, open, model, extra);
     }
     return kiln_fail(KILN_ERROR_FORMAT,
                      "%s: %s; a model is a .keras archive, a Keras architecture in JSON or a whole "
@@ -48,10 +48,11 @@ static kiln_status read_bytes(const char *path, const void *bytes, size_t count,
                      path, count ? "is no model file" : "is empty");
 }
 
-kiln_status archive_read(const char *path, kiln_model **model, char **compile_config,
-                         archive_arrays *extra)
+kiln_status archive_read(const char *path, open_axis *open, kiln_model **model,
+                         char **compile_config, archive_arrays *extra)
 {
     archive_arrays found = {0};
+    struct open_axis none = {0};
     void *bytes;
     size_t count;
     *model = NULL;
@@ -60,7 +61,7 @@ kiln_status archive_read(const char *path, kiln_model **model, char **compile_co
     if (extra)
         *extra = (archive_arrays){0};
     KILN_TRY(file_read(path, SIZE_MAX / 4, &bytes, &count));
-    kiln_status status = read_bytes(path, bytes, count, model, &found);
+    kiln_status status = read_bytes(path, bytes, count, open ? open : &none, model, &found);
     free(bytes);
     if (status == KILN_OK && compile_config && (*model)->facts->compile_config) {
         *compile_config = str_copy((*model)->facts->compile_config);

@@ -233,7 +233,7 @@ static kiln_status read_training(const hdf5_contents *contents, kiln_model *mode
 
 /* ---- the whole ---- */
 
-static kiln_status read_whole(const hdf5_contents *contents, kiln_model **model,
+static kiln_status read_whole(const hdf5_contents *contents, open_axis *open, kiln_model **model,
                               archive_arrays *extra)
 {
     const hdf5_text *config = hdf5_attribute(contents, "", "model_config");
@@ -241,18 +241,19 @@ static kiln_status read_whole(const hdf5_contents *contents, kiln_model **model,
         return kiln_fail(KILN_ERROR_FORMAT,
                          "it is an HDF5 file without an architecture (model_config); if it holds "
                          "weights, give the architecture first and load them into it");
-    KILN_TRY(keras_json_read("model_config", config->values[0], strlen(config->values[0]), model));
+    KILN_TRY(
+        keras_json_read("model_config", config->values[0], strlen(config->values[0]), open, model));
     KILN_TRY(hdf5_legacy_to_model(contents, *model));
     KILN_TRY(read_optimizer(contents, extra));
     return read_training(contents, *model);
 }
 
-static kiln_status read_hdf5(const char *path, const void *bytes, size_t count, kiln_model **model,
-                             archive_arrays *extra)
+static kiln_status read_hdf5(const char *path, const void *bytes, size_t count, open_axis *open,
+                             kiln_model **model, archive_arrays *extra)
 {
     hdf5_contents contents;
     KILN_TRY(hdf5_read(path, bytes, count, &contents));
-    kiln_status status = read_whole(&contents, model, extra);
+    kiln_status status = read_whole(&contents, open, model, extra);
     hdf5_free(&contents);
     if (status == KILN_OK)
         return KILN_OK;

@@ -40,9 +40,10 @@ static kiln_status read_sizes(const json_t *value, const char *what, size_t from
                          count, KILN_MAX_RANK - 1 + (int)from);
     for (size_t i = from; i < count; i++) {
         const json_t *size = json_array_get(value, i);
-        if (json_is_null(size))
-            return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                             "%s: axis %zu is open (null); only the batch axis can be", what, i);
+        if (json_is_null(size) && from == 1) {
+            shape->dims[shape->rank++] = OPEN_AXIS;
+            continue;
+        }
         if (!json_is_integer(size) || (json_integer_value(size) < 1 && !open_ended))
             return kiln_fail(KILN_ERROR_FORMAT, "%s: axis %zu is no positive whole number", what,
                              i);
@@ -59,7 +60,7 @@ kiln_status keras_shape_read(const json_t *value, const char *what, int64_t *bat
     return read_sizes(value, what, 1, false, shape);
 }
 
-void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape)
+void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shape shape, int open)
 {
     text list = {0};
     if (batch)
@@ -67,7 +68,10 @@ void keras_shape_write(json_writer *w, const char *key, int64_t batch, kiln_shap
     else
         text_add(&list, "[null");
     for (int i = 0; i < shape.rank; i++)
-        text_add(&list, ", %lld", (long long)shape.dims[i]);
+        if (i + 1 == open)
+            text_add(&list, ", null");
+        else
+            text_add(&list, ", %lld", (long long)shape.dims[i]);
     text_add(&list, "]");
     w->out->failed |= list.failed;
     if (!list.failed)
@@ -144,7 +148,8 @@ static kiln_status read_fixed(const layer_field *field, const json_t *value)
     return same ? KILN_OK : kiln_fail(KILN_ERROR_UNSUPPORTED, "only %s is supported", field->text);
 }
 
-static kiln_status read_field(kiln_layer *layer, const layer_field *field, const json_t *value)
+static kiln_status read_field(kiln_layer *layer, const layer_field *field, const json_t *value,
+                              open_axis *open)
 {
     void *at = layer_field_at(layer, field);
     char *made = NULL;
@@ -191,7 +196,7 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
     case FIELD_NUMBERS:
         return read_numbers(layer, field, value);
     case FIELD_LAYER: {
-        kiln_layer *inner = json_is_null(value) ? NULL : keras_layer_read(value, 1);
+        kiln_layer *inner = json_is_null(value) ? NULL : keras_part_read(value, 1, open);
         if (inner == NULL)
             return json_is_null(value) ? KILN_OK : kiln_last_status();
         return layer_set_inner(layer, (int)field->offset, inner);
@@ -201,7 +206,7 @@ static kiln_status read_field(kiln_layer *layer, const layer_field *field, const
         if (!json_is_array(value) || count > LAYER_MAX_INNER)
             return fail_type("a list of at most 16 layers");
         for (size_t i = 0; i < count; i++) {
-            kiln_layer *inner = keras_layer_read(json_array_get(value, i), i + 1);
+            kiln_layer *inner = keras_layer_read(json_array_get(value, i), i + 1, open);
             if (inner == NULL)
                 return kiln_last_status();
             KILN_TRY(layer_set_inner(layer, (int)i, inner));
@@ -241,7 +246,8 @@ static kiln_status read_dtype(kiln_layer *layer, const json_t *value)
 }
 
 /* Keys that any layer may have. *known is false for others. */
-static kiln_status read_common(kiln_layer *layer, const char *key, const json_t *value, bool *known)
+static kiln_status read_common(kiln_layer *layer, const char *key, const json_t *value,
+                               open_axis *open, bool *known)
 {
     *known = true;
     if (strcmp(key, "name") == 0)
@@ -258,7 +264,7 @@ static kiln_status read_common(kiln_layer *layer, const char *key, const json_t 
         layer->has_input_shape = true;
         KILN_TRY(keras_shape_read(value, "the shape", &layer->batch, &layer->input_shape));
         layer->has_input_shape = layer->input_shape.rank > 0;
-        return KILN_OK;
+        return open_axis_fix(layer, open);
     }
     if (strcmp(key, "activity_regularizer") == 0) {
         if (!json_is_null(value))
@@ -278,7 +284,7 @@ static kiln_status fail_unknown_key(const kiln_layer *layer, const char *key)
     return kiln_fail(KILN_ERROR_FORMAT, "unknown key \"%.100s\"%s", key, spec_hint(key, names));
 }
 
-static kiln_status read_config(kiln_layer *layer, const json_t *config)
+static kiln_status read_config(kiln_layer *layer, const json_t *config, open_axis *open)
 {
     const char *key;
     json_t *value;
@@ -286,8 +292,8 @@ static kiln_status read_config(kiln_layer *layer, const json_t *config)
     {
         const layer_field *field = layer_find_field(layer->cls, key);
         bool known = true;
-        kiln_status status =
-            field ? read_field(layer, field, value) : read_common(layer, key, value, &known);
+        kiln_status status = field ? read_field(layer, field, value, open)
+                                   : read_common(layer, key, value, open, &known);
         if (!known)
             return fail_unknown_key(layer, key);
         if (status != KILN_OK)
@@ -311,7 +317,7 @@ static kiln_status fail_unknown_class(const char *class_name)
                      class_name, spec_hint(class_name, names));
 }
 
-kiln_layer *keras_layer_read(const json_t *object, size_t number)
+kiln_layer *keras_layer_read(const json_t *object, size_t number, open_axis *open)
 {
     static const char *const known[] = {
         "module",          "class_name",       "config", "build_config", "name", "inbound_nodes",
@@ -337,7 +343,7 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number)
     if (status == KILN_OK && name)
         status = layer_set_name(layer, name);
     if (status == KILN_OK)
-        status = read_config(layer, config);
+        status = read_config(layer, config, open);
     if (status == KILN_OK && (status = layer_check(layer)) != KILN_OK) {
         kiln_layer_free(layer);
         return NULL; /* the message names the layer already */
@@ -353,8 +359,6 @@ kiln_layer *keras_layer_read(const json_t *object, size_t number)
 }
 
 /* ---- writing ---- */
-
-static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer);
 
 static kiln_status write_field(json_writer *w, const kiln_layer *layer, const layer_field *field)
 {
@@ -418,13 +422,13 @@ static kiln_status write_field(json_writer *w, const kiln_layer *layer, const la
         return KILN_OK;
     }
     case FIELD_LAYER:
-        KILN_TRY(write_layer(w, field->name, layer->inner[field->offset]));
+        KILN_TRY(keras_part_write(w, field->name, layer->inner[field->offset]));
         json_write_close(w, '}');
         return KILN_OK;
     case FIELD_LAYERS:
         json_write_open(w, field->name, '[');
         for (int i = 0; i < layer->inner_count; i++) {
-            KILN_TRY(write_layer(w, NULL, layer->inner[i]));
+            KILN_TRY(keras_layer_write(w, NULL, layer->inner[i]));
             json_write_close(w, '}');
         }
         json_write_close(w, ']');
@@ -446,14 +450,14 @@ static bool is_left_out(const kiln_layer *layer, const layer_field *field)
            *(char *const *)layer_field_at(layer, field) == NULL;
 }
 
-static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer *layer)
+kiln_status keras_layer_write(json_writer *w, const char *key, const kiln_layer *layer)
 {
     json_write_open(w, key, '{');
     json_write_string(w, "module", "keras.layers");
     json_write_string(w, "class_name", layer->cls->class_name);
     json_write_open(w, "config", '{');
     if (layer->cls == &input_class) {
-        keras_shape_write(w, "batch_shape", layer->batch, layer->input_shape);
+        keras_shape_write(w, "batch_shape", layer->batch, layer->input_shape, layer->open_axis);
         json_write_string(w, "dtype", kiln_dtype_name(layer->input_dtype));
         json_write_string(w, "name", layer->name);
     } else {
@@ -468,15 +472,10 @@ static kiln_status write_layer(json_writer *w, const char *key, const kiln_layer
                 return kiln_fail_in("%s: %s", layer_label(layer), layer->cls->fields[i].name);
     json_write_close(w, '}');
     json_write_raw(w, "registered_name", "null");
-    if (layer->weight_count > 0) {
+    if (layer->weight_count > 0 || (layer->inner_count > 0 && layer->inner[0]->cls->is_model)) {
         json_write_open(w, "build_config", '{');
-        keras_shape_write(w, "input_shape", layer->batch, layer->built_shape);
+        keras_shape_write(w, "input_shape", layer->batch, layer->built_shape, 0);
         json_write_close(w, '}');
     }
     return KILN_OK;
-}
-
-kiln_status keras_layer_write(json_writer *w, const kiln_layer *layer)
-{
-    return write_layer(w, NULL, layer);
 }

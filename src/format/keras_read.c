@@ -5,21 +5,21 @@
 
 #include <string.h>
 
-static kiln_layer *read_layer(const json_t *object, size_t number);
-
 /* ---- Sequential ---- */
 
 static kiln_status read_sequential(kiln_model *model, const json_t *layers,
-                                   const json_t *build_shape)
+                                   const json_t *build_shape, open_axis *open)
 {
     for (size_t i = 0; i < json_array_size(layers); i++) {
-        kiln_layer *layer = read_layer(json_array_get(layers, i), i + 1);
+        kiln_layer *layer = keras_part_read(json_array_get(layers, i), i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         if (i == 0 && !layer->has_input_shape && json_is_array(build_shape)) {
             kiln_status status =
                 keras_shape_read(build_shape, "build_input_shape", &layer->batch,
                                  &layer->input_shape);
+            if (status == KILN_OK && open_axis_fix(layer, open) != KILN_OK)
+                status = kiln_fail_in("build_input_shape");
             if (status != KILN_OK) {
                 kiln_layer_free(layer);
                 return status;
@@ -42,6 +42,11 @@ typedef struct pending {
     int calls[MAX_NODES]; /* by node: index in the model, or -1 */
     size_t node_count;
 } pending;
+
+typedef struct call_list {
+    int *items;
+    size_t count, capacity;
+} call_list;
 
 typedef struct functional {
     kiln_model *model;
@@ -135,9 +140,18 @@ static kiln_status check_arguments(const functional *f, const pending *p, const 
                                    json_t *list)
 {
     const char *key, *more = p->layer->cls->more_inputs;
+    const json_t *given = json_object_get(node, "kwargs"),
+                 *states = more ? json_object_get(given, more) : NULL;
     json_t *value;
-    json_object_foreach(json_object_get(node, "kwargs"), key, value)
+    bool started = json_is_object(states) || json_array_size(states) > 0;
+    json_object_foreach((json_t *)given, key, value)
     {
+        /* A mask travels by itself only where Keras hands it over without being told to. */
+        if (started && strcmp(key, "mask") == 0 && !json_is_null(value))
+            return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                             "it is called with %s and with a mask as an argument, which is not "
+                             "supported; without that argument Keras 3 applies no mask there",
+                             more);
         /* What fit and predict say of training goes before what the call noted. */
         if (json_is_null(value) || (strcmp(key, "training") == 0 && json_is_boolean(value)) ||
             is_made_mask(f, key, value))
@@ -208,22 +222,30 @@ static kiln_status apply_all(functional *f)
     return KILN_OK;
 }
 
-/* Inputs or outputs: a list of ["dense", 0, 0], or one. */
-static kiln_status read_ends(const functional *f, const json_t *config, const char *key,
-                             int **calls, size_t *count)
+/* Inputs or outputs: ["dense", 0, 0], or a list of such and of lists of them, which are flattened as
+ * Keras does it with what such a model returns. */
+static kiln_status read_ends(const functional *f, const json_t *value, const char *what, int depth,
+                             call_list *ends)
 {
-    const json_t *list = json_object_get(config, key);
-    bool single = json_is_string(json_array_get(list, 0)), ready;
-    *count = single ? 1 : json_array_size(list);
-    *calls = mem_new(*count, sizeof **calls);
-    if (*calls == NULL)
-        return KILN_ERROR_MEMORY;
-    for (size_t i = 0; i < *count; i++)
-        KILN_TRY(find_call(f, single ? list : json_array_get(list, i), key, &ready, &(*calls)[i]));
+    const json_t *first = json_array_get(value, 0);
+    bool ready;
+    if (json_is_object(value))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: tensors by name are not supported, only lists of them", what);
+    if (value == NULL || (json_is_array(value) && first == NULL))
+        return KILN_OK;
+    if (!json_is_array(first) || depth > 8) {
+        KILN_TRY(MEM_PUSH_ROOM(ends));
+        KILN_TRY(find_call(f, value, what, &ready, &ends->items[ends->count]));
+        ends->count++;
+        return KILN_OK;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++)
+        KILN_TRY(read_ends(f, json_array_get(value, i), what, depth + 1, ends));
     return KILN_OK;
 }
 
-static kiln_status read_layers(functional *f, const json_t *layers)
+static kiln_status read_layers(functional *f, const json_t *layers, open_axis *open)
 {
     f->layers = layers;
     f->items = mem_new(json_array_size(layers), sizeof *f->items);
@@ -233,7 +255,7 @@ static kiln_status read_layers(functional *f, const json_t *layers)
         const json_t *object = json_array_get(layers, i);
         if (makes_masks(object))
             continue;
-        kiln_layer *layer = read_layer(object, i + 1);
+        kiln_layer *layer = keras_part_read(object, i + 1, open);
         if (layer == NULL)
             return kiln_last_status();
         pending *p = &f->items[f->count++];
@@ -252,27 +274,27 @@ static kiln_status read_layers(functional *f, const json_t *layers)
     return KILN_OK;
 }
 
-static kiln_status read_functional(kiln_model *model, const json_t *config)
+static kiln_status read_functional(kiln_model *model, const json_t *config, open_axis *open)
 {
     functional f = {.model = model};
-    int *inputs = NULL, *outputs = NULL;
-    size_t input_count = 0, output_count = 0;
-    kiln_status status = read_layers(&f, json_object_get(config, "layers"));
+    call_list inputs = {0}, outputs = {0};
+    kiln_status status = read_layers(&f, json_object_get(config, "layers"), open);
     if (status == KILN_OK)
         status = apply_all(&f);
     if (status == KILN_OK)
-        status = read_ends(&f, config, "input_layers", &inputs, &input_count);
+        status = read_ends(&f, json_object_get(config, "input_layers"), "input_layers", 0, &inputs);
     if (status == KILN_OK)
-        status = read_ends(&f, config, "output_layers", &outputs, &output_count);
+        status =
+            read_ends(&f, json_object_get(config, "output_layers"), "output_layers", 0, &outputs);
     if (status == KILN_OK)
-        status = model_set_ends(model, input_count, inputs, output_count, outputs);
+        status = model_set_ends(model, inputs.count, inputs.items, outputs.count, outputs.items);
     for (size_t i = 0; i < f.count; i++) {
         f.items[i].layer->references--;
         kiln_layer_free(f.items[i].layer); /* those that the model did not take */
     }
     free(f.items);
-    free(inputs);
-    free(outputs);
+    free(inputs.items);
+    free(outputs.items);
     return status;
 }
 
@@ -296,7 +318,7 @@ static bool is_model_class(const char *class_name)
 }
 
 /* A model from its object, without what stands beside the architecture. */
-static kiln_status read_architecture(const json_t *root, kiln_model **model)
+static kiln_status read_architecture(const json_t *root, open_axis *open, kiln_model **model)
 {
     static const char *const keys[] = {
         "name",         "layers",        "trainable", "dtype", "build_input_shape",
@@ -314,12 +336,12 @@ static kiln_status read_architecture(const json_t *root, kiln_model **model)
     if (*model == NULL)
         return KILN_ERROR_MEMORY;
     return sequential
-               ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"))
-               : read_functional(*model, config);
+               ? read_sequential(*model, layers, json_object_get(config, "build_input_shape"), open)
+               : read_functional(*model, config, open);
 }
 
 /* A model that is a layer of another. How it was compiled says nothing there. */
-static kiln_layer *read_nested(const json_t *object, size_t number)
+static kiln_layer *read_nested(const json_t *object, size_t number, open_axis *open)
 {
     static const char *const keys[] = {
         "class_name",     "config", "module",        "registered_name",  "build_config",
@@ -332,7 +354,7 @@ static kiln_layer *read_nested(const json_t *object, size_t number)
     if (name == NULL)
         name = json_string_value(json_object_get(object, "name"));
     if (keras_keys_check(object, keys, NULL) == KILN_OK &&
-        read_architecture(object, &model) == KILN_OK)
+        read_architecture(object, open, &model) == KILN_OK)
         layer = kiln_model_as_layer(model, .name = name,
                                     .trainable = json_is_false(trainable) ? KILN_NO : KILN_DEFAULT);
     kiln_model_free(model); /* the layer holds it */
@@ -343,15 +365,15 @@ static kiln_layer *read_nested(const json_t *object, size_t number)
     return layer;
 }
 
-static kiln_layer *read_layer(const json_t *object, size_t number)
+kiln_layer *keras_part_read(const json_t *object, size_t number, open_axis *open)
 {
     const char *class_name = json_string_value(json_object_get(object, "class_name"));
     if (class_name && is_model_class(class_name))
-        return read_nested(object, number);
-    return keras_layer_read(object, number);
+        return read_nested(object, number, open);
+    return keras_layer_read(object, number, open);
 }
 
-static kiln_status read_model(const json_t *root, kiln_model **model)
+static kiln_status read_model(const json_t *root, open_axis *open, kiln_model **model)
 {
     static const char *const root_keys[] = {
         "class_name",     "config",        "module",  "registered_name",  "build_config",
@@ -366,17 +388,18 @@ static kiln_status read_model(const json_t *root, kiln_model **model)
             KILN_ERROR_UNSUPPORTED,
             "models of class \"%.100s\" are not supported, only Sequential and Functional",
             class_name);
-    KILN_TRY(read_architecture(root, model));
+    KILN_TRY(read_architecture(root, open, model));
     return keep_compile_config(*model, json_object_get(root, "compile_config"));
 }
 
-kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, kiln_model **model)
+kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, open_axis *open,
+                            kiln_model **model)
 {
     *model = NULL;
     json_t *root = json_parse(origin, json, bytes);
     if (root == NULL)
         return kiln_last_status();
-    kiln_status status = read_model(root, model);
+    kiln_status status = read_model(root, open, model);
     json_decref(root);
     if (status == KILN_OK)
         return KILN_OK;
@@ -385,12 +408,18 @@ kiln_status keras_json_read(const char *origin, const char *json, size_t bytes, 
     return kiln_fail_in("%s", origin);
 }
 
-kiln_model *kiln_model_from_json(const char *json)
+kiln_model *kiln_model_from_json_with(const char *json, const kiln_load_args *args)
 {
     kiln_model *model = NULL;
+    open_axis open = {0};
     if (json == NULL)
         kiln_fail_null("kiln_model_from_json: json");
-    else
-        keras_json_read("the architecture", json, strlen(json), &model);
+    else if (open_axis_take(&open, args) == KILN_OK)
+        keras_json_read("the architecture", json, strlen(json), &open, &model);
     return model;
+}
+
+kiln_model *kiln_model_from_json(const char *json)
+{
+    return kiln_model_from_json_with(json, NULL);
 }

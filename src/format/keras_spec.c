@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -12,6 +13,7 @@ static const struct {
     {FIELD_ACTIVATION, activation_classes, "activation", "keras.layers"},
     {FIELD_INITIALIZER, initializer_classes, "initializer", "keras.initializers"},
     {FIELD_REGULARIZER, regularizer_classes, "regularizer", "keras.regularizers"},
+    {FIELD_CONSTRAINT, constraint_classes, "constraint", "keras.constraints"},
 };
 
 static size_t kind_of(layer_field_type type)
@@ -34,9 +36,33 @@ static bool is_common_key(const char *key)
     return false;
 }
 
-static kiln_status add_value(const char *what, const char *key, const json_t *value, text *out)
+/* [0, 1] as "0 1". */
+static kiln_status add_list(const json_t *list, text *out)
+{
+    text_add(out, "\"");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *number = json_array_get(list, i);
+        if (!json_is_integer(number))
+            return kiln_fail(KILN_ERROR_FORMAT, "it must be a list of whole numbers");
+        text_add(out, i ? " %lld" : "%lld", (long long)json_integer_value(number));
+    }
+    text_add(out, "\"");
+    return KILN_OK;
+}
+
+static bool takes_list(const spec_class *cls, const char *key)
+{
+    for (int i = 0; i < SPEC_MAX && cls->keys[i].name; i++)
+        if (strcmp(cls->keys[i].name, key) == 0)
+            return cls->keys[i].type == SPEC_AXES;
+    return false;
+}
+
+static kiln_status add_value(const spec_class *cls, const char *key, const json_t *value, text *out)
 {
     char number[SPEC_NUMBER_ROOM];
+    if (json_array_size(value) > 0 && takes_list(cls, key))
+        return add_list(value, out) == KILN_OK ? KILN_OK : kiln_fail_in("%s: %s", cls->name, key);
     if (json_is_null(value))
         text_add(out, "None");
     else if (json_is_boolean(value))
@@ -47,14 +73,14 @@ static kiln_status add_value(const char *what, const char *key, const json_t *va
         text_add(out, "\"%s\"", json_string_value(value));
     else
         return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                         "%s: the value of \"%s\" is neither a number nor a word", what, key);
+                         "%s: the value of \"%s\" is neither a number nor a word", cls->name, key);
     return KILN_OK;
 }
 
 /* "name(key=value, ...)" from a class and its configuration. */
-static kiln_status add_config(const char *name, const json_t *config, text *out)
+static kiln_status add_config(const spec_class *cls, const json_t *config, text *out)
 {
-    const char *key, *between = "(";
+    const char *name = cls->name, *key, *between = "(";
     json_t *value;
     text_add(out, "%s", name);
     json_object_foreach((json_t *)config, key, value)
@@ -65,7 +91,7 @@ static kiln_status add_config(const char *name, const json_t *config, text *out)
             if (!isalnum((unsigned char)*c) && *c != '_')
                 return kiln_fail(KILN_ERROR_FORMAT, "%s has no argument \"%s\"", name, key);
         text_add(out, "%s%s=", between, key);
-        KILN_TRY(add_value(name, key, value, out));
+        KILN_TRY(add_value(cls, key, value, out));
         between = ", ";
     }
     if (*between == ',')
@@ -98,7 +124,7 @@ kiln_status keras_spec_read(const json_t *value, layer_field_type type, char **m
         const spec_class *known = spec_find(kinds[kind_of(type)].table, name);
         if (known == NULL)
             return kiln_fail(KILN_ERROR_UNSUPPORTED, "unknown %s \"%s\"", what, name);
-        status = add_config(known->name, config, &out);
+        status = add_config(known, config, &out);
     }
     if (status == KILN_OK && out.failed)
         status = KILN_ERROR_MEMORY;
@@ -111,15 +137,26 @@ kiln_status keras_spec_read(const json_t *value, layer_field_type type, char **m
 
 /* ---- writing ---- */
 
+static void write_list(json_writer *w, const char *key, const char *numbers)
+{
+    char *end;
+    json_write_open(w, key, '[');
+    for (; *numbers; numbers = end)
+        json_write_integer(w, NULL, strtol(numbers, &end, 10));
+    json_write_close(w, ']');
+}
+
 static void write_value(json_writer *w, const spec *s, int i, const spec_key *key)
 {
     if (s->given_none[i])
         json_write_raw(w, key->name, "null");
     else if (key->type == SPEC_WORD)
         json_write_string(w, key->name, s->words[i]);
+    else if (key->type == SPEC_AXES && s->words[i][0])
+        write_list(w, key->name, s->words[i]);
     else if (key->type == SPEC_BOOL)
         json_write_bool(w, key->name, s->values[i] != 0);
-    else if (key->type == SPEC_INTEGER)
+    else if (key->type == SPEC_INTEGER || key->type == SPEC_AXES)
         json_write_integer(w, key->name, (long long)s->values[i]);
     else
         json_write_real(w, key->name, s->values[i]);

@@ -38,7 +38,8 @@ static void write_tensor(json_writer *w, const kiln_model *model, int call)
     json_write_open(w, NULL, '{');
     json_write_string(w, "class_name", "__keras_tensor__");
     json_write_open(w, "config", '{');
-    keras_shape_write(w, "shape", from->batch, from->shape);
+    keras_shape_write(w, "shape", from->batch, from->shape,
+                      from->input_count ? 0 : from->layer->open_axis);
     json_write_string(w, "dtype",
                       from->input_count ? "float32" : kiln_dtype_name(from->layer->input_dtype));
     write_history(w, "keras_history", model, call, true);
@@ -94,9 +95,14 @@ static void write_nodes(json_writer *w, const kiln_model *model, const kiln_laye
     json_write_close(w, ']');
 }
 
+/* alone: a single one without a list around it, which the first versions of Keras 3 do not read. */
 static void write_ends(json_writer *w, const char *key, const kiln_model *model, size_t count,
-                       const int *calls)
+                       const int *calls, bool alone)
 {
+    if (alone && count == 1) {
+        write_history(w, key, model, calls[0], false);
+        return;
+    }
     json_write_open(w, key, '[');
     for (size_t i = 0; i < count; i++)
         write_history(w, NULL, model, calls[i], false);
@@ -108,7 +114,8 @@ static kiln_status check_sharing(const kiln_model *model)
 {
     for (size_t i = 0; i < model->layer_count; i++)
         for (size_t k = 0; k < i; k++) {
-            const kiln_model *a = model_in(model->layers[i]), *b = model_in(model->layers[k]);
+            const kiln_model *a = model_within(model->layers[i]),
+                             *b = model_within(model->layers[k]);
             size_t counts[] = {a ? a->leaf_count : 1, b ? b->leaf_count : 1};
             for (size_t m = 0; m < counts[0]; m++)
                 for (size_t n = 0; n < counts[1]; n++) {
@@ -126,12 +133,14 @@ static kiln_status check_sharing(const kiln_model *model)
 }
 
 /* Opens the model's object and writes all but what belongs to a model around it. */
-static kiln_status write_model(json_writer *w, const kiln_model *model, bool trainable)
+static kiln_status write_model(json_writer *w, const char *key, const kiln_model *model,
+                               bool trainable)
 {
     kiln_shape input = kiln_model_input_shape(model, 0);
     int64_t batch = model->calls[model->inputs[0]].batch;
+    int open = model->calls[model->inputs[0]].layer->open_axis;
     KILN_TRY(check_sharing(model));
-    json_write_open(w, NULL, '{');
+    json_write_open(w, key, '{');
     json_write_string(w, "module", model->sequential ? "keras" : "keras.src.models.functional");
     json_write_string(w, "class_name", model->sequential ? "Sequential" : "Functional");
     json_write_open(w, "config", '{');
@@ -142,36 +151,40 @@ static kiln_status write_model(json_writer *w, const kiln_model *model, bool tra
     json_write_open(w, "layers", '[');
     for (size_t i = 0; i < model->layer_count; i++) {
         const kiln_layer *layer = model->layers[i];
-        if (model_in(layer))
-            KILN_TRY(write_model(w, model_in(layer), layer->trainable));
-        else
-            KILN_TRY(keras_layer_write(w, layer));
+        KILN_TRY(keras_part_write(w, NULL, layer));
         if (!model->sequential)
             write_nodes(w, model, layer);
         json_write_close(w, '}');
     }
     json_write_close(w, ']');
     if (model->sequential) {
-        keras_shape_write(w, "build_input_shape", batch, input);
+        keras_shape_write(w, "build_input_shape", batch, input, open);
     } else {
-        write_ends(w, "input_layers", model, model->input_count, model->inputs);
-        write_ends(w, "output_layers", model, model->output_count, model->outputs);
+        bool wrapped = key != NULL; /* TimeDistributed takes no list of one */
+        write_ends(w, "input_layers", model, model->input_count, model->inputs, wrapped);
+        write_ends(w, "output_layers", model, model->output_count, model->outputs, wrapped);
     }
     json_write_close(w, '}');
     json_write_raw(w, "registered_name", "null");
     if (model->input_count == 1) {
         json_write_open(w, "build_config", '{');
-        keras_shape_write(w, "input_shape", batch, input);
+        keras_shape_write(w, "input_shape", batch, input, open);
         json_write_close(w, '}');
     }
     return KILN_OK;
+}
+
+kiln_status keras_part_write(json_writer *w, const char *key, const kiln_layer *layer)
+{
+    const kiln_model *model = model_in(layer);
+    return model ? write_model(w, key, model, layer->trainable) : keras_layer_write(w, key, layer);
 }
 
 kiln_status keras_json_write(const kiln_model *model, const char *compile_config, int indent,
                              text *out)
 {
     json_writer w = {.out = out, .indent = indent};
-    KILN_TRY(write_model(&w, model, true));
+    KILN_TRY(write_model(&w, NULL, model, true));
     if (compile_config)
         json_write_raw(&w, "compile_config", compile_config);
     json_write_close(&w, '}');

@@ -46,7 +46,7 @@ const char *layer_label(const kiln_layer *layer)
 static bool is_text(layer_field_type type)
 {
     return type == FIELD_TEXT || type == FIELD_ACTIVATION || type == FIELD_INITIALIZER ||
-           type == FIELD_REGULARIZER;
+           type == FIELD_REGULARIZER || type == FIELD_CONSTRAINT;
 }
 
 static bool is_numbers(layer_field_type type)
@@ -147,6 +147,7 @@ void kiln_layer_free(kiln_layer *layer)
         free(w->weight.host);
         free(w->initializer);
         free(w->regularizer);
+        free(w->constraint);
         free(w);
     }
     free(layer->weights);
@@ -184,7 +185,7 @@ kiln_status layer_set_inner(kiln_layer *layer, int place, kiln_layer *inner)
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "%s is part of a model or of another layer already, and cannot be wrapped",
                          layer_label(inner));
-    if (inner->cls->call == NULL && !inner->cls->is_cell)
+    if (inner->cls->call == NULL && !inner->cls->is_cell && !inner->cls->is_model)
         status = kiln_fail(KILN_ERROR_UNSUPPORTED, "a layer of class %s cannot be wrapped",
                            inner->cls->class_name);
     if (status == KILN_OK && inner->name == NULL)
@@ -303,12 +304,14 @@ kiln_status layer_check(const kiln_layer *layer)
             status = initializer_check(value);
         else if (field->type == FIELD_REGULARIZER)
             status = regularizer_check(value);
+        else if (field->type == FIELD_CONSTRAINT)
+            status = constraint_check(value);
         if (status != KILN_OK)
             return kiln_fail_in("%s: %s", layer_label(layer), field->name);
     }
     for (int i = 0; i < layer->inner_count; i++) {
         const kiln_layer *inner = layer->inner[i];
-        if (inner && inner->trainable != layer->trainable)
+        if (inner && !inner->cls->is_model && inner->trainable != layer->trainable)
             return kiln_fail(KILN_ERROR_UNSUPPORTED,
                              "%s: it and %s must both be trainable, or none", layer_label(layer),
                              layer_label(inner));

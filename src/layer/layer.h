@@ -15,6 +15,7 @@ typedef enum layer_field_type {
     FIELD_ACTIVATION,  /* char * spec: "relu", "leaky_relu(negative_slope=0.2)" */
     FIELD_INITIALIZER, /* char * spec: "glorot_uniform", "random_normal(stddev=0.02)" */
     FIELD_REGULARIZER, /* char * spec or NULL: "l2(0.01)" */
+    FIELD_CONSTRAINT,  /* char * spec or NULL: "max_norm(2)" */
     FIELD_NUMBERS,     /* layer_numbers: a list of doubles, or null */
     FIELD_AXES,        /* layer_numbers: whole numbers; JSON a list, one number or null */
     FIELD_FACTOR,      /* layer_numbers: one number, or a list of two; null */
@@ -87,6 +88,7 @@ typedef struct layer_class {
     bool no_trainable;              /* Keras's constructor does not take `trainable` */
     bool is_cell;                   /* no layer by itself: a recurrent one runs it */
     bool is_recurrent;              /* config begins with a recurrent_options (recurrent.h) */
+    bool is_model;                  /* stands for the layers of a model, which have the weights */
     const char *more_inputs; /* Keras's argument for the inputs behind the first; NULL: none */
     /* How many of those belong together, where Keras has lists in that list; returns the number of
      * lists. NULL: it has none. */
@@ -106,6 +108,8 @@ typedef struct layer_class {
     kiln_status (*call_many)(kiln_layer *layer, layer_call *call, int count, const ir_id *inputs,
                              ir_id *output);
     int (*output_count)(const kiln_layer *layer); /* default: 1; at most LAYER_MAX_OUTPUTS */
+    /* Does a call look at the rows of a batch together? Then they must be those of one step. */
+    bool (*joins_rows)(const kiln_layer *layer, bool training); /* default: no */
     /* What there is in the configuration besides fields. */
     void (*set_trainable)(kiln_layer *layer, bool trainable);
     void (*set_mixed)(kiln_layer *layer, bool mixed);
@@ -118,7 +122,7 @@ typedef struct layer_class {
 typedef struct layer_weight {
     ir_weight weight;
     char *initializer;              /* spec */
-    char *regularizer;              /* spec or NULL */
+    char *regularizer, *constraint; /* specs or NULL */
     int64_t ones_first, ones_count; /* elements that start as 1 whatever the initializer */
     bool constant; /* follows from the configuration: neither counted nor saved */
     bool state;    /* a constant that goes from batch to batch until it is reset */
@@ -130,6 +134,7 @@ struct kiln_layer {
     void *config;           /* cls->config_size bytes, filled from the field table */
     kiln_shape input_shape; /* as given; see has_input_shape */
     bool has_input_shape;
+    int open_axis; /* of input_shape, from 1: files leave it open (null); 0: none */
     kiln_dtype input_dtype;
     int64_t batch; /* rows of each batch, where the model's input says so; 0: any number */
     bool trainable;
@@ -189,6 +194,8 @@ kiln_layer *layer_clone(const kiln_layer *layer);
 /* For build(): adds a weight named "kernel"; it gets its values later from the initializer. */
 kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape shape,
                              const char *initializer, const char *regularizer, bool trainable);
+/* For build(): the constraint of the weight that was added last; NULL: none. */
+kiln_status layer_constrain(kiln_layer *layer, const char *constraint);
 /* Makes the weights for an input of this shape; a layer that is built already only checks that it
  * fits. */
 kiln_status layer_build(kiln_layer *layer, kiln_shape input);
@@ -250,6 +257,7 @@ typedef enum spec_type {
     SPEC_INTEGER,
     SPEC_BOOL,
     SPEC_WORD, /* one of the words in `words`, separated by spaces */
+    SPEC_AXES, /* a whole number, or several as a word: "0 1 2" */
     SPEC_NULL  /* Keras has it; only None is understood */
 } spec_type;
 typedef struct spec_key {
@@ -266,7 +274,8 @@ typedef struct spec_class {
     const char *aliases;    /* other names, separated by spaces, or NULL */
     spec_key keys[SPEC_MAX];
 } spec_class;
-extern const spec_class activation_classes[], initializer_classes[], regularizer_classes[];
+extern const spec_class activation_classes[], initializer_classes[], regularizer_classes[],
+    constraint_classes[];
 /* The entry by name, class name or alias; NULL when there is none (no failure recorded). */
 const spec_class *spec_find(const spec_class *table, const char *name);
 /* Parses and checks against a table: afterwards out's keys are those of *cls in order, with
@@ -285,7 +294,7 @@ const char *spec_read_number(const char *source, double *number);
  * buffers. */
 const char *spec_hint(const char *word, const char *const *names);
 
-/* ---- activations, initializers, regularizers (one file each) ---- */
+/* ---- activations, initializers, regularizers, constraints (one file each) ---- */
 kiln_status activation_check(const char *source);
 /* Applies an activation to x; NULL or "linear" is x. */
 ir_id activation_apply(ir_graph *graph, const char *source, ir_id x);
@@ -301,5 +310,10 @@ kiln_status regularizer_check(const char *source);
 kiln_status regularizer_resolve(const char *source, spec *s);
 /* The penalty of x as a scalar node; IR_NONE (no failure) for NULL. */
 ir_id regularizer_apply(ir_graph *graph, const char *source, ir_id x);
+kiln_status constraint_check(const char *source);
+/* The same, and that a weight of this shape has the axes. */
+kiln_status constraint_check_for(const char *source, kiln_shape shape);
+/* What it makes of x. */
+ir_id constraint_apply(ir_graph *graph, const char *source, ir_id x);
 
 #endif

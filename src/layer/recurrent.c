@@ -84,11 +84,14 @@ kiln_status recurrent_call(kiln_layer *layer, layer_call *call, int cells, kiln_
 {
     ir_graph *g = call->graph;
     const recurrent_options *o = recurrent_options_in(layer);
-    ir_id x = recurrent_swap(g, inputs[0]), mask;
+    ir_id x = recurrent_swap(g, inputs[0]), mask = IR_NONE;
     int next = 1, given = 1;
     if (x == IR_NONE)
         return kiln_last_status();
-    KILN_TRY(recurrent_mask(call, inputs[0], &mask));
+    /* Keras hands a layer that starts with given states no mask: all steps run. The mask goes on to
+     * the layers behind all the same. */
+    if (count == 1)
+        KILN_TRY(recurrent_mask(call, inputs[0], &mask));
     int64_t steps = g->items[x].shape.dims[0];
     cell_pass run = {.mask = mask};
     for (int i = 0; i < cells; i++) {

@@ -34,6 +34,7 @@ typedef struct recurrent_config {
     char *activation, *recurrent_activation;
     char *kernel_initializer, *recurrent_initializer, *bias_initializer;
     char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+    char *kernel_constraint, *recurrent_constraint, *bias_constraint;
     double dropout, recurrent_dropout;
     bool use_bias, unit_forget_bias, reset_after;
 } recurrent_config;

@@ -5,6 +5,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -260,6 +261,18 @@ const spec_class *spec_find(const spec_class *table, const char *name)
     return NULL;
 }
 
+/* "0 1 2" */
+static bool are_whole(const char *numbers)
+{
+    char *end;
+    for (; *numbers; numbers = end) {
+        strtol(numbers, &end, 10);
+        if (end == numbers)
+            return false;
+    }
+    return true;
+}
+
 static kiln_status check_value(const spec *s, int i, const spec_key *key, const char *what)
 {
     const char *problem = NULL;
@@ -271,9 +284,11 @@ static kiln_status check_value(const spec *s, int i, const spec_key *key, const 
     else if (key->type == SPEC_WORD) {
         snprintf(wanted, sizeof wanted, "one of %s", key->words);
         problem = in_list(s->words[i], key->words) ? NULL : wanted;
-    } else if (s->words[i][0])
+    } else if (key->type == SPEC_AXES && s->words[i][0])
+        problem = are_whole(s->words[i]) ? NULL : "whole numbers";
+    else if (s->words[i][0])
         problem = key->type == SPEC_BOOL ? "true or false" : "a number";
-    else if (key->type == SPEC_INTEGER)
+    else if (key->type == SPEC_INTEGER || key->type == SPEC_AXES)
         problem = floor(s->values[i]) == s->values[i] && fabs(s->values[i]) < 0x1p53
                       ? NULL
                       : "a whole number";

@@ -24,6 +24,7 @@ static void drop_weight(layer_weight *w)
     free(w->weight.host);
     free(w->initializer);
     free(w->regularizer);
+    free(w->constraint);
     free(w);
 }
 
@@ -51,6 +52,17 @@ kiln_status layer_add_weight(kiln_layer *layer, const char *name, kiln_shape sha
     }
     layer->weights[layer->weight_count++] = w;
     return KILN_OK;
+}
+
+kiln_status layer_constrain(kiln_layer *layer, const char *constraint)
+{
+    layer_weight *w = layer->weights[layer->weight_count - 1];
+    if (constraint == NULL)
+        return KILN_OK;
+    if (constraint_check_for(constraint, w->weight.shape) != KILN_OK)
+        return kiln_fail_in("%s", w->weight.path);
+    w->constraint = str_copy(constraint);
+    return w->constraint ? KILN_OK : KILN_ERROR_MEMORY;
 }
 
 kiln_status layer_build_inner(kiln_layer *layer, int place, kiln_shape input)

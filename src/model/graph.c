@@ -60,7 +60,7 @@ static kiln_status call_layer(const kiln_model *model, size_t i, layer_call *cal
     for (int k = 0; k < LAYER_MAX_OUTPUTS; k++)
         call->other_masks[k] = IR_NONE;
     kiln_status status = set_place(call, c->layer);
-    if (status == KILN_OK && call->mixed && !c->layer->mixed && model_in(c->layer) == NULL)
+    if (status == KILN_OK && call->mixed && !c->layer->mixed && model_within(c->layer) == NULL)
         status = note_float(call);
     if (status == KILN_OK)
         status = layer_apply(c->layer, call, c->input_count, from, &made[i]);

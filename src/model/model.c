@@ -166,12 +166,16 @@ static kiln_status add_leaf(kiln_model *model, kiln_layer *layer)
     return KILN_OK;
 }
 
-/* The layer, or what is in the model that it nests. */
+/* The layer, or what is in the model that it nests or wraps. */
 static kiln_status add_leaves(kiln_model *model, kiln_layer *layer)
 {
-    const kiln_model *nested = model_in(layer);
+    const kiln_model *nested = model_within(layer);
     if (nested == NULL)
         return add_leaf(model, layer);
+    if (model_in(layer) == NULL && model_state_batch(nested) > 0)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: model %s is stateful, and a layer that each step runs cannot be",
+                         layer_label(layer), nested->name);
     for (size_t i = 0; i < nested->leaf_count; i++)
         KILN_TRY(add_leaf(model, nested->leaves[i]));
     return model_name_nested(layer);

@@ -73,6 +73,8 @@ kiln_status model_set_ends(kiln_model *model, size_t inputs, const int *input_ca
 kiln_status model_set_name(kiln_model *model, const char *name);
 /* The model that a layer nests, or NULL. */
 kiln_model *model_in(const kiln_layer *layer);
+/* The same, or the model that a layer wraps (TimeDistributed), or NULL. */
+kiln_model *model_within(const kiln_layer *layer);
 /* The model takes a layer's weights among its own: their paths begin with the nested model's name
  * from now on. */
 kiln_status model_name_nested(kiln_layer *layer);

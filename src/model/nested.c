@@ -59,6 +59,28 @@ static kiln_status call_model(kiln_layer *layer, layer_call *call, int count, co
     return KILN_OK;
 }
 
+/* Has a layer, or one that it wraps, a penalty on what it makes, which is a mean over the rows? */
+static bool has_activity(const kiln_layer *layer)
+{
+    const layer_field *field = layer_find_field(layer->cls, "activity_regularizer");
+    bool found = field && field->type == FIELD_REGULARIZER &&
+                 *(char *const *)layer_field_at(layer, field) != NULL;
+    for (int i = 0; i < layer->inner_count && !found; i++)
+        found = has_activity(layer->inner[i]);
+    return found;
+}
+
+static bool joins_rows(const kiln_layer *layer, bool training)
+{
+    const kiln_model *model = config_of(layer)->model;
+    for (size_t i = 0; i < model->leaf_count; i++) {
+        const kiln_layer *leaf = model->leaves[i];
+        if (has_activity(leaf) || (leaf->cls->joins_rows && leaf->cls->joins_rows(leaf, training)))
+            return true;
+    }
+    return false;
+}
+
 static void set_trainable(kiln_layer *layer, bool trainable)
 {
     const kiln_model *model = config_of(layer)->model;
@@ -83,7 +105,7 @@ static void let_go(kiln_layer *layer)
 #define NESTED                                                                                     \
     .config_size = sizeof(nested_config), .output_shape_of = output_shapes,                        \
     .call_many = call_model, .output_count = output_count, .set_trainable = set_trainable,         \
-    .set_mixed = set_mixed, .free_config = let_go
+    .set_mixed = set_mixed, .free_config = let_go, .joins_rows = joins_rows, .is_model = true
 
 static const layer_class sequential_class = {
     .class_name = "Sequential", .snake_name = "sequential", NESTED};
@@ -92,9 +114,14 @@ static const layer_class functional_class = {
 
 kiln_model *model_in(const kiln_layer *layer)
 {
-    return layer->cls == &sequential_class || layer->cls == &functional_class
-               ? config_of(layer)->model
-               : NULL;
+    return layer->cls->is_model ? config_of(layer)->model : NULL;
+}
+
+kiln_model *model_within(const kiln_layer *layer)
+{
+    while (!layer->cls->is_model && layer->inner_count == 1)
+        layer = layer->inner[0];
+    return model_in(layer);
 }
 
 kiln_model *kiln_layer_model(const kiln_layer *layer)
@@ -102,22 +129,41 @@ kiln_model *kiln_layer_model(const kiln_layer *layer)
     return layer ? model_in(layer) : NULL;
 }
 
-kiln_status model_name_nested(kiln_layer *layer)
+/* "time_distributed/frames": the layer, and those that it wraps. NULL: no memory. */
+static char *full_name(const kiln_layer *layer)
 {
-    kiln_model *model = model_in(layer);
-    if (model == NULL || model->in_names)
-        return KILN_OK;
-    model->in_names = model->named = true;
+    if (layer->inner_count == 0)
+        return str_copy(layer->name);
+    char *inner = full_name(layer->inner[0]),
+         *made = inner ? str_format("%s/%s", layer->name, inner) : NULL;
+    free(inner);
+    return made;
+}
+
+static kiln_status name_weights(const kiln_model *model, const char *name)
+{
     for (size_t i = 0; i < model->leaf_count; i++)
         for (size_t k = 0; k < model->leaves[i]->weight_count; k++) {
             ir_weight *w = &model->leaves[i]->weights[k]->weight;
-            char *path = str_format("%s/%s", layer->name, w->path);
+            char *path = str_format("%s/%s", name, w->path);
             if (path == NULL)
                 return KILN_ERROR_MEMORY;
             free(w->path);
             w->path = path;
         }
-    return model_set_name(model, layer->name);
+    return KILN_OK;
+}
+
+kiln_status model_name_nested(kiln_layer *layer)
+{
+    kiln_model *model = model_within(layer);
+    if (model == NULL || model->in_names)
+        return KILN_OK;
+    model->in_names = model->named = true;
+    char *name = full_name(layer);
+    kiln_status status = name ? name_weights(model, name) : KILN_ERROR_MEMORY;
+    free(name);
+    return status == KILN_OK ? model_set_name(model, model->nested->name) : status;
 }
 
 /* The layer that a model is in others. */

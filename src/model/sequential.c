@@ -16,6 +16,7 @@ static kiln_status begin(kiln_model *model, kiln_layer *layer)
     else if ((input = layer_new(&input_class)) != NULL) {
         input->input_shape = layer->input_shape;
         input->has_input_shape = true;
+        input->open_axis = layer->open_axis;
         input->input_dtype = layer->input_dtype;
         input->batch = layer->batch;
     }

@@ -162,7 +162,7 @@ static int64_t own_params(const kiln_layer *layer)
 
 int64_t model_count_layer_params(const kiln_layer *layer)
 {
-    const kiln_model *nested = model_in(layer);
+    const kiln_model *nested = model_within(layer);
     int64_t count = 0;
     if (nested == NULL)
         return own_params(layer);

@@ -81,7 +81,7 @@ static kiln_status adapt_call(model_training *t, const kiln_dataset *data, const
 /* A model inside a model, and which inputs of the trained one its inputs are. */
 static adapted go_inside(const adapted *a, const model_call *call)
 {
-    adapted inside = {.model = model_in(call->layer)};
+    adapted inside = {.model = model_within(call->layer)};
     for (int k = 0; inside.model && k < call->input_count; k++)
         inside.sources[k] = source_input(a, call->inputs[k]);
     return inside;

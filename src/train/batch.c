@@ -149,7 +149,7 @@ static kiln_status run_step(model_training *t, program *p, int64_t samples, cons
         optimizer_step(&t->optimizer, t->optimizer.iterations, &step);
     KILN_TRY(feed_batch(t, p, samples, b->pointers, b->weights.data));
     KILN_TRY(plan_load_steps(p->plan, &step, 1));
-    return plan_enqueue(p->plan, 1);
+    return training_enqueue(t, p, 1);
 }
 
 /* After a failure: writes from the caller's arrays may still be on their way. */

@@ -435,6 +435,7 @@ void programs_free(model_training *t)
     for (size_t i = 0; i < t->program_count; i++)
         program_free(t->programs[i]);
     free(t->programs);
+    constraints_free(t);
     t->programs = NULL;
     t->program_count = t->program_capacity = 0;
 }

@@ -77,7 +77,7 @@ static kiln_status run_again(pass *p, const table *s, int64_t until, int64_t mor
     int64_t count = until - s->first_iteration - first;
     KILN_TRY(snapshot_restore(p->fit->snapshot));
     KILN_TRY(plan_load_steps(p->program->plan, s->steps + first, (size_t)(count + more)));
-    return plan_enqueue(p->program->plan, (size_t)count);
+    return training_enqueue(p->training, p->program, (size_t)count);
 }
 
 /* Asks where the bad step goes wrong. Weights and optimizer are left as they were before it. */
@@ -240,7 +240,7 @@ static kiln_status run_slice(pass *p, table *s)
     if (p->before)
         KILN_TRY(p->before(p));
     double start = clock_seconds();
-    KILN_TRY(plan_enqueue(p->program->plan, (size_t)slice));
+    KILN_TRY(training_enqueue(p->training, p->program, (size_t)slice));
     KILN_TRY(device_flush(device));
     /* While the device works: the next chunk, unless no step of this pass can want it. */
     if (p->steps < 0 || p->done + slice < p->steps)

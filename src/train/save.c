@@ -128,7 +128,7 @@ static kiln_status take_config(kiln_model *model, const char *json, const archiv
     return KILN_OK;
 }
 
-kiln_model *kiln_load(const char *path)
+kiln_model *save_load(const char *path, open_axis *open)
 {
     kiln_model *model = NULL;
     char *json = NULL;
@@ -137,7 +137,7 @@ kiln_model *kiln_load(const char *path)
         kiln_fail_null("the path of the model to load");
         return NULL;
     }
-    if (archive_read(path, &model, &json, &extra) != KILN_OK) {
+    if (archive_read(path, open, &model, &json, &extra) != KILN_OK) {
         kiln_advise(kiln_last_status() == KILN_ERROR_UNSUPPORTED
                         ? "save the model without it"
                         : "correct the file, or save the model again");
@@ -151,4 +151,15 @@ kiln_model *kiln_load(const char *path)
     free(json);
     archive_arrays_free(&extra);
     return model;
+}
+
+kiln_model *kiln_load_with(const char *path, const kiln_load_args *args)
+{
+    open_axis open;
+    return open_axis_take(&open, args) == KILN_OK ? save_load(path, &open) : NULL;
+}
+
+kiln_model *kiln_load(const char *path)
+{
+    return kiln_load_with(path, NULL);
 }

@@ -4,6 +4,7 @@
 #define TRAIN_TRAINING_H
 
 #include "data/dataset.h"
+#include "format/open_axis.h"
 #include "model/model.h"
 #include "train/goal.h"
 #include "train/logs.h"
@@ -84,6 +85,8 @@ typedef struct model_training {
 
     program **programs;
     size_t program_count, program_capacity;
+    plan *constraints; /* runs after each step of a training; NULL: no weight has a constraint */
+    bool constraints_made;
 
     kiln_history history;
     kiln_logs evaluate_logs, batch_logs;
@@ -121,6 +124,10 @@ program *program_find(const model_training *t, training_mode mode, int64_t rows,
                       const data_types *types);
 void programs_free(model_training *t);
 
+/* plan_enqueue, with the weights' constraints after each step of a training (constraints.c). */
+kiln_status training_enqueue(model_training *t, program *p, size_t count);
+void constraints_free(model_training *t);
+
 /* Adds the plan's running sums to totals (t->sums of them) and starts them again. */
 kiln_status training_collect(model_training *t, program *p, double *totals);
 /* Loss and metrics from the sums, by name. */
@@ -138,6 +145,10 @@ typedef struct compile_config {
 } compile_config;
 kiln_status config_read(const kiln_model *model, const char *json, compile_config *config);
 void config_free(compile_config *config);
+
+/* kiln_load, where open axes get this length; afterwards *open says which there are, whether the
+ * model could be read or not. */
+kiln_model *save_load(const char *path, open_axis *open);
 
 /* Fails for a name whose end says a format that cannot hold a whole model (save.c). */
 kiln_status save_check_path(const char *path);

@@ -122,7 +122,7 @@ kiln_status twin_make(kiln_model *model, kiln_model **twin)
     }
     if (status == KILN_OK) {
         changed = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
-        status = changed ? keras_json_read(model->name, changed, strlen(changed), twin)
+        status = changed ? keras_json_read(model->name, changed, strlen(changed), NULL, twin)
                          : kiln_fail_memory(written.length);
     }
     if (status == KILN_OK)

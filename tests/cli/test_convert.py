@@ -72,6 +72,123 @@ class Saved(Files):
         self.near(self.predict(self.path('m.keras'), data), facts('keras3')['predictions'])
 
 
+class Frames(Files):
+    """Models within TimeDistributed."""
+    def test_predicts_and_trains_on(self):
+        known, trained = facts('frames'), self.path('trained.keras')
+        data = npz(self.path('d.npz'), x=npy((6, 3, 4, 4, 1), known['x']), y=npy((6, 3), known['y'], '<i4'))
+        self.near(self.predict(saved('frames.keras'), data), known['predictions'])
+        self.ok('fit', saved('frames.keras'), data, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'),
+                '--verbose', '0', '-o', trained)
+        with open(self.path('h.json'), encoding='utf-8') as history:
+            self.near(json.load(history)['loss'], known['loss'], 1e-5)
+        self.near(self.predict(trained, data), known['trained'], 1e-4)
+        for weights in ('w.weights.h5', 'w.safetensors'):
+            self.ok('convert', trained, self.path(weights))
+            self.ok('convert', trained, self.path('m.json'))
+            self.ok('convert', self.path(weights), self.path('again.keras'), '--model', self.path('m.json'))
+            self.near(self.predict(self.path('again.keras'), data), known['trained'], 1e-4)
+        # A model without a compile configuration: the loss is that of the activation within TimeDistributed.
+        self.assertIn('the network ends in softmax', self.ok('fit', self.path('m.json'), data).out)
+
+
+def constraints(layers):
+    """By layer, as Keras's files have them."""
+    found = {}
+    for layer in layers:
+        for key, value in layer['config'].items():
+            if key.endswith('_constraint') and value:
+                found[layer['config']['name'], key] = (value['class_name'], value['config'])
+        inner = [layer['config'][key] for key in ('layer', 'backward_layer') if key in layer['config']]
+        found.update(constraints(inner))
+    return found
+
+
+class Constrained(Files):
+    """What weights are held to after each step."""
+    def test_predicts_and_trains_on(self):
+        known, model, trained = facts('constrained'), saved('constrained.keras'), self.path('trained.keras')
+        data = npz(self.path('d.npz'), x=npy((6, 5, 5, 2), known['x']), y=npy((6, 2), known['y']))
+        self.near(self.predict(model, data), known['predictions'])
+        self.ok('summary', model)
+        self.ok('fit', model, data, '--batch-size', '6', '--epochs', '4', '--history', self.path('h.json'), '--verbose', '0',
+                '-o', trained)
+        with open(self.path('h.json'), encoding='utf-8') as history:
+            self.near(json.load(history)['loss'], known['loss'], 1e-4)
+        self.near(self.predict(trained, data), known['trained'], 1e-4)
+        configs = []
+        for path in (model, trained):
+            with zipfile.ZipFile(path) as archive:
+                configs.append(constraints(json.loads(archive.read('config.json'))['config']['layers']))
+        self.assertEqual(len(configs[0]), 15)
+        for key, wanted in configs[0].items():
+            self.assertEqual(configs[1][key], wanted, key)
+
+
+class OpenAxis(Files):
+    """A model of Keras for sequences of any length: Input((None, 3))."""
+    def setUp(self):
+        super().setUp()
+        self.known = facts('open_figures')
+
+    def data(self, figures, targets=False):
+        rows, steps = self.known['rows'], figures['steps']
+        arrays = {'x': npy((rows, steps, 3), figures['x'])}
+        if targets:
+            arrays['y'] = npy((rows, 2), figures['predictions'])
+        return npz(self.path('d%d.npz' % steps), **arrays)
+
+    def is_open(self, path):
+        self.ok('convert', path, self.path('m.json'), '--sequence-length', '2')
+        with open(self.path('m.json'), encoding='utf-8') as file:
+            layers = json.load(file)['config']['layers']
+        self.assertEqual(layers[0]['config']['batch_shape'], [None, None, 3])
+
+    def test_the_data_say_the_length(self):
+        for figures in self.known['lengths']:
+            data = self.data(figures)
+            self.near(self.predict(saved('open.keras'), data), figures['predictions'])
+            self.ok('predict', saved('open.keras'), data, '--sequence-length', figures['steps'])
+            out = self.ok('evaluate', saved('open.keras'), self.data(figures, True), '--json').json()
+            self.assertLess(out['loss'], 1e-9)
+        self.fails('predict', saved('open.keras'), data, '--sequence-length', '4', says=['(4, 3)', '(7, 3)'])
+
+    def test_a_length_must_be_known(self):
+        for command in (['summary', saved('open.keras')], ['plot', saved('open.keras')],
+                        ['convert', saved('open.keras'), self.path('a.keras')]):
+            self.fails(*command, says=['layer steps', 'axis 1 is open (None)', '--sequence-length N'])
+            self.ok(*command, '--sequence-length', '6')
+        self.assertIn('(None, 6, 3)', self.ok('summary', saved('open.keras'), '--sequence-length', '6').out)
+        self.ok('summary', self.path('a.keras'))  # a file of Kiln's remembers it
+
+    def test_it_stays_open(self):
+        first, second = self.known['lengths']
+        trained = self.path('trained.keras')
+        self.ok('fit', saved('open.keras'), self.data(first, True), '--epochs', '1', '-o', trained, '--verbose', '0')
+        self.is_open(trained)
+        self.ok('fit', trained, self.data(second, True), '--epochs', '1', '-o', trained, '--verbose', '0')
+        self.is_open(trained)
+        copy = self.path('copy.keras')
+        self.ok('convert', saved('open.keras'), copy, '--sequence-length', first['steps'])
+        for figures in self.known['lengths']:
+            self.near(self.predict(copy, self.data(figures)), figures['predictions'])
+
+    def test_text(self):
+        model = self.write('m.json', json.dumps({'class_name': 'Sequential', 'config': {'layers': [
+            {'class_name': 'Embedding', 'config': {'input_dim': 8, 'output_dim': 3, 'batch_input_shape': [None, None],
+                                                   'dtype': 'float32'}},
+            {'class_name': 'GRU', 'config': {'units': 4, 'return_sequences': True}},
+            {'class_name': 'Dense', 'config': {'units': 8}}]}}))
+        book = self.write('book.txt', 'abc defg ' * 80)
+        for more, length in (([], 64), (['--sequence-length', '12'], 12)):
+            poet = self.path('poet.keras')
+            self.ok('fit', model, book, '--task', 'generate', '--epochs', '1', '--verbose', '0', '-o', poet, *more)
+            self.assertIn('(None, %d, 4)' % length, self.ok('summary', poet).out)
+            self.ok('evaluate', poet, book)
+            self.ok('evaluate', poet, book, '--sequence-length', '9')
+            self.ok('generate', poet, '--prompt', 'abc', '--length', '5')
+
+
 class Convert(Files):
     def setUp(self):
         super().setUp()

@@ -236,6 +236,21 @@ def stepped():
     return model, numbers(2)
 
 
+def frames():
+    """Models within TimeDistributed, for any number of steps: one with moving statistics, one that is frozen."""
+    x = keras.Input((None, 6, 6, 1))
+    seen = keras.Sequential([L.Input((6, 6, 1)), L.Conv2D(3, 3, activation="relu", activity_regularizer="l2"),
+                             L.BatchNormalization(momentum=0.8), L.MaxPooling2D(), L.Flatten(), L.Dense(4, activation="tanh")],
+                            name="seen")
+    start = keras.Input((6, 6, 1))
+    still = keras.Model(start, L.GlobalAveragePooling2D()(L.Add()([L.Conv2D(2, 3)(start), L.Conv2D(2, 3)(start)])), name="still")
+    still.trainable = False
+    y = L.Concatenate()([L.TimeDistributed(seen, name="each")(x), L.TimeDistributed(still)(x)])
+    model = keras.Model(x, L.Dense(2)(L.LSTM(3)(y)))
+    model.compile(O.Adam(0.01), "mse")
+    return model, numbers(2)
+
+
 def mixed():
     """Half between layers, but for the last; Keras puts the optimizer in one that scales the loss."""
     keras.config.set_dtype_policy("mixed_float16")
@@ -246,7 +261,7 @@ def mixed():
     return model, classes(3)
 
 
-CASES = [recurrent, stateful, convolved, pictured, stepped, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging, mixed]
+CASES = [recurrent, stateful, frames, convolved, pictured, stepped, nested, chained, goals, one_goal, mlp, momentum, centered, accumulated, adagrad, normalized, two_inputs, residual, inception, merging, mixed]
 
 
 def classes(count):
@@ -259,7 +274,7 @@ def numbers(width):
 
 def inputs(model):
     draw = np.random.default_rng(3)
-    made = [draw.normal(size=(ROWS,) + i.shape[1:]).astype("float32") for i in model.inputs]
+    made = [draw.normal(size=(ROWS,) + tuple(n or 4 for n in i.shape[1:])).astype("float32") for i in model.inputs]
     return made if len(made) > 1 else made[0]
 
 

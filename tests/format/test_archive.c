@@ -47,7 +47,7 @@ START_TEST(round_trip)
     harness_ok(archive_add(&extra, "learning_rate", (kiln_shape){0}, &rate));
     harness_ok(archive_add(&extra, "dense_1/kernel/momentum", KILN_SHAPE(3, 2), slot));
     harness_ok(archive_write(model, "{\"optimizer\": \"adam\", \"loss\": null}", &extra, path));
-    harness_ok(archive_read(path, &back, &config, &found));
+    harness_ok(archive_read(path, NULL, &back, &config, &found));
 
     ck_assert_str_eq(config, "{\"optimizer\":\"adam\",\"loss\":null}");
     ck_assert_str_eq(back->facts->compile_config, config);
@@ -79,11 +79,11 @@ START_TEST(round_trip)
 
     /* The optional results may be left out, and saving over the file works. */
     kiln_model_free(back);
-    harness_ok(archive_read(path, &back, NULL, NULL));
+    harness_ok(archive_read(path, NULL, &back, NULL, NULL));
     harness_ok(archive_write(back, NULL, NULL, path));
     kiln_model_free(back);
     free(config);
-    harness_ok(archive_read(path, &back, &config, NULL));
+    harness_ok(archive_read(path, NULL, &back, &config, NULL));
     ck_assert_ptr_null(config);
     archive_arrays_free(&extra), archive_arrays_free(&found);
     kiln_model_free(model), kiln_model_free(back);
@@ -100,7 +100,7 @@ START_TEST(a_layer_called_optimizer)
     float one = 1;
     harness_ok(archive_add(&extra, "optimizer/kernel", (kiln_shape){0}, &one));
     harness_ok(archive_write(model, NULL, &extra, path));
-    harness_ok(archive_read(path, &back, NULL, &found));
+    harness_ok(archive_read(path, NULL, &back, NULL, &found));
     ck_assert_uint_eq(found.count, 1);
     archive_arrays_free(&extra), archive_arrays_free(&found);
     kiln_model_free(model), kiln_model_free(back);
@@ -113,7 +113,7 @@ START_TEST(json_alone)
     kiln_model *model = small(), *back;
     char *json = kiln_model_to_json(model, 2), *with_mark = str_format("\xEF\xBB\xBF \n%s", json);
     harness_ok(file_write_atomic(path, with_mark, strlen(with_mark)));
-    harness_ok(archive_read(path, &back, NULL, NULL));
+    harness_ok(archive_read(path, NULL, &back, NULL, NULL));
     ck_assert(!back->seeded);
     ck_assert_int_eq(kiln_model_count_params(back), kiln_model_count_params(model));
     free(json), free(with_mark);
@@ -128,7 +128,7 @@ static void check_refused(kiln_status status, const char *message)
     char *config = path;
     archive_arrays extra = {.count = 7};
     kiln_clear_error();
-    ck_assert_int_eq(archive_read(path, &model, &config, &extra), status);
+    ck_assert_int_eq(archive_read(path, NULL, &model, &config, &extra), status);
     ck_assert_msg(strncmp(kiln_last_error(), path, strlen(path)) == 0, "%s", kiln_last_error());
     ck_assert_msg(strcmp(kiln_last_error() + strlen(path), message) == 0, "%s", kiln_last_error());
     ck_assert_ptr_null(model);
@@ -224,12 +224,12 @@ START_TEST(wrong_members)
     check_refused(KILN_ERROR_FORMAT, ": metadata.json: input_scale is no number");
     replace("metadata.json", NULL, 0);
     kiln_model *model;
-    harness_ok(archive_read(path, &model, NULL, NULL)); /* nothing in it is needed */
+    harness_ok(archive_read(path, NULL, &model, NULL, NULL)); /* nothing in it is needed */
     kiln_model_free(model);
     replace("model.weights.h5", NULL, 0);
     replace("model.weights.npz", "PK\5\6", 4);
     kiln_clear_error();
-    ck_assert_int_eq(archive_read(path, &model, NULL, NULL), KILN_ERROR_FORMAT);
+    ck_assert_int_eq(archive_read(path, NULL, &model, NULL, NULL), KILN_ERROR_FORMAT);
     ck_assert_ptr_nonnull(strstr(kiln_last_error(), "model.weights.npz"));
 }
 END_TEST
@@ -283,8 +283,8 @@ START_TEST(damage)
     for (size_t cut = 0; cut < size; cut += cut < size - 200 ? 37 : 1) {
         put(bytes, cut);
         kiln_clear_error();
-        ck_assert_msg(archive_read(path, &model, NULL, NULL) != KILN_OK, "%zu bytes of %zu read",
-                      cut, size);
+        ck_assert_msg(archive_read(path, NULL, &model, NULL, NULL) != KILN_OK,
+                      "%zu bytes of %zu read", cut, size);
         ck_assert_msg(strncmp(kiln_last_error(), path, strlen(path)) == 0, "%s", kiln_last_error());
     }
     size_t refused = 0, tried = 0;
@@ -293,7 +293,7 @@ START_TEST(damage)
         copy[at] ^= 0x41;
         put(copy, size);
         kiln_clear_error();
-        if (archive_read(path, &model, NULL, NULL) == KILN_OK) {
+        if (archive_read(path, NULL, &model, NULL, NULL) == KILN_OK) {
             kiln_model_free(model);
             continue;
         }

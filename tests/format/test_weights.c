@@ -51,7 +51,7 @@ START_TEST(order_of_layers)
         weight_places places;
         char *text_of = json_dumps(json_object_get(each, "model"), JSON_COMPACT);
         kiln_clear_error();
-        if (keras_json_read("model", text_of, strlen(text_of), &model) != KILN_OK) {
+        if (keras_json_read("model", text_of, strlen(text_of), NULL, &model) != KILN_OK) {
             ck_assert_int_eq(kiln_last_status(), KILN_ERROR_UNSUPPORTED); /* layers that merge */
             free(text_of);
             continue;

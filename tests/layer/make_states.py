@@ -36,7 +36,14 @@ def models():
     b = L.Bidirectional(L.GRU(2, return_state=True), merge_mode="mul", name="first")(a)
     yield "both_started", [a], [b[0], L.Bidirectional(L.GRU(2, return_sequences=True), merge_mode="ave", name="second")(
         a, initial_state=[b[1], b[2]])]
-    # Not with masks: of Keras 3.15's backends, PyTorch's computes masked steps that start from a given state.
+    # Keras hands no mask to a layer that starts with given states, and passes it on to those behind.
+    a, h, c = x(), I((2,), name="h"), I((2,), name="c")
+    m = L.Masking(name="masking")(a)
+    y = L.LSTM(2, return_sequences=True, name="lstm")(m, initial_state=[h, c])
+    yield "started_masked", [a, h, c], [
+        y, L.GRU(2, name="behind")(y), L.SimpleRNN(2, name="rnn")(m, initial_state=h), L.RNN(
+            [L.GRUCell(2), L.SimpleRNNCell(2)], name="cells")(m, initial_state=[h, c]),
+        L.Bidirectional(L.GRU(2, return_sequences=True), name="both")(m, initial_state=[h, c])]
     a = x()
     yield "rnn", [a], [L.RNN(L.LSTMCell(3, dropout=0.25), name="one")(a), L.RNN(
         L.GRUCell(2, reset_after=False, use_bias=False), return_sequences=True, go_backwards=True, name="two")(a),
@@ -45,6 +52,8 @@ def models():
     y, p, q = L.RNN([L.LSTMCell(3), L.GRUCell(2)], return_sequences=True, return_state=True, name="stack")(L.Masking()(a))
     z = L.RNN([L.LSTMCell(3, unit_forget_bias=False), L.SimpleRNNCell(2)], name="started", go_backwards=True)(a, initial_state=[[h, c], [d]])
     yield "stacked", [a, h, c, d], [y] + list(p) + [q, z]
+    a = x()
+    yield "stacked_nested", [a], L.RNN([L.LSTMCell(2), L.GRUCell(3)], return_state=True, name="stack")(a)
     a = x()
     yield "stacked_both", [a], L.Bidirectional(L.RNN([L.GRUCell(2), L.LSTMCell(3), L.LSTMCell(2)], return_sequences=True), name="both")(
         L.Masking()(a))

@@ -30,7 +30,7 @@ static kiln_model *model_of(size_t number)
     int count = merging_figures[number].count;
     json_t *object = json_loads(json, 0, NULL);
     ck_assert_ptr_nonnull(object);
-    kiln_layer *layer = keras_layer_read(object, 1);
+    kiln_layer *layer = keras_layer_read(object, 1, NULL);
     json_decref(object);
     ck_assert_msg(layer != NULL, "%s", kiln_last_error());
     kiln_tensor *inputs[3] = {NULL};

@@ -75,7 +75,7 @@ static kiln_layer *make(const char *name)
 static kiln_layer *read_layer(const char *json)
 {
     json_t *object = json_parse("the figures", json, strlen(json));
-    kiln_layer *layer = object ? keras_layer_read(object, 1) : NULL;
+    kiln_layer *layer = object ? keras_layer_read(object, 1, NULL) : NULL;
     json_decref(object);
     ck_assert_msg(layer != NULL, "%s: %s", json, kiln_last_error());
     return layer;
@@ -85,7 +85,7 @@ static void write_layer(const kiln_layer *layer, text *out)
 {
     json_writer w = {.out = out, .indent = -1};
     *out = (text){0};
-    harness_ok(keras_layer_write(&w, layer));
+    harness_ok(keras_layer_write(&w, NULL, layer));
     ck_assert(!out->failed);
 }
 

@@ -122,6 +122,15 @@ static const struct {
     {regularizer_check, "l1l2(0.1, 0.2)", NULL},
     {regularizer_check, "l3", "unknown regularizer \"l3\" (did you mean \"l1\"?)"},
     {regularizer_check, "l2(-1)", "regularizer \"l2(-1)\": l2 cannot be negative"},
+    {constraint_check, NULL, NULL},
+    {constraint_check, "MaxNorm(3, axis=1)", NULL},
+    {constraint_check, "min_max_norm(0.5, 1, rate=0.5, axis='0 -1')", NULL},
+    {constraint_check, "non_negg", "unknown constraint \"non_negg\" (did you mean \"non_neg\"?)"},
+    {constraint_check, "non_neg(2)", "constraint \"non_neg\" takes at most 0 arguments"},
+    {constraint_check, "unit_norm(axis=0.5)",
+     "constraint \"unit_norm\": axis must be a whole number"},
+    {constraint_check, "unit_norm(axis='- 1')",
+     "constraint \"unit_norm\": axis must be whole numbers"},
 };
 
 START_TEST(names)

@@ -23,7 +23,7 @@ typedef struct figure {
 #include "states_figures.h"
 
 #define COUNT(ARRAY) (sizeof(ARRAY) / sizeof *(ARRAY))
-#define MOST 24
+#define MOST 48
 
 static kiln_model *read_model(const char *name, const char *json)
 {

@@ -313,6 +313,66 @@ START_TEST(one_of_the_outputs)
 }
 END_TEST
 
+/* A model that each step runs: its weights, their names, files, and what cannot be. */
+START_TEST(in_time_distributed)
+{
+    kiln_model *each = encoder(), *two = pair();
+    kiln_tensor *x = kiln_input(KILN_SHAPE(5, 4)),
+                *y = kiln_apply(kiln_time_distributed(kiln_model_as_layer(each, .name = "each"),
+                                                      .name = "steps"),
+                                x);
+    ck_assert_msg(y != NULL, "%s", kiln_last_error());
+    ck_assert(ir_shape_equal(kiln_tensor_shape(y), KILN_SHAPE(5, 2)));
+    y = kiln_apply(kiln_lstm(3), y);
+    kiln_model *model = kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y));
+    ck_assert_msg(model != NULL, "%s", kiln_last_error());
+    kiln_model_free(each);
+    ck_assert_uint_eq(kiln_model_weight_count(model), 7);
+    ck_assert_str_eq(kiln_model_weight_path(model, 0), "steps/each/dense/kernel");
+    ck_assert_str_eq(kiln_model_weight_path(model, 3), "steps/each/dense_1/bias");
+    ck_assert_int_eq(model_count_layer_params(kiln_model_find_layer(model, "steps")), 23);
+    char *first = kiln_model_to_json(model, 1);
+    kiln_model *again = kiln_model_from_json(first);
+    ck_assert_msg(again != NULL, "%s", kiln_last_error());
+    char *second = kiln_model_to_json(again, 1);
+    ck_assert_str_eq(first, second);
+    ck_assert_str_eq(kiln_model_weight_path(again, 3), "steps/each/dense_1/bias");
+    harness_ok(kiln_layer_set_trainable(kiln_model_find_layer(again, "steps"), 0));
+    text out = {0};
+    harness_ok(model_summary(again, 80, false, -1, &out));
+    ck_assert_ptr_nonnull(strstr(out.data, " Non-trainable params: 23 (92.00 B)\n"));
+    text_free(&out);
+    free(first);
+    free(second);
+    kiln_model_free(model);
+    kiln_model_free(again);
+    ck_assert_ptr_null(kiln_time_distributed(kiln_model_as_layer(two)));
+    ck_assert_str_eq(kiln_last_error(),
+                     "TimeDistributed layer: layer pair has several outputs, and "
+                     "each step can have one");
+    ck_assert_uint_eq(kiln_model_weight_count(two), 8); /* it is still there */
+    kiln_model_free(two);
+    kiln_tensor *a = kiln_input(KILN_SHAPE(2, 3), .batch_size = 4);
+    kiln_model *kept = kiln_functional(
+        KILN_TENSORS(a), KILN_TENSORS(kiln_apply(kiln_gru(2, .stateful = KILN_YES), a)));
+    x = kiln_input(KILN_SHAPE(5, 2, 3), .batch_size = 4);
+    y = kiln_apply(kiln_time_distributed(kiln_model_as_layer(kept)), x);
+    ck_assert_ptr_null(kiln_functional(KILN_TENSORS(x), KILN_TENSORS(y)));
+    ck_assert_str_eq(kiln_last_error(),
+                     "layer time_distributed: model functional is stateful, and a "
+                     "layer that each step runs cannot be");
+    x = kiln_input(KILN_SHAPE(5, 3));
+    each = encoder();
+    ck_assert_ptr_null(kiln_apply(kiln_time_distributed(kiln_model_as_layer(each)), x));
+    ck_assert_str_eq(kiln_last_error(),
+                     "TimeDistributed layer: layer sequential: the model's input input_layer takes "
+                     "samples of shape (4,), not (3,)");
+    kiln_model_free(each);
+    kiln_model_free(kept);
+    kiln_tensor_free(x);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("nested");
@@ -326,6 +386,7 @@ int main(void)
     tcase_add_test(cases, refusals);
     tcase_add_test(cases, a_layer_without_a_place);
     tcase_add_test(cases, one_of_the_outputs);
+    tcase_add_test(cases, in_time_distributed);
     suite_add_tcase(suite, cases);
     return harness_run(suite);
 }

@@ -36,6 +36,50 @@ START_TEST(penalties_are_in_the_loss)
 }
 END_TEST
 
+/* Columns of a kernel that are brought to length 1 after each step, in kiln_fit and on single
+ * batches; a frozen layer's are left. */
+START_TEST(constraints_hold_after_each_step)
+{
+    HARNESS_EACH_DEVICE(device)
+    {
+        kiln_dataset *data = problem_images(64, SIDE);
+        kiln_model *model = kiln_sequential(
+            kiln_flatten(.input_shape = KILN_SHAPE(SIDE, SIDE)),
+            kiln_dense(8, .kernel_constraint = "unit_norm", .trainable = KILN_NO, .name = "frozen"),
+            kiln_dense(10, .kernel_constraint = "unit_norm(axis='0')",
+                       .bias_constraint = "non_neg"));
+        harness_ok(kiln_model_set_seed(model, 4));
+        problem_compile(model, device, kiln_sgd(.learning_rate = 0.5));
+        float frozen[2][SIDE * SIDE * 8], kernel[80], bias[10];
+        harness_ok(kiln_get_weights(model, 0, frozen[0], SIDE * SIDE * 8));
+        for (int round = 0; round < 2; round++) {
+            float x[2 * SIDE * SIDE] = {1, 0.5};
+            int32_t y[2] = {3, 4};
+            kiln_array xs = {.dtype = KILN_FLOAT32, .shape = {2, {SIDE, SIDE}}, .data = x},
+                       ys = {.dtype = KILN_INT32, .data = y};
+            if (round == 0)
+                problem_fitted(kiln_fit(model, data, .verbose = KILN_NO, .epochs = 2));
+            else
+                ck_assert_msg(kiln_train_on_batch(model, 2, &xs, &ys, NULL) != NULL, "%s",
+                              kiln_last_error());
+            harness_ok(kiln_get_weights(model, 2, kernel, 80));
+            harness_ok(kiln_get_weights(model, 3, bias, 10));
+            for (int j = 0; j < 10; j++) {
+                double squares = 0;
+                for (int i = 0; i < 8; i++)
+                    squares += (double)kernel[i * 10 + j] * (double)kernel[i * 10 + j];
+                ck_assert_double_eq_tol(squares, 1, 1e-5);
+                ck_assert(bias[j] >= 0);
+            }
+        }
+        harness_ok(kiln_get_weights(model, 0, frozen[1], SIDE * SIDE * 8));
+        ck_assert_mem_eq(frozen[0], frozen[1], sizeof frozen[0]);
+        kiln_model_free(model);
+        kiln_dataset_free(data);
+    }
+}
+END_TEST
+
 START_TEST(frozen_layers_stay)
 {
     HARNESS_EACH_DEVICE(device)
@@ -397,6 +441,7 @@ int main(void)
     Suite *suite = suite_create("models");
     TCase *tests = tcase_create("models");
     tcase_add_test(tests, penalties_are_in_the_loss);
+    tcase_add_test(tests, constraints_hold_after_each_step);
     tcase_add_test(tests, frozen_layers_stay);
     tcase_add_test(tests, two_models_in_turn);
     tcase_add_test(tests, nested_models_are_like_flat_ones);

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, bytes, size, 0) != (ssize_t)size)
         abort();
     kiln_clear_error();
-    if (archive_read(path, &model, &config, &extra) != KILN_OK) {
+    if (archive_read(path, &(open_axis){.length = 3}, &model, &config, &extra) != KILN_OK) {
         if (*kiln_last_error() == '\0' || model != NULL || extra.count != 0 || config != NULL)
             abort();
         return 0;

@@ -10,7 +10,7 @@ typedef struct batch_config {
     double momentum, epsilon;
     bool center, scale;
     char *beta_initializer, *gamma_initializer, *mean_initializer, *variance_initializer;
-    char *beta_regularizer, *gamma_regularizer;
+    char *beta_regularizer, *gamma_regularizer, *beta_constraint, *gamma_constraint;
 } batch_config;
 
 #define AT(FIELD) offsetof(batch_config, FIELD)
@@ -39,8 +39,8 @@ static const layer_field fields[] = {
      .text = "ones"},
     {.name = "beta_regularizer", .type = FIELD_REGULARIZER, .offset = AT(beta_regularizer)},
     {.name = "gamma_regularizer", .type = FIELD_REGULARIZER, .offset = AT(gamma_regularizer)},
-    {.name = "beta_constraint", .type = FIELD_FIXED, .text = "null"},
-    {.name = "gamma_constraint", .type = FIELD_FIXED, .text = "null"},
+    {.name = "beta_constraint", .type = FIELD_CONSTRAINT, .offset = AT(beta_constraint)},
+    {.name = "gamma_constraint", .type = FIELD_CONSTRAINT, .offset = AT(gamma_constraint)},
     {.name = "synchronized", .type = FIELD_FIXED, .text = "false"},
     {.name = "renorm", .type = FIELD_FIXED, .text = "false"},
     {.name = "renorm_clipping", .type = FIELD_FIXED, .text = "null"},
@@ -85,12 +85,16 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     int axis = 0;
     KILN_TRY(find_axis(layer, input, &axis));
     kiln_shape shape = {1, {input.dims[axis]}};
-    if (c->scale)
+    if (c->scale) {
         KILN_TRY(layer_add_weight(layer, "gamma", shape, c->gamma_initializer, c->gamma_regularizer,
                                   true));
-    if (c->center)
+        KILN_TRY(layer_constrain(layer, c->gamma_constraint));
+    }
+    if (c->center) {
         KILN_TRY(
             layer_add_weight(layer, "beta", shape, c->beta_initializer, c->beta_regularizer, true));
+        KILN_TRY(layer_constrain(layer, c->beta_constraint));
+    }
     KILN_TRY(layer_add_weight(layer, "moving_mean", shape, c->mean_initializer, NULL, false));
     return layer_add_weight(layer, "moving_variance", shape, c->variance_initializer, NULL, false);
 }
@@ -160,6 +164,11 @@ static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id 
     return *output == IR_NONE ? kiln_last_status() : KILN_OK;
 }
 
+static bool joins_rows(const kiln_layer *layer, bool training)
+{
+    return training && layer->trainable;
+}
+
 const layer_class batch_normalization_class = {
     .class_name = "BatchNormalization",
     .snake_name = "batch_normalization",
@@ -170,6 +179,7 @@ const layer_class batch_normalization_class = {
     .output_shape = output_shape,
     .build = build,
     .call = call,
+    .joins_rows = joins_rows,
     .passes_mask = true,
 };
 
@@ -196,7 +206,9 @@ kiln_layer *kiln_batch_normalization_with(const kiln_batch_normalization_args *a
         {"moving_mean_initializer", args->moving_mean_initializer},
         {"moving_variance_initializer", args->moving_variance_initializer},
         {"beta_regularizer", args->beta_regularizer},
+        {"beta_constraint", args->beta_constraint},
         {"gamma_regularizer", args->gamma_regularizer},
+        {"gamma_constraint", args->gamma_constraint},
     };
     kiln_status status = KILN_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

@@ -11,6 +11,7 @@ typedef struct conv_config {
     bool use_bias;
     char *activation, *kernel_initializer, *bias_initializer;
     char *kernel_regularizer, *bias_regularizer, *activity_regularizer;
+    char *kernel_constraint, *bias_constraint;
 } conv_config;
 
 #define AT(FIELD) offsetof(conv_config, FIELD)
@@ -48,9 +49,9 @@ typedef struct conv_config {
         {.name = "activity_regularizer",                                                           \
          .type = FIELD_REGULARIZER,                                                                \
          .offset = AT(activity_regularizer)},                                                      \
-        {.name = "kernel_constraint", .type = FIELD_FIXED, .text = "null"},                        \
+        {.name = "kernel_constraint", .type = FIELD_CONSTRAINT, .offset = AT(kernel_constraint)},  \
     {                                                                                              \
-        .name = "bias_constraint", .type = FIELD_FIXED, .text = "null"                             \
+        .name = "bias_constraint", .type = FIELD_CONSTRAINT, .offset = AT(bias_constraint)         \
     }
 
 static const layer_field fields[] = {
@@ -138,10 +139,12 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     kernel.dims[kernel.rank++] = is_transpose(layer) ? channels : c->filters;
     KILN_TRY(layer_add_weight(layer, "kernel", kernel, c->kernel_initializer, c->kernel_regularizer,
                               true));
+    KILN_TRY(layer_constrain(layer, c->kernel_constraint));
     if (!c->use_bias)
         return KILN_OK;
-    return layer_add_weight(layer, "bias", (kiln_shape){1, {c->filters}}, c->bias_initializer,
-                            c->bias_regularizer, true);
+    KILN_TRY(layer_add_weight(layer, "bias", (kiln_shape){1, {c->filters}}, c->bias_initializer,
+                              c->bias_regularizer, true));
+    return layer_constrain(layer, c->bias_constraint);
 }
 
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
@@ -196,7 +199,9 @@ static kiln_layer *conv_new(const layer_class *cls, const kiln_conv_args *args)
         {"kernel_initializer", args->kernel_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

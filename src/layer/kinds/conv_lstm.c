@@ -13,6 +13,7 @@ typedef struct conv_lstm_config {
     char *padding, *data_format, *activation, *recurrent_activation;
     char *kernel_initializer, *recurrent_initializer, *bias_initializer;
     char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+    char *kernel_constraint, *recurrent_constraint, *bias_constraint;
     double dropout, recurrent_dropout;
     bool use_bias, unit_forget_bias;
 } conv_lstm_config;
@@ -25,10 +26,6 @@ typedef struct conv_lstm_config {
 #define PLAIN(TYPE, FIELD)                                                                         \
     {                                                                                              \
         .name = #FIELD, .type = TYPE, .offset = AT(FIELD)                                          \
-    }
-#define NO_CONSTRAINT(NAME)                                                                        \
-    {                                                                                              \
-        .name = NAME, .type = FIELD_FIXED, .text = "null"                                          \
     }
 
 static const layer_field fields[] = {
@@ -50,9 +47,9 @@ static const layer_field fields[] = {
     PLAIN(FIELD_REGULARIZER, recurrent_regularizer),
     PLAIN(FIELD_REGULARIZER, bias_regularizer),
     PLAIN(FIELD_REGULARIZER, activity_regularizer),
-    NO_CONSTRAINT("kernel_constraint"),
-    NO_CONSTRAINT("recurrent_constraint"),
-    NO_CONSTRAINT("bias_constraint"),
+    PLAIN(FIELD_CONSTRAINT, kernel_constraint),
+    PLAIN(FIELD_CONSTRAINT, recurrent_constraint),
+    PLAIN(FIELD_CONSTRAINT, bias_constraint),
     PLAIN(FIELD_FLOAT, dropout),
     PLAIN(FIELD_FLOAT, recurrent_dropout),
     {.name = "seed", .type = FIELD_IGNORED, .text = "null"},
@@ -161,11 +158,14 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     recurrent.dims[recurrent.rank++] = 4 * c->filters;
     KILN_TRY(layer_add_weight(layer, "conv_lstm_cell/kernel", kernel, c->kernel_initializer,
                               c->kernel_regularizer, true));
+    KILN_TRY(layer_constrain(layer, c->kernel_constraint));
     KILN_TRY(layer_add_weight(layer, "conv_lstm_cell/recurrent_kernel", recurrent,
                               c->recurrent_initializer, c->recurrent_regularizer, true));
+    KILN_TRY(layer_constrain(layer, c->recurrent_constraint));
     if (c->use_bias) {
         KILN_TRY(layer_add_weight(layer, "conv_lstm_cell/bias", (kiln_shape){1, {4 * c->filters}},
                                   c->bias_initializer, c->bias_regularizer, true));
+        KILN_TRY(layer_constrain(layer, c->bias_constraint));
         if (c->unit_forget_bias)
             layer->weights[2]->ones_first = layer->weights[2]->ones_count = c->filters;
     }
@@ -390,8 +390,11 @@ static kiln_layer *make(const layer_class *cls, const kiln_conv_lstm_args *args)
         {"recurrent_initializer", args->recurrent_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"recurrent_regularizer", args->recurrent_regularizer},
+        {"recurrent_constraint", args->recurrent_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

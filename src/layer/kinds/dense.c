@@ -5,6 +5,7 @@ typedef struct dense_config {
     int64_t units;
     char *activation, *kernel_initializer, *bias_initializer;
     char *kernel_regularizer, *bias_regularizer, *activity_regularizer;
+    char *kernel_constraint, *bias_constraint;
     bool use_bias;
 } dense_config;
 
@@ -28,8 +29,8 @@ static const layer_field fields[] = {
      .text = "zeros"},
     {.name = "kernel_regularizer", .type = FIELD_REGULARIZER, .offset = AT(kernel_regularizer)},
     {.name = "bias_regularizer", .type = FIELD_REGULARIZER, .offset = AT(bias_regularizer)},
-    {.name = "kernel_constraint", .type = FIELD_FIXED, .text = "null"},
-    {.name = "bias_constraint", .type = FIELD_FIXED, .text = "null"},
+    {.name = "kernel_constraint", .type = FIELD_CONSTRAINT, .offset = AT(kernel_constraint)},
+    {.name = "bias_constraint", .type = FIELD_CONSTRAINT, .offset = AT(bias_constraint)},
     {.name = "lora_rank", .type = FIELD_FIXED, .text = "null", .quiet = true},
     {.name = "lora_alpha", .type = FIELD_FIXED, .text = "null", .quiet = true},
     {.name = "quantization_config", .type = FIELD_FIXED, .text = "null", .quiet = true},
@@ -59,10 +60,12 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     KILN_TRY(layer_add_weight(layer, "kernel",
                               (kiln_shape){2, {input.dims[input.rank - 1], c->units}},
                               c->kernel_initializer, c->kernel_regularizer, true));
+    KILN_TRY(layer_constrain(layer, c->kernel_constraint));
     if (!c->use_bias)
         return KILN_OK;
-    return layer_add_weight(layer, "bias", (kiln_shape){1, {c->units}}, c->bias_initializer,
-                            c->bias_regularizer, true);
+    KILN_TRY(layer_add_weight(layer, "bias", (kiln_shape){1, {c->units}}, c->bias_initializer,
+                              c->bias_regularizer, true));
+    return layer_constrain(layer, c->bias_constraint);
 }
 
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
@@ -108,7 +111,9 @@ kiln_layer *kiln_dense_with(const kiln_dense_args *args)
         {"kernel_initializer", args->kernel_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

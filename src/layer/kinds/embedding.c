@@ -4,6 +4,7 @@
 typedef struct embedding_config {
     int64_t input_dim, output_dim;
     char *embeddings_initializer, *embeddings_regularizer, *activity_regularizer;
+    char *embeddings_constraint;
     bool mask_zero;
 } embedding_config;
 
@@ -20,7 +21,9 @@ static const layer_field fields[] = {
      .type = FIELD_REGULARIZER,
      .offset = AT(embeddings_regularizer)},
     {.name = "activity_regularizer", .type = FIELD_REGULARIZER, .offset = AT(activity_regularizer)},
-    {.name = "embeddings_constraint", .type = FIELD_FIXED, .text = "null"},
+    {.name = "embeddings_constraint",
+     .type = FIELD_CONSTRAINT,
+     .offset = AT(embeddings_constraint)},
     {.name = "mask_zero", .type = FIELD_BOOL, .offset = AT(mask_zero)},
     {.name = "lora_rank", .type = FIELD_FIXED, .text = "null", .quiet = true},
     {.name = "lora_alpha", .type = FIELD_FIXED, .text = "null", .quiet = true},
@@ -57,8 +60,9 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
 {
     const embedding_config *c = layer->config;
     (void)input;
-    return layer_add_weight(layer, "embeddings", (kiln_shape){2, {c->input_dim, c->output_dim}},
-                            c->embeddings_initializer, c->embeddings_regularizer, true);
+    KILN_TRY(layer_add_weight(layer, "embeddings", (kiln_shape){2, {c->input_dim, c->output_dim}},
+                              c->embeddings_initializer, c->embeddings_regularizer, true));
+    return layer_constrain(layer, c->embeddings_constraint);
 }
 
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
@@ -105,6 +109,7 @@ kiln_layer *kiln_embedding_with(const kiln_embedding_args *args)
     } texts[] = {
         {"embeddings_initializer", args->embeddings_initializer},
         {"embeddings_regularizer", args->embeddings_regularizer},
+        {"embeddings_constraint", args->embeddings_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)

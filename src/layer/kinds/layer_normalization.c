@@ -11,6 +11,7 @@ typedef struct sample_config {
     double epsilon;
     bool center, scale;
     char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer;
+    char *beta_constraint, *gamma_constraint;
 } sample_config;
 
 #define AT(FIELD) offsetof(sample_config, FIELD)
@@ -28,9 +29,9 @@ typedef struct sample_config {
          .text = "ones"},                                                                          \
         {.name = "beta_regularizer", .type = FIELD_REGULARIZER, .offset = AT(beta_regularizer)},   \
         {.name = "gamma_regularizer", .type = FIELD_REGULARIZER, .offset = AT(gamma_regularizer)}, \
-        {.name = "beta_constraint", .type = FIELD_FIXED, .text = "null"},                          \
+        {.name = "beta_constraint", .type = FIELD_CONSTRAINT, .offset = AT(beta_constraint)},      \
     {                                                                                              \
-        .name = "gamma_constraint", .type = FIELD_FIXED, .text = "null"                            \
+        .name = "gamma_constraint", .type = FIELD_CONSTRAINT, .offset = AT(gamma_constraint)       \
     }
 
 static const layer_field layer_fields[] = {
@@ -75,12 +76,16 @@ static kiln_shape sample_of(kiln_shape x)
 static kiln_status add_weights(kiln_layer *layer, kiln_shape shape)
 {
     const sample_config *c = layer->config;
-    if (c->scale)
+    if (c->scale) {
         KILN_TRY(layer_add_weight(layer, "gamma", shape, c->gamma_initializer, c->gamma_regularizer,
                                   true));
-    return c->center ? layer_add_weight(layer, "beta", shape, c->beta_initializer,
-                                        c->beta_regularizer, true)
-                     : KILN_OK;
+        KILN_TRY(layer_constrain(layer, c->gamma_constraint));
+    }
+    if (!c->center)
+        return KILN_OK;
+    KILN_TRY(
+        layer_add_weight(layer, "beta", shape, c->beta_initializer, c->beta_regularizer, true));
+    return layer_constrain(layer, c->beta_constraint);
 }
 
 /* y * gamma + beta, both under a shape that broadcasts to y. */
@@ -264,14 +269,15 @@ const layer_class group_normalization_class = {
 static kiln_status set_config(kiln_layer *layer, double epsilon, kiln_choice center,
                               kiln_choice scale, const char *const *texts)
 {
-    static const char *const names[] = {"beta_initializer", "gamma_initializer", "beta_regularizer",
-                                        "gamma_regularizer"};
+    static const char *const names[] = {"beta_initializer", "gamma_initializer",
+                                        "beta_regularizer", "gamma_regularizer",
+                                        "beta_constraint",  "gamma_constraint"};
     sample_config *c = layer->config;
     if (epsilon != 0 || signbit(epsilon))
         c->epsilon = epsilon;
     c->center = center != KILN_NO;
     c->scale = scale != KILN_NO;
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         KILN_TRY(layer_set_text(layer, names[i], texts[i]));
     return KILN_OK;
 }
@@ -281,8 +287,9 @@ kiln_layer *kiln_layer_normalization_with(const kiln_layer_normalization_args *a
     kiln_layer *layer = layer_new(&layer_normalization_class);
     if (layer == NULL)
         return NULL;
-    const char *texts[] = {args->beta_initializer, args->gamma_initializer, args->beta_regularizer,
-                           args->gamma_regularizer};
+    const char *texts[] = {args->beta_initializer, args->gamma_initializer,
+                           args->beta_regularizer, args->gamma_regularizer,
+                           args->beta_constraint,  args->gamma_constraint};
     double axes[KILN_MAX_RANK];
     kiln_status status = set_config(layer, args->epsilon, args->center, args->scale, texts);
     for (int i = 0; i < args->axis.rank && i < KILN_MAX_RANK; i++)
@@ -299,8 +306,9 @@ kiln_layer *kiln_group_normalization_with(const kiln_group_normalization_args *a
     kiln_layer *layer = layer_new(&group_normalization_class);
     if (layer == NULL)
         return NULL;
-    const char *texts[] = {args->beta_initializer, args->gamma_initializer, args->beta_regularizer,
-                           args->gamma_regularizer};
+    const char *texts[] = {args->beta_initializer, args->gamma_initializer,
+                           args->beta_regularizer, args->gamma_regularizer,
+                           args->beta_constraint,  args->gamma_constraint};
     sample_config *c = layer->config;
     if (args->groups != 0)
         c->groups = args->groups;

@@ -2,7 +2,7 @@
 #include "layer/layer.h"
 
 typedef struct prelu_config {
-    char *alpha_initializer, *alpha_regularizer;
+    char *alpha_initializer, *alpha_regularizer, *alpha_constraint;
     layer_numbers shared_axes; /* counted from 1: 0 is the batch */
 } prelu_config;
 
@@ -14,7 +14,7 @@ static const layer_field fields[] = {
      .offset = AT(alpha_initializer),
      .text = "zeros"},
     {.name = "alpha_regularizer", .type = FIELD_REGULARIZER, .offset = AT(alpha_regularizer)},
-    {.name = "alpha_constraint", .type = FIELD_FIXED, .text = "null"},
+    {.name = "alpha_constraint", .type = FIELD_CONSTRAINT, .offset = AT(alpha_constraint)},
     {.name = "shared_axes", .type = FIELD_AXES, .offset = AT(shared_axes)},
 };
 
@@ -45,8 +45,9 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     const prelu_config *c = layer->config;
     kiln_shape shape;
     KILN_TRY(alpha_shape(layer, input, &shape));
-    return layer_add_weight(layer, "alpha", shape, c->alpha_initializer, c->alpha_regularizer,
-                            true);
+    KILN_TRY(
+        layer_add_weight(layer, "alpha", shape, c->alpha_initializer, c->alpha_regularizer, true));
+    return layer_constrain(layer, c->alpha_constraint);
 }
 
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
@@ -82,6 +83,8 @@ kiln_layer *kiln_prelu_with(const kiln_prelu_args *args)
     kiln_status status = layer_set_text(layer, "alpha_initializer", args->alpha_initializer);
     if (status == KILN_OK)
         status = layer_set_text(layer, "alpha_regularizer", args->alpha_regularizer);
+    if (status == KILN_OK)
+        status = layer_set_text(layer, "alpha_constraint", args->alpha_constraint);
     if (status == KILN_OK && count > 0)
         status = layer_set_numbers(layer, "shared_axes", axes, (size_t)count);
     if (status == KILN_OK)

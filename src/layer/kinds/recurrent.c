@@ -14,9 +14,9 @@
     {                                                                                              \
         .name = #FIELD, .type = FIELD_REGULARIZER, .offset = AT(FIELD)                             \
     }
-#define CONSTRAINT(NAME)                                                                           \
+#define CONSTRAINT(FIELD)                                                                          \
     {                                                                                              \
-        .name = NAME, .type = FIELD_FIXED, .text = "null"                                          \
+        .name = #FIELD, .type = FIELD_CONSTRAINT, .offset = AT(FIELD)                              \
     }
 #define RATE(FIELD)                                                                                \
     {                                                                                              \
@@ -34,8 +34,8 @@
     REGULARIZER(kernel_regularizer), REGULARIZER(recurrent_regularizer),                           \
         REGULARIZER(bias_regularizer)
 #define FOURTH                                                                                     \
-    CONSTRAINT("kernel_constraint"), CONSTRAINT("recurrent_constraint"),                           \
-        CONSTRAINT("bias_constraint"), RATE(dropout), RATE(recurrent_dropout)
+    CONSTRAINT(kernel_constraint), CONSTRAINT(recurrent_constraint), CONSTRAINT(bias_constraint),  \
+        RATE(dropout), RATE(recurrent_dropout)
 #define ACTIVITY REGULARIZER(activity_regularizer)
 #define SEED {.name = "seed", .type = FIELD_IGNORED, .text = "null"}
 /* What earlier versions wrote besides. */
@@ -106,14 +106,16 @@ static int output_count(const kiln_layer *layer)
 }
 
 static kiln_status add_weight(kiln_layer *layer, const char *name, kiln_shape shape,
-                              const char *initializer, const char *regularizer)
+                              const char *initializer, const char *regularizer,
+                              const char *constraint)
 {
     char path[64];
     if (layer->cls->is_cell)
         snprintf(path, sizeof path, "%s", name);
     else
         snprintf(path, sizeof path, "%s/%s", layer->cls->cell_name, name);
-    return layer_add_weight(layer, path, shape, initializer, regularizer, true);
+    KILN_TRY(layer_add_weight(layer, path, shape, initializer, regularizer, true));
+    return layer_constrain(layer, constraint);
 }
 
 static kiln_status build(kiln_layer *layer, kiln_shape input)
@@ -123,13 +125,15 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     int64_t wide = cell_gates(layer) * c->units;
     kiln_shape bias = {1, {wide}};
     KILN_TRY(add_weight(layer, "kernel", (kiln_shape){2, {input.dims[input.rank - 1], wide}},
-                        c->kernel_initializer, c->kernel_regularizer));
+                        c->kernel_initializer, c->kernel_regularizer, c->kernel_constraint));
     KILN_TRY(add_weight(layer, "recurrent_kernel", (kiln_shape){2, {c->units, wide}},
-                        c->recurrent_initializer, c->recurrent_regularizer));
+                        c->recurrent_initializer, c->recurrent_regularizer,
+                        c->recurrent_constraint));
     if (c->use_bias) {
         if (kind == CELL_GRU && c->reset_after)
             bias = (kiln_shape){2, {2, wide}};
-        KILN_TRY(add_weight(layer, "bias", bias, c->bias_initializer, c->bias_regularizer));
+        KILN_TRY(add_weight(layer, "bias", bias, c->bias_initializer, c->bias_regularizer,
+                            c->bias_constraint));
         if (kind == CELL_LSTM && c->unit_forget_bias) {
             layer->weights[2]->ones_first = c->units;
             layer->weights[2]->ones_count = c->units;
@@ -203,8 +207,11 @@ static kiln_layer *make(const layer_class *cls, const kiln_recurrent_args *args)
         {"recurrent_initializer", args->recurrent_initializer},
         {"bias_initializer", args->bias_initializer},
         {"kernel_regularizer", args->kernel_regularizer},
+        {"kernel_constraint", args->kernel_constraint},
         {"recurrent_regularizer", args->recurrent_regularizer},
+        {"recurrent_constraint", args->recurrent_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
         {"recurrent_activation", args->recurrent_activation},
     };

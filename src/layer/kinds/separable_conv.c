@@ -11,6 +11,7 @@ typedef struct separable_config {
     bool use_bias;
     char *activation, *depthwise_initializer, *pointwise_initializer, *bias_initializer;
     char *depthwise_regularizer, *pointwise_regularizer, *bias_regularizer, *activity_regularizer;
+    char *depthwise_constraint, *pointwise_constraint, *bias_constraint;
 } separable_config;
 
 #define AT(FIELD) offsetof(separable_config, FIELD)
@@ -40,9 +41,9 @@ typedef struct separable_config {
     {                                                                                              \
         .name = #FIELD, .type = FIELD_REGULARIZER, .offset = AT(FIELD)                             \
     }
-#define CONSTRAINT(NAME)                                                                           \
+#define CONSTRAINT(FIELD)                                                                          \
     {                                                                                              \
-        .name = NAME, .type = FIELD_FIXED, .text = "null"                                          \
+        .name = #FIELD, .type = FIELD_CONSTRAINT, .offset = AT(FIELD)                              \
     }
 
 static const layer_field depthwise_fields[] = {
@@ -52,8 +53,8 @@ static const layer_field depthwise_fields[] = {
     REGULARIZER(depthwise_regularizer),
     REGULARIZER(bias_regularizer),
     REGULARIZER(activity_regularizer),
-    CONSTRAINT("depthwise_constraint"),
-    CONSTRAINT("bias_constraint"),
+    CONSTRAINT(depthwise_constraint),
+    CONSTRAINT(bias_constraint),
 };
 
 static const layer_field separable_fields[] = {
@@ -66,9 +67,9 @@ static const layer_field separable_fields[] = {
     REGULARIZER(pointwise_regularizer),
     REGULARIZER(bias_regularizer),
     REGULARIZER(activity_regularizer),
-    CONSTRAINT("depthwise_constraint"),
-    CONSTRAINT("pointwise_constraint"),
-    CONSTRAINT("bias_constraint"),
+    CONSTRAINT(depthwise_constraint),
+    CONSTRAINT(pointwise_constraint),
+    CONSTRAINT(bias_constraint),
 };
 
 static bool is_separable(const kiln_layer *layer)
@@ -138,17 +139,21 @@ static kiln_status build(kiln_layer *layer, kiln_shape input)
     kernel.dims[kernel.rank++] = c->depth_multiplier;
     KILN_TRY(layer_add_weight(layer, separable ? "depthwise_kernel" : "kernel", kernel,
                               c->depthwise_initializer, c->depthwise_regularizer, true));
+    KILN_TRY(layer_constrain(layer, c->depthwise_constraint));
     for (int i = 0; i < point.rank; i++)
         point.dims[i] = 1;
     point.dims[point.rank++] = made;
     point.dims[point.rank++] = c->filters;
-    if (separable)
+    if (separable) {
         KILN_TRY(layer_add_weight(layer, "pointwise_kernel", point, c->pointwise_initializer,
                                   c->pointwise_regularizer, true));
+        KILN_TRY(layer_constrain(layer, c->pointwise_constraint));
+    }
     if (!c->use_bias)
         return KILN_OK;
-    return layer_add_weight(layer, "bias", (kiln_shape){1, {separable ? c->filters : made}},
-                            c->bias_initializer, c->bias_regularizer, true);
+    KILN_TRY(layer_add_weight(layer, "bias", (kiln_shape){1, {separable ? c->filters : made}},
+                              c->bias_initializer, c->bias_regularizer, true));
+    return layer_constrain(layer, c->bias_constraint);
 }
 
 static kiln_status call(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
@@ -223,8 +228,11 @@ static kiln_layer *make(const layer_class *cls, int64_t filters,
         {"pointwise_initializer", args->pointwise_initializer},
         {"bias_initializer", args->bias_initializer},
         {"depthwise_regularizer", args->depthwise_regularizer},
+        {"depthwise_constraint", args->depthwise_constraint},
         {"pointwise_regularizer", args->pointwise_regularizer},
+        {"pointwise_constraint", args->pointwise_constraint},
         {"bias_regularizer", args->bias_regularizer},
+        {"bias_constraint", args->bias_constraint},
         {"activity_regularizer", args->activity_regularizer},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts && status == KILN_OK; i++)
@@ -248,6 +256,8 @@ static kiln_layer *depthwise_new(const layer_class *cls, const kiln_depthwise_co
                                             .bias_initializer = args->bias_initializer,
                                             .depthwise_regularizer = args->depthwise_regularizer,
                                             .bias_regularizer = args->bias_regularizer,
+                                            .depthwise_constraint = args->depthwise_constraint,
+                                            .bias_constraint = args->bias_constraint,
                                             .activity_regularizer = args->activity_regularizer,
                                             .input_shape = args->input_shape,
                                             .name = args->name,

@@ -13,8 +13,6 @@ static const layer_field distributed_fields[] = {
     {.name = "layer", .type = FIELD_LAYER, .offset = 0, .required = true},
 };
 
-extern const layer_class batch_normalization_class;
-
 static kiln_status check_distributed(const kiln_layer *layer)
 {
     const kiln_layer *inner = layer->inner[0];
@@ -26,7 +24,10 @@ static kiln_status check_distributed(const kiln_layer *layer)
     if (layer_output_count(inner) > 1)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s has several outputs, and each step can have one",
                          layer_label(inner));
-    return KILN_OK;
+    /* The layers of a model may be frozen one by one. */
+    return inner->cls->is_model && !layer->trainable
+               ? kiln_layer_set_trainable((kiln_layer *)inner, 0)
+               : KILN_OK;
 }
 
 static kiln_status one_step(kiln_shape input, kiln_shape *step)
@@ -43,9 +44,13 @@ static kiln_status one_step(kiln_shape input, kiln_shape *step)
 
 static kiln_status distributed_shape(const kiln_layer *layer, kiln_shape input, kiln_shape *output)
 {
+    const kiln_layer *inner = layer->inner[0];
     kiln_shape step, made;
     KILN_TRY(one_step(input, &step));
-    KILN_TRY(layer_output_shape(layer->inner[0], step, &made));
+    if (!inner->cls->is_model)
+        KILN_TRY(layer_output_shape(inner, step, &made));
+    else if (inner->cls->output_shape_of(inner, 1, &step, &made) != KILN_OK)
+        return kiln_fail_in("%s", layer_label(inner));
     if (made.rank > KILN_MAX_RANK - 2)
         return kiln_fail(KILN_ERROR_SHAPE, "its output has too many axes");
     *output = (kiln_shape){.rank = made.rank + 1, .dims = {input.dims[0]}};
@@ -117,16 +122,12 @@ static kiln_status call_each_step(kiln_layer *inner, layer_call *call, ir_id inp
     return *output == IR_NONE ? kiln_last_status() : KILN_OK;
 }
 
-static kiln_status call_distributed(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
+/* All steps at once, as rows of one batch. */
+static kiln_status call_folded(kiln_layer *inner, layer_call *call, ir_id input, ir_id *output)
 {
     ir_graph *g = call->graph;
-    kiln_layer *inner = layer->inner[0];
     kiln_shape shape = g->items[input].shape, rows = {.rank = shape.rank - 1};
     ir_id penalties = call->loss; /* the wrapped layer's activity has none, as in Keras */
-    if (inner->cls == &batch_normalization_class && call->training) {
-        KILN_TRY(call_each_step(inner, call, input, output));
-        return KILN_OK;
-    }
     rows.dims[0] = shape.dims[0] * shape.dims[1];
     memcpy(&rows.dims[1], &shape.dims[2], (size_t)(rows.rank - 1) * sizeof *rows.dims);
     ir_id x = op_reshape(g, input, rows), y;
@@ -151,6 +152,31 @@ static kiln_status call_distributed(kiln_layer *layer, layer_call *call, ir_id i
     return *output == IR_NONE ? kiln_last_status() : KILN_OK;
 }
 
+static bool joins_rows(const kiln_layer *layer, bool training)
+{
+    const kiln_layer *inner = layer->inner[0];
+    return inner->cls->joins_rows && inner->cls->joins_rows(inner, training);
+}
+
+static kiln_status call_distributed(kiln_layer *layer, layer_call *call, ir_id input, ir_id *output)
+{
+    kiln_layer *inner = layer->inner[0];
+    const char *within = call->within;
+    char *inside = NULL;
+    if (inner->cls->is_model) { /* whose layers are called by this one's name too */
+        inside = within ? str_format("%s/%s", within, layer->name) : str_copy(layer->name);
+        if (inside == NULL)
+            return KILN_ERROR_MEMORY;
+        call->within = inside;
+    }
+    kiln_status status = joins_rows(layer, call->training)
+                             ? call_each_step(inner, call, input, output)
+                             : call_folded(inner, call, input, output);
+    call->within = within;
+    free(inside);
+    return status;
+}
+
 static const char *const distributed_names[] = {"layer"};
 
 const layer_class time_distributed_class = {
@@ -164,6 +190,7 @@ const layer_class time_distributed_class = {
     .output_shape = distributed_shape,
     .build = build_distributed,
     .call = call_distributed,
+    .joins_rows = joins_rows,
     .passes_mask = true,
 };
 
