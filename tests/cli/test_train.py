@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """fit, evaluate, predict, summary, bench and profile, from the shell's point of view."""
+import glob
 import json
 import math
 import os
@@ -370,6 +371,28 @@ class Interrupt(Case):
         out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130, out + err)
         self.assertIn('kiln: ', err)
+
+
+    def test_ending_a_check_is_no_fault_of_the_device(self):
+        """The check before a first use is ended from outside: neither that nor, once, a kill counts against the device."""
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)):
+            env = {'KILN_CACHE_DIR': self.path('cache%d' % number), 'KILN_CHECK': None}
+            process = subprocess.Popen([KILN, 'fit', 'mlp-tiny', 'digits', '--verbose', '0'], env=environment(env),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            while process.poll() is None and not glob.glob(env['KILN_CACHE_DIR'] + '/checks/*.running'):
+                time.sleep(0.001)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=120)
+            if process.returncode == 0: # it was through
+                continue
+            self.assertEqual(process.returncode, code, err)
+            left = glob.glob(env['KILN_CACHE_DIR'] + '/checks/*.running')
+            self.assertEqual(len(left), 1 if number == signal.SIGKILL else 0)
+            done = self.ok('fit', 'mlp-tiny', 'digits', '--verbose', 0, env=env)
+            self.assertEqual(done.err, '')
+            record, = glob.glob(env['KILN_CACHE_DIR'] + '/checks/*')
+            with open(record, encoding='utf-8') as file:
+                self.assertIn('\nverdict: as planned\n', file.read())
 
 
 class Looking(Case):
