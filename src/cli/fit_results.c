@@ -82,8 +82,8 @@ static kiln_status write_pages(const fitting *f)
     double seconds = f->begun > 0 ? f->ended - f->begun : 0;
     snprintf(title, sizeof title, "%.120s on %.120s", f->model_name, f->data_name);
     const size_t epochs = kiln_history_epochs(f->history);
-    snprintf(lead, sizeof lead, "%zu epoch%s in %.1f s on %.200s%s.", epochs,
-             epochs == 1 ? "" : "s", seconds, info->name,
+    snprintf(lead, sizeof lead, "%zu epoch%s in %s s on %.200s%s.", epochs,
+             epochs == 1 ? "" : "s", session_figure(seconds), info->name,
              f->interrupted ? ", then interrupted" : "");
     const run_report report = {.title = title,
                                .lead = lead,
