@@ -117,6 +117,8 @@ void plan_unbind_all(plan *p);
 
 /* Uploads the records of the next count steps and starts at the first. */
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count);
+/* The same for one step, without waiting: its record must stay until device_finish. */
+kiln_status plan_load_step(plan *p, const plan_step *step);
 /* Enqueues the next count of them. */
 kiln_status plan_enqueue(plan *p, size_t count);
 

@@ -34,6 +34,12 @@ typedef struct output {
     int64_t elements;
 } output;
 
+/* kiln_state in cl/common.clh. */
+typedef struct state_record {
+    plan_step step;
+    uint32_t index, bad, seed[2], spare[4];
+} state_record;
+
 struct plan {
     kiln_device *device;
     char *name;
@@ -51,6 +57,7 @@ struct plan {
     output *outputs;
     int output_count;
     size_t step_capacity, loaded, enqueued;
+    state_record first; /* of the steps that were loaded: on its way to the device */
     cl_mem scratch;
     size_t scratch_bytes;
     size_t gradient_bytes;
@@ -58,12 +65,6 @@ struct plan {
     bool tile, clblast;
     uint64_t group_wanted; /* a kernel does not run with the device's work-groups, but with these; 0: all run */
 };
-
-/* kiln_state in cl/common.clh. */
-typedef struct state_record {
-    plan_step step;
-    uint32_t index, bad, seed[2], spare[4];
-} state_record;
 
 /* plan_copy.c */
 /* Copies of what a request asks for, with nodes of the plan's own graph. */

@@ -16,32 +16,48 @@ static bool is_of_memory(const argument *a, const void *memory)
     return a->kind == ARGUMENT_MEMORY && a->memory == memory;
 }
 
+/* Makes room for a table of so many steps. */
+static kiln_status grow_table(plan *p, size_t count)
+{
+    cl_mem bigger, old = p->b.steps;
+    if (count <= p->step_capacity)
+        return KILN_OK;
+    KILN_TRY(device_alloc(p->device, (count + 1) * sizeof(plan_step), "table of steps", &bigger));
+    p->b.steps = bigger;
+    p->step_capacity = count;
+    for (size_t i = 0; i < p->b.groups.count; i++)
+        replace_memory(&p->b.groups.items[i], old, bigger);
+    for (size_t i = 0; i < p->apart_group_count; i++)
+        replace_memory(&p->apart_groups[i], old, bigger);
+    KILN_TRY(plan_set_arguments(p, is_of_memory, bigger));
+    KILN_TRY(device_finish(p->device));
+    device_free(p->device, old);
+    return KILN_OK;
+}
+
+/* The state of the first of them, and where it is in the table. */
+static kiln_status load(plan *p, const plan_step *steps, size_t count)
+{
+    KILN_TRY(grow_table(p, count));
+    p->first = (state_record){.step = steps[0]};
+    KILN_TRY(device_write_later(p->device, p->b.steps, 0, steps, count * sizeof *steps));
+    KILN_TRY(device_write_later(p->device, p->b.state, 0, &p->first, offsetof(state_record, bad)));
+    p->loaded = count;
+    p->enqueued = 0;
+    return KILN_OK;
+}
+
 kiln_status plan_load_steps(plan *p, const plan_step *steps, size_t count)
 {
     if (count == 0)
         return kiln_fail(KILN_ERROR_ARGUMENT, "no steps to load into plan \"%s\"", p->name);
-    if (count > p->step_capacity) {
-        cl_mem bigger;
-        KILN_TRY(device_alloc(p->device, (count + 1) * sizeof *steps, "table of steps", &bigger));
-        cl_mem old = p->b.steps;
-        p->b.steps = bigger;
-        p->step_capacity = count;
-        for (size_t i = 0; i < p->b.groups.count; i++)
-            replace_memory(&p->b.groups.items[i], old, bigger);
-        for (size_t i = 0; i < p->apart_group_count; i++)
-            replace_memory(&p->apart_groups[i], old, bigger);
-        KILN_TRY(plan_set_arguments(p, is_of_memory, bigger));
-        KILN_TRY(device_finish(p->device));
-        device_free(p->device, old);
-    }
-    const uint32_t first = 0;
-    KILN_TRY(device_write_later(p->device, p->b.steps, 0, steps, count * sizeof *steps));
-    KILN_TRY(device_write_later(p->device, p->b.state, 0, &steps[0], sizeof steps[0]));
-    KILN_TRY(device_write_later(p->device, p->b.state, offsetof(state_record, index), &first, 4));
-    KILN_TRY(device_finish(p->device));
-    p->loaded = count;
-    p->enqueued = 0;
-    return KILN_OK;
+    KILN_TRY(load(p, steps, count));
+    return device_finish(p->device);
+}
+
+kiln_status plan_load_step(plan *p, const plan_step *step)
+{
+    return load(p, step, 1);
 }
 
 static kiln_status enqueue_clblast(plan *p, const bound *c)
@@ -142,7 +158,8 @@ kiln_status plan_read_accumulators(plan *p, double *values)
 
 kiln_status plan_reset_accumulators(plan *p)
 {
-    KILN_TRY(device_write(p->device, p->b.state, offsetof(state_record, bad), &(uint32_t){0}, 4));
+    static const uint32_t none = 0;
+    KILN_TRY(device_write_later(p->device, p->b.state, offsetof(state_record, bad), &none, sizeof none));
     return p->b.sum_count ? device_fill_zero(p->device, p->b.sums, 0, p->b.sum_count * 8) : KILN_OK;
 }
 

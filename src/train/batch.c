@@ -13,6 +13,7 @@ typedef struct batch {
     float *folded; /* by class */
     const void *pointers[TRAINING_MAX_COLUMNS];
     data_types types;
+    plan_step step;
 } batch;
 
 static kiln_status narrow(const kiln_array *array, int64_t samples, void **copy)
@@ -142,13 +143,13 @@ static kiln_status program_for(model_training *t, training_mode mode, int64_t sa
     return program_get(t, mode, samples, types, p);
 }
 
-static kiln_status run_step(model_training *t, program *p, int64_t samples, const batch *b)
+static kiln_status run_step(model_training *t, program *p, int64_t samples, batch *b)
 {
-    plan_step step = {.rows = (uint32_t)samples, .step = (uint32_t)t->optimizer.iterations};
+    b->step = (plan_step){.rows = (uint32_t)samples, .step = (uint32_t)t->optimizer.iterations};
     if (p->mode == TRAINING_FIT)
-        optimizer_step(&t->optimizer, t->optimizer.iterations, &step);
+        optimizer_step(&t->optimizer, t->optimizer.iterations, &b->step);
     KILN_TRY(feed_batch(t, p, samples, b->pointers, b->weights.data));
-    KILN_TRY(plan_load_steps(p->plan, &step, 1));
+    KILN_TRY(plan_load_step(p->plan, &b->step));
     return training_enqueue(t, p, 1);
 }
 
