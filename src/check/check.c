@@ -124,11 +124,11 @@ static void mark(const char *marker, int at, size_t number, const death *before)
                           before->number, before->times);
     if (marker == NULL)
         return;
-    file_write_atomic(marker, line, (size_t)length);
-    if (strlen(marker) < sizeof running) {
+    if (!is_running && strlen(marker) < sizeof running) { /* before it is there */
         strcpy(running, marker);
         is_running = 1;
     }
+    file_write_atomic(marker, line, (size_t)length);
 }
 
 static void unmark(const char *marker)
