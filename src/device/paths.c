@@ -39,12 +39,10 @@ char *kiln_device_paths(const kiln_device *device)
     add(&out, "local memory", serial ? "no" : "yes",
         serial ? "it is memory like any other here" : "work-groups share tiles of their operands");
     add(&out, "fused launches",
-        device->avoid & DEVICE_AVOID_GROUPS ? "no"
-        : serial                            ? "yes"
-                                            : "no",
+        device->avoid & DEVICE_AVOID_GROUPS ? "no" : "yes",
         device->avoid & DEVICE_AVOID_GROUPS ? "KILN_DEBUG or the check of the device rules them out"
         : serial ? "launches that do not wait for each other are one kernel"
-                 : "a launch costs little where work-items are threads");
+                 : "launches that do not wait for each other are one kernel, products apart");
     const bool phases = serial && !(device->avoid & (DEVICE_AVOID_PHASES | DEVICE_AVOID_GROUPS));
     add(&out, "one launch a step", phases ? "yes" : "no",
         phases   ? "of small ones: its work-items wait for each other where launches would"

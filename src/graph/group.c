@@ -1,6 +1,7 @@
-/* Launches gathered into kernels. On a device with serial kernels a launch costs more than many of
- * these do work: launches that do not depend on each other run as ranges of one kernel's
- * work-items, a chain's launches as one sequence, and all of a very small step in turn. */
+/* Launches gathered into kernels. A launch costs more than many of these do work: launches that do not
+ * depend on each other run as ranges of one kernel's work-items. On a device with serial kernels that
+ * is true of products too, and there a chain's launches are one sequence, and all of a very small step
+ * one after the other. */
 #include "graph/inside.h"
 
 #include <inttypes.h>
@@ -220,6 +221,14 @@ void group_name(const builder *b, group *g)
                  main->items ? main->items : main->global[0]);
 }
 
+/* Whether two launches can be ranges of one kernel: functions of an item, of work-items that know nothing of each
+ * other. */
+static bool can_share(const launch *x, const launch *y)
+{
+    return x->serial == y->serial && x->items && y->items && !x->is_clblast && !y->is_clblast && !x->whole_group &&
+           !y->whole_group;
+}
+
 /* Sorts the launches first..end-1 by level and opens groups over them. */
 static kiln_status group_range(builder *b, size_t first, size_t end)
 {
@@ -256,9 +265,8 @@ static kiln_status group_range(builder *b, size_t first, size_t end)
     }
     size_t at = first;
     for (size_t u = 0; u < units && status == KILN_OK; u++) {
-        bool alone = !b->launches.items[at].serial;
-        bool fresh = u == 0 || alone || list[u].level != list[u - 1].level ||
-                     list[u].loop != list[u - 1].loop || !b->launches.items[at - 1].serial ||
+        bool fresh = u == 0 || list[u].level != list[u - 1].level || list[u].loop != list[u - 1].loop ||
+                     !can_share(&b->launches.items[at - 1], &b->launches.items[at]) ||
                      b->groups.items[b->groups.count - 1].units == GROUP_MAX_UNITS;
         group before = {0};
         if (!fresh)
@@ -333,7 +341,7 @@ static kiln_status take_turns(builder *b)
 
 kiln_status group_launches(builder *b)
 {
-    bool merge = b->device->serial_kernels && !(b->device->avoid & DEVICE_AVOID_GROUPS);
+    bool merge = !(b->device->avoid & DEVICE_AVOID_GROUPS);
     for (size_t i = 0; i < b->launches.count; i++) { /* what runs once is no loop */
         launch *l = &b->launches.items[i];
         if (l->scope && l->chain < 0 && b->g->scans[l->scope - 1].steps == 1)

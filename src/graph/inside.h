@@ -56,6 +56,7 @@ typedef struct launch {
     int chain;   /* -1: none */
     bool serial; /* a function of an item, which a kernel of several can call; else the text has its
                     own kernel */
+    bool whole_group; /* its work-items meet: they are one work-group, in a kernel of their own */
     bool with_next; /* a work-item does the same item of the next launch too */
     bool lists;     /* of the positions that read each row of a table: see lower_gather.c */
     size_t repeats,

@@ -50,6 +50,7 @@ kiln_status lower_sample(builder *b)
              "    if (mine) {\n        if (chance->token >= 0)\n            token = chance->token;\n"
              "        p%d[o%d + index] = token;\n        p%d[o%d] = max(token, 0);\n    }\n",
              tokens, tokens, order, order);
+    l->whole_group = lanes > 1;
     kiln_status status = body.failed ? KILN_ERROR_MEMORY : launch_finish(l, body.data, lanes, lanes);
     text_free(&body);
     return status;

@@ -77,7 +77,9 @@ static kiln_status size_group(plan *p, bound *c)
     uint64_t most;
     KILN_TRY(device_kernel_group(p->device, c->kernel, &most));
     if (l->items) {
-        c->local = l->local;
+        for (size_t i = c->from->first; i < c->from->first + c->from->count; i++)
+            if (p->b.launches.items[i].local > c->local)
+                c->local = p->b.launches.items[i].local;
         while (c->local > most)
             c->local /= 2;
         return KILN_OK;

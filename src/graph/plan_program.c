@@ -55,7 +55,7 @@ static void add_ranges(const plan *p, text *source, const group *g, const char *
         if (g->in_turn)
             text_add(source, "    for (size_t item = 0; item < %zuu; item++) {\n", l->items);
         else
-            text_add(source, last ? "    {\n" : "    if (item < %zuu) {\n", l->items);
+            text_add(source, last && (l->serial || g->units == 1) ? "    {\n" : "    if (item < %zuu) {\n", l->items);
         const ir_scan *scan = launch_loop(b, l);
         if (scan)
             text_add(source,
