@@ -125,17 +125,19 @@ void page_pair_end(text *out)
 
 void page_figure(text *out, const char *caption, bool half, page_drawing draw, const void *user)
 {
+    text below = {0}; /* first: the caption may lie in a buffer that the drawing takes again */
+    if (caption) {
+        text_add(&below, "<figcaption>");
+        escape_add(&below, caption);
+        text_add(&below, "</figcaption>");
+    }
     text_add(out, "<figure><div class=\"wide\">");
     draw(out, user, half ? HALF : FULL);
     text_add(out, "</div><div class=\"narrow\">");
     draw(out, user, NARROW);
-    text_add(out, "</div>");
-    if (caption) {
-        text_add(out, "<figcaption>");
-        escape_add(out, caption);
-        text_add(out, "</figcaption>");
-    }
-    text_add(out, "</figure>\n");
+    text_add(out, "</div>%s</figure>\n", below.data ? below.data : "");
+    out->failed |= below.failed;
+    text_free(&below);
 }
 
 void page_table_begin(text *out, const char *const *headings, size_t count)

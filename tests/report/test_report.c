@@ -8,6 +8,7 @@
 #include "report/scale.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 START_TEST(scales_have_round_limits)
@@ -192,6 +193,27 @@ START_TEST(long_names_are_shortened_in_the_legend)
 }
 END_TEST
 
+static char shared[32];
+
+static void take_again(text *out, const void *user, double width)
+{
+    (void)user;
+    snprintf(shared, sizeof shared, "%.0f", width);
+    text_add(out, "%s", shared);
+}
+
+/* A drawing may write its labels where the caption was. */
+START_TEST(captions_outlive_their_drawing)
+{
+    text t = {0};
+    snprintf(shared, sizeof shared, "what is seen < all");
+    page_figure(&t, shared, false, take_again, NULL);
+    ck_assert_ptr_nonnull(strstr(t.data, "<figcaption>what is seen &lt; all</figcaption></figure>"));
+    ck_assert_ptr_null(strstr(shared, "seen"));
+    text_free(&t);
+}
+END_TEST
+
 START_TEST(pictures_are_png)
 {
     const uint8_t pixels[2 * 3 * 3] = {255, 0, 0, 0, 255, 0};
@@ -221,6 +243,7 @@ int main(void)
     tcase_add_test(tests, lone_points_are_circles);
     tcase_add_test(tests, long_names_are_shortened_in_the_legend);
     tcase_add_test(tests, values_of_bars_have_room);
+    tcase_add_test(tests, captions_outlive_their_drawing);
     tcase_add_test(tests, pictures_are_png);
     suite_add_tcase(suite, tests);
     return harness_run(suite);
