@@ -50,7 +50,7 @@ kiln_status blas_choose(kiln_device *device, blas_engine wanted, const blas_prod
  * KILN_STORE_C1, KILN_EXTRA_PARAMS, KILN_EXTRA_ARGS.
  *
  * The kernel by itself (the caller releases it), and a launch of it. Offsets count elements. hooks:
- * KILN_LOAD_A or KILN_LOAD_B, "" for none.
+ * "#define ..." lines for those that need no parameters, "" for none.
  */
 kiln_status blas_tile_kernel(kiln_device *device, const blas_choice *choice, const char *hooks, cl_kernel *kernel);
 kiln_status blas_tile_enqueue(kiln_device *device, const blas_product *product,

@@ -315,32 +315,34 @@ static kiln_status check_now(kiln_device *device, const char *path)
     return status;
 }
 
-void check_recall(kiln_device *device)
+/* Takes the verdict that is kept, if there is one. *path: where it is or would be, NULL where none is kept; the
+ * caller's. */
+static bool recall(kiln_device *device, char **path)
 {
     kiln_error_record before;
     kiln_error_save(&before);
-    char *path = is_kept() && !is_trusted() ? verdict_path(device) : NULL;
-    int verdict = path ? read_verdict(path) : -2;
+    *path = is_kept() ? verdict_path(device) : NULL;
+    int verdict = *path ? read_verdict(*path) : -2;
+    kiln_error_restore(&before); /* a cache that cannot be had, or read, is no reason not to train */
     if (verdict >= 0)
         take(device, &ways[verdict], device->avoid, device->serial_kernels);
+    return verdict >= 0;
+}
+
+void check_recall(kiln_device *device)
+{
+    char *path = NULL;
+    if (!is_trusted())
+        recall(device, &path);
     free(path);
-    kiln_error_restore(&before);
 }
 
 kiln_status check_device(kiln_device *device)
 {
+    char *path;
     if (device->checked || is_trusted())
         return KILN_OK;
-    kiln_error_record before;
-    kiln_error_save(&before);
-    char *path = is_kept() ? verdict_path(device) : NULL;
-    kiln_error_restore(&before); /* a cache that cannot be had is no reason not to train */
-    int verdict = path ? read_verdict(path) : -2;
-    kiln_status status = KILN_OK;
-    if (verdict >= 0)
-        take(device, &ways[verdict], device->avoid, device->serial_kernels);
-    else
-        status = check_now(device, path);
+    kiln_status status = recall(device, &path) ? KILN_OK : check_now(device, path);
     device->checked = status == KILN_OK;
     free(path);
     return status;
@@ -426,9 +428,12 @@ static kiln_status tell(session *s, int verdict, char **report)
     head(s, &out);
     text_add(&out, "%s\nverdict: %s\n", s->report.data ? s->report.data : "",
              verdict < 0 ? "wrong" : ways[verdict].name);
-    *report = out.failed ? NULL : str_copy(out.data);
-    text_free(&out);
-    return *report ? KILN_OK : kiln_fail_memory(s->report.length);
+    if (out.failed) {
+        text_free(&out);
+        return kiln_fail_memory(s->report.length);
+    }
+    *report = out.data;
+    return KILN_OK;
 }
 
 kiln_status kiln_device_check(kiln_device *device, char **report)
